@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Expr, Lit, Path, Token, Type, Visibility, parenthesized, token};
 
 use crate::errors::Errors;
-use crate::options::{Owner, Rule, Transport};
+use crate::options::{OPTIONS, Owner, Rule, Transport};
 use crate::words;
 
 /// The arguments of the attribute, in the user's order.
@@ -36,7 +36,7 @@ pub(crate) enum Model {
     Sync,
     Threading(Vec<Given<Setting>>),
     Forking(Vec<Given<Setting>>, Option<UnsafeWord>),
-    Own(Type),
+    Own(Box<Type>),
     /// A word that is not built yet; it expands as the default.
     Unbuilt,
 }
@@ -116,7 +116,7 @@ impl Args {
             ("sync" | "threading" | "forking", value) => self.take_model(word, None, value, errors),
             ("model", Value::Type(value)) => self.models.push(Given {
                 word,
-                value: Model::Own(value),
+                value: Model::Own(Box::new(value)),
             }),
             ("listener", Value::Type(value)) => self.listeners.push(Given { word, value }),
             ("addr", Value::Expr(value)) => self.addrs.push(Given { word, value }),
@@ -188,9 +188,7 @@ impl Args {
                 ),
             );
         } else {
-            let options = crate::options::OPTIONS
-                .iter()
-                .filter(|rule| rule.owner == Owner::Server);
+            let options = OPTIONS.iter().filter(|rule| rule.owner == Owner::Server);
             let list = options
                 .map(|rule| rule.name)
                 .collect::<Vec<_>>()
@@ -265,11 +263,7 @@ impl Args {
 fn model_setting(model: &Ident, entry: Entry, errors: &mut Errors) -> Option<Given<Setting>> {
     let Entry { word, value } = entry;
     let name = word.to_string();
-    let rules = || {
-        crate::options::OPTIONS
-            .iter()
-            .filter(|rule| model == rule.owner.word())
-    };
+    let rules = || OPTIONS.iter().filter(|rule| model == rule.owner.word());
     if let Some(rule) = rules().find(|rule| rule.name == name) {
         return setting(rule, word, value, errors);
     }

@@ -1,9 +1,10 @@
 //! The only file that quotes code. It cannot fail and decides nothing.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use crate::options::Transport;
 use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
 
 /// Everything that follows the user's item.
@@ -91,11 +92,8 @@ fn declaration_bounds(
 
 // ::sockserv::__private::Tcp, at the user's word
 fn transport(plan: &Plan<'_>) -> TokenStream {
-    let one = |transport: crate::options::Transport, span| {
-        let (private, name) = (
-            private(plan, span),
-            syn::Ident::new(transport.type_name(), span),
-        );
+    let one = |transport: Transport, span| {
+        let (private, name) = (private(plan, span), Ident::new(transport.type_name(), span));
         quote_spanned!(span=> #private::#name)
     };
     match &plan.source {
@@ -107,7 +105,7 @@ fn transport(plan: &Plan<'_>) -> TokenStream {
         Source::Own(listener, kind) => {
             let (private, kind) = (
                 private(plan, listener.span()),
-                syn::Ident::new(kind.plural(), listener.span()),
+                Ident::new(kind.plural(), listener.span()),
             );
             quote_spanned!(listener.span()=> #private::Own<#listener, #private::#kind>)
         }
@@ -123,7 +121,7 @@ fn model(plan: &Plan<'_>) -> TokenStream {
         ChosenModel::Forking(span) => (*span, "Forking"),
         ChosenModel::UncheckedForking(span) => (*span, "UncheckedForking"),
     };
-    let (private, name) = (private(plan, span), syn::Ident::new(name, span));
+    let (private, name) = (private(plan, span), Ident::new(name, span));
     quote_spanned!(span=> #private::#name)
 }
 
@@ -133,7 +131,7 @@ fn setter(setter: &Setter<'_>) -> TokenStream {
     let value = match value {
         Value::Expr(expr) => quote!(#expr),
         Value::Number(number, span) => {
-            let mut number = proc_macro2::Literal::u64_unsuffixed(*number);
+            let mut number = Literal::u64_unsuffixed(*number);
             number.set_span(*span);
             quote!(#number)
         }
@@ -168,8 +166,8 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
     let Plan { ty, generics, .. } = plan;
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let name = syn::Ident::new(name, Span::call_site());
-    let request = syn::Ident::new(request, Span::call_site());
+    let name = Ident::new(name, Span::call_site());
+    let request = Ident::new(request, Span::call_site());
     let methods = forwards
         .life
         .iter()
@@ -187,7 +185,7 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
 }
 
 // fn handle(&mut self, request: &mut Stream) -> Outcome { IntoOutcome::into_outcome(Self::handle(self, request)) }
-fn forward(private: &TokenStream, forward: &Forward<'_>, request: &syn::Ident) -> TokenStream {
+fn forward(private: &TokenStream, forward: &Forward<'_>, request: &Ident) -> TokenStream {
     let (name, cfgs) = (&forward.method.sig.ident, forward.method.cfgs());
     let span = name.span();
     if forward.broken {
@@ -195,10 +193,11 @@ fn forward(private: &TokenStream, forward: &Forward<'_>, request: &syn::Ident) -
             #(#cfgs)* fn #name(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) }
         };
     }
-    let argument = syn::Ident::new("request", forward.parameter_span().resolved_at(span));
-    let this = quote_spanned!(span=> self);
-    let call =
-        quote_spanned!(forward.output_span().resolved_at(span)=> Self::#name(#this, #argument));
+    let argument = Ident::new("request", forward.parameter_span().resolved_at(span));
+    let output = forward.output_span().resolved_at(span);
+    let mut method = name.clone();
+    method.set_span(output);
+    let call = quote_spanned!(output=> Self::#method(self, #argument));
     quote_spanned! {span=>
         #(#cfgs)*
         fn #name(&mut self, #argument: &mut #private::#request) -> #private::Outcome {
@@ -232,36 +231,31 @@ fn hook(private: &TokenStream, forward: &HookForward<'_>) -> TokenStream {
     let (name, cfgs) = (&sig.ident, forward.method.cfgs());
     let span = name.span();
     let (inputs, arguments, output) = match forward.hook {
-        Hook::VerifyRequest => {
-            let incoming = (sig.inputs.len() == 3).then(|| quote_spanned!(span=> , incoming));
-            let inputs = quote_spanned!(span=> &self, peer: &#private::Address, incoming: &#private::Incoming);
-            (
-                inputs,
-                quote_spanned!(span=> self, peer #incoming),
-                quote_spanned!(span=> -> bool),
-            )
-        }
-        Hook::HandleError => {
-            let inputs = quote_spanned!(span=> &mut self, error: &#private::RequestError, peer: &#private::Address);
-            (
-                inputs,
-                quote_spanned!(span=> self, error, peer),
-                TokenStream::new(),
-            )
-        }
+        Hook::VerifyRequest if sig.inputs.len() == 3 => (
+            quote_spanned!(span=> &self, peer: &#private::Address, incoming: &#private::Incoming),
+            quote_spanned!(span=> self, peer, incoming),
+            quote_spanned!(span=> -> bool),
+        ),
+        Hook::VerifyRequest => (
+            quote_spanned!(span=> &self, peer: &#private::Address, _: &#private::Incoming),
+            quote_spanned!(span=> self, peer),
+            quote_spanned!(span=> -> bool),
+        ),
+        Hook::HandleError => (
+            quote_spanned!(span=> &mut self, error: &#private::RequestError, peer: &#private::Address),
+            quote_spanned!(span=> self, error, peer),
+            TokenStream::new(),
+        ),
         Hook::HandleTimeout | Hook::ServiceActions => (
             quote_spanned!(span=> &self),
             quote_spanned!(span=> self),
             TokenStream::new(),
         ),
-        Hook::ServerBind | Hook::ServerActivate => {
-            let inputs = quote_spanned!(span=> &self, socket: &#private::socket2::Socket);
-            (
-                inputs,
-                quote_spanned!(span=> self, socket),
-                quote_spanned!(span=> -> ::std::io::Result<()>),
-            )
-        }
+        Hook::ServerBind | Hook::ServerActivate => (
+            quote_spanned!(span=> &self, socket: &#private::socket2::Socket),
+            quote_spanned!(span=> self, socket),
+            quote_spanned!(span=> -> ::std::io::Result<()>),
+        ),
     };
     quote_spanned!(span=> #(#cfgs)* fn #name(#inputs) #output { Self::#name(#arguments) })
 }
@@ -273,7 +267,7 @@ fn promise(plan: &Plan<'_>) -> TokenStream {
     };
     // The user's own tokens, so that `forbid(unsafe_code)` speaks to him.
     let token = &promise.token;
-    let mut block = proc_macro2::Group::new(proc_macro2::Delimiter::Brace, TokenStream::new());
+    let mut block = Group::new(Delimiter::Brace, TokenStream::new());
     block.set_span(promise.paren.span.join());
     quote! {
         #[allow(unused_unsafe)]
@@ -291,14 +285,14 @@ fn structure(plan: &Plan<'_>) -> TokenStream {
         ..
     } = plan;
     let private = private(plan, Span::call_site());
-    let (parameters, where_clause) = (&server_generics.params, bounds(plan, server_generics));
+    let where_clause = bounds(plan, server_generics);
     let doc = format!(
         "The server that `#[server]` makes of `{}`.",
         crate::plan::prose(ty)
     );
     quote! {
         #[doc = #doc]
-        #vis struct #name <#parameters> #where_clause {
+        #vis struct #name #server_generics #where_clause {
             server: #private::Server<#ty>,
         }
     }

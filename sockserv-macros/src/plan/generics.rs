@@ -31,7 +31,7 @@ pub(super) fn of_server(generics: &Generics, ty: &Type) -> Generics {
         .params
         .iter()
         .map(name)
-        .filter(|name| !mentions(ty, &[name.clone()]))
+        .filter(|name| !mentions(ty, std::slice::from_ref(name)))
         .collect();
     let mut kept = generics.clone();
     kept.params = generics
