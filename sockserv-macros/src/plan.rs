@@ -138,7 +138,7 @@ impl<'a> Plan<'a> {
             krate: args.crates.first().map(|given| &given.value),
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,
-            forwards: methods::forwards(handler, source.kind(), errors),
+            forwards: methods::forwards(handler, &source, errors),
             name: name(args, handler, errors),
             vis: visibility(args, handler, errors),
             vis_is_written: !args.visibilities.is_empty(),

@@ -6,6 +6,7 @@ use syn::{
     Signature, Type, TypeParamBound,
 };
 
+use super::Source;
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -113,12 +114,13 @@ const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 /// Finds and judges all of them; nothing if the user implements the traits by hand.
 pub(super) fn forwards<'a>(
     handler: &'a Handler,
-    kind: Kind,
+    source: &Source<'_>,
     errors: &mut Errors,
 ) -> Option<Forwards<'a>> {
     let Form::Impl(methods) = &handler.form else {
         return None;
     };
+    let kind = source.kind();
     let handle_is_missing = check_handle_is_there(handler, methods, kind, errors);
     let mut life = Vec::new();
     for method in methods
@@ -126,7 +128,7 @@ pub(super) fn forwards<'a>(
         .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
     {
         let before = errors.len();
-        check_life(&method.sig, kind, errors);
+        check_life(&method.sig, source, errors);
         life.push(Forward {
             method,
             broken: errors.len() > before,
@@ -244,8 +246,8 @@ fn check_worker_start(sig: &Signature, errors: &mut Errors) {
 }
 
 /// `setup`, `handle` and `finish` are called alike.
-fn check_life(sig: &Signature, kind: Kind, errors: &mut Errors) {
-    let wanted = signature(&sig.ident.to_string(), kind);
+fn check_life(sig: &Signature, source: &Source<'_>, errors: &mut Errors) {
+    let wanted = signature(&sig.ident.to_string(), source.kind());
     check_can_be_called(sig, &wanted, errors);
     check_returns_an_outcome(sig, errors);
     if sig.receiver().is_none() || sig.inputs.len() != 2 {
@@ -256,7 +258,7 @@ fn check_life(sig: &Signature, kind: Kind, errors: &mut Errors) {
         return;
     }
     if let Some(ty) = parameter(sig) {
-        check_parameter(sig, ty, kind, &wanted, errors);
+        check_parameter(sig, ty, source, &wanted, errors);
     }
 }
 
@@ -304,8 +306,14 @@ fn check_can_be_called(sig: &Signature, wanted: &str, errors: &mut Errors) {
     }
 }
 
-fn check_parameter(sig: &Signature, ty: &Type, kind: Kind, wanted: &str, errors: &mut Errors) {
-    let name = &sig.ident;
+fn check_parameter(
+    sig: &Signature,
+    ty: &Type,
+    source: &Source<'_>,
+    wanted: &str,
+    errors: &mut Errors,
+) {
+    let (name, words) = (&sig.ident, source.words());
     if !matches!(ungroup(ty), Type::Reference(_)) {
         if pointee(sig, ty).is_some() {
             errors.at(
@@ -315,19 +323,28 @@ fn check_parameter(sig: &Signature, ty: &Type, kind: Kind, wanted: &str, errors:
         }
         return;
     }
-    let Some(found) = kind_of(sig, ty).filter(|found| *found != kind && *found != Kind::Both)
-    else {
-        return; // An alias perhaps: the compiler knows.
-    };
-    let found = if found == Kind::Stream {
-        "Stream"
-    } else {
-        "Datagram"
-    };
-    match kind {
-        Kind::Both => errors.at(ty, format_args!("both streams and datagrams arrive here; write `{wanted}`")),
-        Kind::Stream => errors.at(ty, format_args!("a stream transport hands out a `Stream`, not a `{found}`; write `&mut Stream`")),
-        Kind::Datagram => errors.at(ty, format_args!("a datagram transport hands out a `Datagram`, not a `{found}`; write `&mut Datagram`")),
+    match (source.kind(), kind_of(sig, ty)) {
+        (Kind::Both, Some(Kind::Stream | Kind::Datagram)) => {
+            errors.at(
+                ty,
+                format_args!("{words} hand out both kinds of request; write `{wanted}`"),
+            );
+        }
+        (Kind::Stream, Some(Kind::Datagram)) => {
+            errors.at(
+                ty,
+                format_args!("{words} hands out a `Stream`, not a `Datagram`; write `&mut Stream`"),
+            );
+        }
+        (Kind::Datagram, Some(Kind::Stream)) => {
+            errors.at(
+                ty,
+                format_args!(
+                    "{words} hands out a `Datagram`, not a `Stream`; write `&mut Datagram`"
+                ),
+            );
+        }
+        _ => {} // An alias perhaps: the compiler knows.
     }
 }
 

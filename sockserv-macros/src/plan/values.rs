@@ -135,7 +135,7 @@ fn duration<'a>(rule: &Rule, literal: &Lit, zero: Zero) -> Result<Value<'a>, Str
     };
     match time {
         Some(Duration::ZERO) if zero == Zero::CannotWork => Err(format!(
-            "no time at all for `{name}` cannot work; write `{name} = none` for no limit"
+            "no time at all cannot work; write `{name} = {example}`, or `{name} = none`"
         )),
         Some(time) => Ok(Value::Duration(time, literal.span())),
         None => Err(format!(
