@@ -41,6 +41,9 @@ pub(crate) enum Model {
     Unbuilt,
 }
 
+/// The models that are built.
+const MODELS: [&str; 3] = ["sync", "threading", "forking"];
+
 impl Model {
     /// Returns what stands between the model's own parentheses.
     pub(crate) fn options(&self) -> &[Given<Setting>] {
@@ -79,6 +82,8 @@ enum Value {
     List(Vec<Entry>),
     /// `unsafe(forking)`
     Promise(UnsafeWord, Vec<Entry>),
+    /// Parentheses where none belong.
+    Parenthesized,
     /// Not built yet, or already reported.
     Skipped,
 }
@@ -113,7 +118,7 @@ impl Args {
         }
         match (name.as_str(), value) {
             (_, Value::Promise(promise, inner)) => self.take_promise(promise, inner, errors),
-            ("sync" | "threading" | "forking", value) => self.take_model(word, None, value, errors),
+            (name, value) if MODELS.contains(&name) => self.take_model(word, None, value, errors),
             ("model", Value::Type(value)) => self.models.push(Given {
                 word,
                 value: Model::Own(Box::new(value)),
@@ -425,7 +430,7 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
         };
     }
     if input.peek(token::Paren) {
-        let list = list(input, errors);
+        let list = list(word, input, errors);
         return errors.take(list).unwrap_or(Value::Skipped);
     }
     if input.parse::<Token![=]>().is_err() {
@@ -448,10 +453,15 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
     })
 }
 
-fn list(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value> {
+/// Reads the options of a model; other words have none.
+fn list(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value> {
     let content;
     parenthesized!(content in input);
-    Ok(Value::List(entries(&content, errors)))
+    if MODELS.iter().any(|model| word == model) {
+        return Ok(Value::List(entries(&content, errors)));
+    }
+    content.parse::<TokenStream>()?;
+    Ok(Value::Parenthesized)
 }
 
 /// Reads a value up to the next comma, or nothing at all.

@@ -400,12 +400,14 @@ fn conversions(plan: &Plan<'_>) -> TokenStream {
     let (impl_generics, _, _) = generics.split_for_impl();
     let (_, arguments, _) = server_generics.split_for_impl();
     let where_clause = bounds(plan, generics);
-    let target_span = if plan.vis_is_written {
+    // A type that is less visible than the server is reported at `vis`.
+    let span = if plan.vis_is_written {
         plan.vis.span()
     } else {
         Span::call_site()
     };
-    let server = quote_spanned!(target_span=> #private::Server<#ty>);
+    let target = quote_spanned!(span=> type Target = #private::Server<#ty>;);
+    let server = quote_spanned!(span=> type Server = #private::Server<#ty>;);
     quote! {
         #[automatically_derived]
         impl #impl_generics ::core::convert::From<#private::Server<#ty>> for #name #arguments #where_clause {
@@ -413,7 +415,7 @@ fn conversions(plan: &Plan<'_>) -> TokenStream {
         }
         #[automatically_derived]
         impl #impl_generics ::core::ops::Deref for #name #arguments #where_clause {
-            type Target = #server;
+            #target
             fn deref(&self) -> &#private::Server<#ty> { &self.server }
         }
         #[automatically_derived]
@@ -422,7 +424,7 @@ fn conversions(plan: &Plan<'_>) -> TokenStream {
         }
         #[automatically_derived]
         impl #impl_generics #private::Serve for #name #arguments #where_clause {
-            type Server = #server;
+            #server
             fn into_server(self) -> #private::Server<#ty> { self.server }
         }
         #[automatically_derived]

@@ -25,8 +25,8 @@ pub(crate) struct Handler {
     pub(crate) form: Form,
     pub(crate) generics: Generics,
     pub(crate) ty: Type,
-    /// The type's last word; nothing for types without a name.
-    pub(crate) name: Option<Ident>,
+    /// The type's last word.
+    pub(crate) name: Ident,
 }
 
 /// Where the attribute stands.
@@ -219,7 +219,7 @@ fn on_type(vis: Visibility, ident: Ident, generics: Generics) -> syn::Result<Han
         form: Form::Type(vis),
         generics,
         ty,
-        name: Some(ident),
+        name: ident,
     })
 }
 
@@ -246,7 +246,13 @@ fn on_impl(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Ha
     } else {
         Form::Impl(methods(&content)?)
     };
-    let name = last_word(&ty).cloned();
+    let Some(name) = last_word(&ty).cloned() else {
+        errors.at(
+            &ty,
+            "a handler is a type with a name; write a struct around this one",
+        );
+        return Ok(None);
+    };
     Ok(Some(Handler {
         form,
         generics,

@@ -5,6 +5,7 @@ mod methods;
 mod values;
 
 use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt;
 use syn::{Expr, Generics, Path, Type, Visibility};
 
 use crate::args::{Args, Given, Model, UnsafeWord};
@@ -139,7 +140,7 @@ impl<'a> Plan<'a> {
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,
             forwards: methods::forwards(handler, &source, errors),
-            name: name(args, handler, errors),
+            name: name(args, handler),
             vis: visibility(args, handler, errors),
             vis_is_written: !args.visibilities.is_empty(),
             ty,
@@ -155,11 +156,7 @@ impl<'a> Plan<'a> {
 /// The generated code has to name the type, too.
 fn check_type_has_no_hidden_lifetime(handler: &Handler, errors: &mut Errors) {
     if generics::hides_a_lifetime(&handler.ty) {
-        let name = handler
-            .name
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let name = &handler.name;
         errors.at(
             &handler.ty,
             format_args!(
@@ -349,21 +346,14 @@ fn check_addrs<'a>(args: &'a Args, source: &Source<'_>, errors: &mut Errors) -> 
 }
 
 /// The type's name and `Server`, or the user's choice.
-fn name(args: &Args, handler: &Handler, errors: &mut Errors) -> Ident {
-    if let Some(name) = args.names.first() {
-        return name.value.clone();
+fn name(args: &Args, handler: &Handler) -> Ident {
+    match args.names.first() {
+        Some(name) => name.value.clone(),
+        None => Ident::new(
+            &format!("{}Server", handler.name.unraw()),
+            Span::call_site(),
+        ),
     }
-    let word = handler.name.as_ref().map(ToString::to_string);
-    if word.is_none() {
-        errors.at(
-            &handler.ty,
-            "the server of a type without a name needs one; write `name = MyServer`",
-        );
-    }
-    let word = word
-        .as_deref()
-        .map_or("Unnamed", |word| word.trim_start_matches("r#"));
-    Ident::new(&format!("{word}Server"), Span::call_site())
 }
 
 /// On a struct as visible as the struct, on an `impl` private, unless the user says otherwise.
@@ -378,11 +368,7 @@ fn visibility(args: &Args, handler: &Handler, errors: &mut Errors) -> Visibility
     let leaks =
         matches!(given.value, Visibility::Public(_)) && !matches!(own, Visibility::Public(_));
     if leaks && matches!(handler.form, Form::Type(_)) {
-        let name = handler
-            .name
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let name = &handler.name;
         errors.at(&given.value, format_args!("the server cannot be seen where `{name}` cannot; write `pub struct {name}`, or leave out `vis`"));
         return own;
     }
