@@ -9,7 +9,7 @@ use crate::options::Transport;
 pub(crate) enum Family {
     /// `127.0.0.1:7007`, `localhost:80`
     Inet,
-    /// `unix:/run/x.sock`
+    /// `unix:/run/x.sock`, `/run/x.sock`, `unix:@name`
     Unix,
     /// `tcp://...`, `udp://...`, `unix-datagram:...`
     Only(Transport),
@@ -51,8 +51,11 @@ pub(crate) fn read(text: &str) -> Result<Family, String> {
     if let Some(name) = text.strip_prefix("systemd:") {
         return systemd(name).map(|()| Family::Inherited);
     }
-    if text.starts_with(['/', '@', '.']) {
-        return Err(format!("`{text}` needs its kind; write `unix:{text}`"));
+    if ["/", "@", "./", "../"]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
+        return unix(text).map(|()| Family::Unix);
     }
     if let Some((scheme, _)) = text.split_once("://") {
         return Err(format!(
@@ -141,12 +144,6 @@ fn unix(path: &str) -> Result<(), String> {
         };
         return Err(format!("the {sort} is empty; write one as in `{example}`"));
     }
-    if path.starts_with("//") {
-        let path = path.trim_start_matches('/');
-        return Err(format!(
-            "a path stands directly behind the colon; write `unix:/{path}`"
-        ));
-    }
     if path.len() > LONGEST_PATH {
         let length = path.len();
         return Err(format!(
@@ -198,6 +195,9 @@ mod tests {
             ("unix:/run/x.sock", Family::Unix),
             ("unix:x.sock", Family::Unix),
             ("unix:@name", Family::Unix),
+            ("/run/x.sock", Family::Unix),
+            ("./x.sock", Family::Unix),
+            ("@name", Family::Unix),
             (
                 "unix-datagram:/run/x.sock",
                 Family::Only(Transport::UnixDatagram),
@@ -233,11 +233,8 @@ mod tests {
             "a b:80",
             "*:80",
             "http://localhost:80",
-            "/run/x",
-            "@x",
             "unix:",
             "unix:@",
-            "unix:///run/x",
             "unix:a\0b",
             "fd:",
             "fd:-1",

@@ -5,7 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use crate::options::Transport;
-use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
+use crate::plan::{
+    ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value, Width,
+};
 
 /// Everything that follows the user's item.
 pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
@@ -63,6 +65,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 #private::Options::new() #(#addrs)* #(#setters)*
             }
             fn hooks() -> #private::HookTable<Self> {
+                use #private::NoHooks as _;
                 (&#private::HookProbe::<Self>::new()).table()
             }
         }
@@ -130,8 +133,17 @@ fn setter(setter: &Setter<'_>) -> TokenStream {
     let Setter { word, value } = setter;
     let value = match value {
         Value::Expr(expr) => quote!(#expr),
-        Value::Number(number, span) => {
-            let mut number = Literal::u64_unsuffixed(*number);
+        Value::Typed(expr, width) => {
+            let (span, width) = (expr.span(), Ident::new(width.type_name(), expr.span()));
+            quote_spanned!(span=> ::core::convert::identity::<::core::primitive::#width>(#expr))
+        }
+        Value::Number(number, width, span) => {
+            let mut number = match width {
+                Width::U32 => Literal::u32_suffixed(u32::try_from(*number).unwrap_or(u32::MAX)),
+                Width::Usize => {
+                    Literal::usize_suffixed(usize::try_from(*number).unwrap_or(usize::MAX))
+                }
+            };
             number.set_span(*span);
             quote!(#number)
         }
@@ -171,7 +183,7 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
     let methods = forwards
         .life
         .iter()
-        .map(|method| forward(&private, method, &request));
+        .map(|method| forward(plan, method, &request));
     let missing = forwards.handle_is_missing.then(|| {
         quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
     });
@@ -185,9 +197,10 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
 }
 
 // fn handle(&mut self, request: &mut Stream) -> Outcome { IntoOutcome::into_outcome(Self::handle(self, request)) }
-fn forward(private: &TokenStream, forward: &Forward<'_>, request: &Ident) -> TokenStream {
+fn forward(plan: &Plan<'_>, forward: &Forward<'_>, request: &Ident) -> TokenStream {
     let (name, cfgs) = (&forward.method.sig.ident, forward.method.cfgs());
     let span = name.span();
+    let private = private(plan, span);
     if forward.broken {
         return quote_spanned! {span=>
             #(#cfgs)* fn #name(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) }
@@ -197,11 +210,11 @@ fn forward(private: &TokenStream, forward: &Forward<'_>, request: &Ident) -> Tok
     let output = forward.output_span().resolved_at(span);
     let mut method = name.clone();
     method.set_span(output);
-    let call = quote_spanned!(output=> Self::#method(self, #argument));
+    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#method(self, #argument)));
     quote_spanned! {span=>
         #(#cfgs)*
         fn #name(&mut self, #argument: &mut #private::#request) -> #private::Outcome {
-            #private::IntoOutcome::into_outcome(#call)
+            #call
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::handler::{Form, Handler};
 use crate::options::{OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
 pub(crate) use methods::{Forward, Forwards, Hook, HookForward, Kind};
-pub(crate) use values::{Setter, Value};
+pub(crate) use values::{Setter, Value, Width};
 
 /// Everything that the expansion needs, decided.
 pub(crate) struct Plan<'a> {

@@ -169,7 +169,7 @@ fn invisible_groups_change_nothing() {
     assert!(
         expand(quote!(tcp, #option = #size), echo(&quote!(Stream)))
             .to_string()
-            .contains(". rbufsize (65536)")
+            .contains(". rbufsize (65536usize)")
     );
 }
 

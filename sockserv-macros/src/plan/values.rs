@@ -20,11 +20,39 @@ pub(crate) struct Setter<'a> {
 /// What is handed to it.
 pub(crate) enum Value<'a> {
     Expr(&'a Expr),
-    Number(u64, Span),
+    /// An expression of this type, said aloud: an expression of literals has none of its own.
+    Typed(&'a Expr, Width),
+    Number(u64, Width, Span),
     Duration(Duration, Span),
     Flag(bool, Span),
     /// The word `none`.
     Nothing(Span),
+}
+
+/// The type that the runtime takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Width {
+    U32,
+    Usize,
+}
+
+impl Width {
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::U32 => "u32",
+            Self::Usize => "usize",
+        }
+    }
+
+    /// Returns what the operating system's integers are.
+    fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Number(_, max) if max <= u64::from(u32::MAX) => Some(Self::U32),
+            Kind::Mode => Some(Self::U32),
+            Kind::Number(..) | Kind::Size(_) => Some(Self::Usize),
+            Kind::Duration(_) | Kind::Timeout(_) | Kind::Flag => None,
+        }
+    }
 }
 
 /// Reads the value; a wrong one is reported and the option left out.
@@ -69,7 +97,9 @@ fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
         return none(rule, expr);
     }
     let Some(literal) = literal(expr) else {
-        return Ok(Value::Expr(expr));
+        return Ok(
+            Width::of(rule.kind).map_or(Value::Expr(expr), |width| Value::Typed(expr, width))
+        );
     };
     match rule.kind {
         Kind::Number(min, max) => number(rule, literal, min, max),
@@ -99,14 +129,22 @@ fn number<'a>(rule: &Rule, literal: &Lit, min: u64, max: u64) -> Result<Value<'a
         ));
     };
     match int.base10_parse::<u64>() {
-        Ok(number) if number < min => Err(format!(
+        Ok(value) if value < min => Err(format!(
             "`{name}` has to be at least {min}; write `{name} = {example}`"
         )),
-        Ok(number) if number <= max => Ok(Value::Number(number, int.span())),
+        Ok(value) if value <= max => Ok(number_of(rule, value, literal)),
         _ => Err(format!(
             "`{name}` is at most {max}; write `{name} = {example}`"
         )),
     }
+}
+
+fn number_of<'a>(rule: &Rule, number: u64, literal: &Lit) -> Value<'a> {
+    Value::Number(
+        number,
+        Width::of(rule.kind).unwrap_or(Width::Usize),
+        literal.span(),
+    )
 }
 
 fn size<'a>(rule: &Rule, literal: &Lit, min: u64) -> Result<Value<'a>, String> {
@@ -120,7 +158,7 @@ fn size<'a>(rule: &Rule, literal: &Lit, min: u64) -> Result<Value<'a>, String> {
         Some(bytes) if bytes < min => Err(format!(
             "`{name}` has to be at least {min}; write `{name} = {example}`"
         )),
-        Some(bytes) => Ok(Value::Number(bytes, literal.span())),
+        Some(bytes) => Ok(number_of(rule, bytes, literal)),
         None => Err(format!(
             "no size; write `{name} = {example}`, with `B`, `KiB`, `MiB` or `GiB`"
         )),
@@ -165,7 +203,7 @@ fn mode<'a>(literal: &Lit) -> Result<Value<'a>, String> {
         return Err("a mode is octal; write `mode = 0o660`".to_owned());
     };
     match int.base10_parse::<u64>() {
-        Ok(mode @ ..=0o777) => Ok(Value::Number(mode, int.span())),
+        Ok(mode @ ..=0o777) => Ok(Value::Number(mode, Width::U32, int.span())),
         _ => Err("a mode is at most `0o777`; write `mode = 0o660`".to_owned()),
     }
 }

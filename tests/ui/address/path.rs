@@ -3,7 +3,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(unix, addr = ["unix:", "unix:@", "unix:///run/echo.sock", "unix:echo\0sock"])]
+#[server(unix, addr = ["unix:", "unix:@", "unix:echo\0sock"])]
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 }

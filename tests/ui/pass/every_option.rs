@@ -15,11 +15,11 @@ fn addr() -> String {
 struct Tcp;
 
 #[server(
-    forking(max_children = LIMIT),
+    forking(max_children = 2 * LIMIT),
     tcp,
     addr = ["127.0.0.1:0", "[::1]:0", "localhost:0", "tcp://127.0.0.1:0", "fd:3", "systemd:http", "systemd:http:1", addr()],
     backlog = 128,
-    max_connections = LIMIT * 2,
+    max_connections = 4 * 2,
     timeout = PATIENCE,
     first_byte_timeout = none,
     request_timeout = "1h 30min",
