@@ -134,8 +134,8 @@ fn setter(setter: &Setter<'_>) -> TokenStream {
     let value = match value {
         Value::Expr(expr) => quote!(#expr),
         Value::Typed(expr, width) => {
-            let (span, width) = (expr.span(), Ident::new(width.type_name(), expr.span()));
-            quote_spanned!(span=> ::core::convert::identity::<::core::primitive::#width>(#expr))
+            let width = Ident::new(width.type_name(), expr.span());
+            quote!({ let value: #width = #expr; value })
         }
         Value::Number(number, width, span) => {
             let mut number = match width {
@@ -206,8 +206,13 @@ fn forward(plan: &Plan<'_>, forward: &Forward<'_>, request: &Ident) -> TokenStre
             #(#cfgs)* fn #name(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) }
         };
     }
-    let argument = Ident::new("request", forward.parameter_span().resolved_at(span));
-    let output = forward.output_span().resolved_at(span);
+    let parameter = forward
+        .method
+        .parameter_spans()
+        .first()
+        .map_or(span, |place| place.resolved_at(span));
+    let argument = Ident::new("request", parameter);
+    let output = forward.method.output_span().resolved_at(span);
     let mut method = name.clone();
     method.set_span(output);
     let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#method(self, #argument)));
@@ -229,7 +234,7 @@ fn hooks(plan: &Plan<'_>) -> TokenStream {
     let Plan { ty, generics, .. } = plan;
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let hooks = hooks.map(|forward| hook(&private, forward));
+    let hooks = hooks.map(|forward| hook(plan, forward));
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::Hooks for #ty #where_clause {
@@ -238,39 +243,57 @@ fn hooks(plan: &Plan<'_>) -> TokenStream {
     }
 }
 
-// fn handle_timeout(&self) { Self::handle_timeout(self) }
-fn hook(private: &TokenStream, forward: &HookForward<'_>) -> TokenStream {
-    let sig = &forward.method.sig;
-    let (name, cfgs) = (&sig.ident, forward.method.cfgs());
+// fn verify_request(&self, peer: &Address, _: &Incoming) -> bool { Self::verify_request(self, peer) }
+fn hook(plan: &Plan<'_>, forward: &HookForward<'_>) -> TokenStream {
+    let (name, cfgs) = (&forward.method.sig.ident, forward.method.cfgs());
     let span = name.span();
-    let (inputs, arguments, output) = match forward.hook {
-        Hook::VerifyRequest if sig.inputs.len() == 3 => (
-            quote_spanned!(span=> &self, peer: &#private::Address, incoming: &#private::Incoming),
-            quote_spanned!(span=> self, peer, incoming),
-            quote_spanned!(span=> -> bool),
-        ),
+    let (receiver, types, output) = hook_signature(plan, forward.hook, span);
+    let spans = forward.method.parameter_spans();
+    let argument =
+        |(at, place): (usize, &Span)| Ident::new(&format!("value_{at}"), place.resolved_at(span));
+    let arguments: Vec<_> = spans.iter().enumerate().map(argument).collect();
+    let ignored = types.iter().skip(arguments.len());
+    let given = types.iter().take(arguments.len());
+    let result = forward.method.output_span().resolved_at(span);
+    let mut method = name.clone();
+    method.set_span(result);
+    let call = quote_spanned!(result=> Self::#method(self #(, #arguments)*));
+    quote_spanned! {span=>
+        #(#cfgs)*
+        fn #name(#receiver #(, #arguments: &#given)* #(, _: &#ignored)*) #output { #call }
+    }
+}
+
+// &self, [Address, Incoming], -> bool
+fn hook_signature(
+    plan: &Plan<'_>,
+    hook: Hook,
+    span: Span,
+) -> (TokenStream, Vec<TokenStream>, TokenStream) {
+    let private = private(plan, span);
+    let (shared, nothing) = (quote_spanned!(span=> &self), TokenStream::new());
+    let peer = quote_spanned!(span=> #private::Address);
+    match hook {
         Hook::VerifyRequest => (
-            quote_spanned!(span=> &self, peer: &#private::Address, _: &#private::Incoming),
-            quote_spanned!(span=> self, peer),
+            shared,
+            vec![peer, quote_spanned!(span=> #private::Incoming)],
             quote_spanned!(span=> -> bool),
         ),
         Hook::HandleError => (
-            quote_spanned!(span=> &mut self, error: &#private::RequestError, peer: &#private::Address),
-            quote_spanned!(span=> self, error, peer),
-            TokenStream::new(),
+            quote_spanned!(span=> &mut self),
+            vec![quote_spanned!(span=> #private::RequestError), peer],
+            nothing,
         ),
-        Hook::HandleTimeout | Hook::ServiceActions => (
-            quote_spanned!(span=> &self),
-            quote_spanned!(span=> self),
-            TokenStream::new(),
-        ),
-        Hook::ServerBind | Hook::ServerActivate => (
-            quote_spanned!(span=> &self, socket: &#private::socket2::Socket),
-            quote_spanned!(span=> self, socket),
-            quote_spanned!(span=> -> ::std::io::Result<()>),
-        ),
-    };
-    quote_spanned!(span=> #(#cfgs)* fn #name(#inputs) #output { Self::#name(#arguments) })
+        Hook::HandleTimeout | Hook::ServiceActions => (shared, Vec::new(), nothing),
+        Hook::ServerBind | Hook::ServerActivate => {
+            let socket = quote_spanned!(span=> #private::socket2::Socket);
+            (
+                shared,
+                vec![socket],
+                quote_spanned!(span=> -> ::std::io::Result<()>),
+            )
+        }
+    }
 }
 
 // const _: () = unsafe {};

@@ -1,13 +1,14 @@
 //! The user's item, seen as a handler: its type, its generics, its methods. Bodies are not even parsed.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream, Parser};
+use syn::spanned::Spanned;
 use syn::{
-    Attribute, Generics, ItemEnum, ItemStruct, Path, Signature, Token, Type, Visibility, braced,
-    token,
+    Attribute, FnArg, Generics, ItemEnum, ItemStruct, Path, ReturnType, Signature, Token, Type,
+    Visibility, braced, token,
 };
 
 use crate::errors::Errors;
@@ -47,6 +48,23 @@ impl Method {
     /// Returns the user's `#[cfg]`s, which follow what mirrors the method.
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
+    }
+
+    /// Returns where a wrong result is to be reported.
+    pub(crate) fn output_span(&self) -> Span {
+        match &self.sig.output {
+            ReturnType::Type(_, ty) => ty.span(),
+            ReturnType::Default => self.sig.ident.span(),
+        }
+    }
+
+    /// Returns where a wrong parameter is to be reported, for each behind `self`.
+    pub(crate) fn parameter_spans(&self) -> Vec<Span> {
+        let types = self.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(typed.ty.span()),
+            FnArg::Receiver(_) => None,
+        });
+        types.collect()
     }
 }
 

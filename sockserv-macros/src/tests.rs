@@ -84,7 +84,7 @@ fn a_hook_takes_what_it_wants_to_know() {
         &quote!(impl Echo { #hooks fn verify_request(&self, peer: &Address) -> bool { true } }),
     );
     assert!(
-        one.contains("{ Self :: verify_request (self , peer) }"),
+        one.contains("value_0 : & :: sockserv :: __private :: Address , _ : & :: sockserv :: __private :: Incoming)"),
         "{one}"
     );
     let two = expansion(
@@ -92,11 +92,11 @@ fn a_hook_takes_what_it_wants_to_know() {
         &quote!(impl Echo { #hooks fn verify_request(&self, peer: &Address, incoming: &Incoming) -> bool { true } }),
     );
     assert!(
-        two.contains("{ Self :: verify_request (self , peer , incoming) }"),
+        two.contains("{ Self :: verify_request (self , value_0 , value_1) }"),
         "{two}"
     );
     assert!(
-        two.contains("{ Self :: handle_error (self , error , peer) }"),
+        two.contains("{ Self :: handle_error (self , value_0 , value_1) }"),
         "{two}"
     );
 }

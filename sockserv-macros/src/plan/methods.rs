@@ -1,6 +1,5 @@
 //! The methods that the server calls: found by name, judged by their signature, never rewritten.
 
-use syn::spanned::Spanned;
 use syn::{
     FnArg, GenericArgument, GenericParam, PathArguments, ReceiverKind, ReturnType, Safety,
     Signature, Type, TypeParamBound,
@@ -427,20 +426,5 @@ fn pointee(sig: &Signature, ty: &Type) -> Option<Kind> {
         "Stream" => Some(Kind::Stream),
         "Datagram" => Some(Kind::Datagram),
         _ => None,
-    }
-}
-
-impl Forward<'_> {
-    /// Returns where a wrong return type is to be reported.
-    pub(crate) fn output_span(&self) -> proc_macro2::Span {
-        match &self.method.sig.output {
-            ReturnType::Type(_, ty) => ty.span(),
-            ReturnType::Default => self.method.sig.ident.span(),
-        }
-    }
-
-    /// Returns where a wrong parameter is to be reported.
-    pub(crate) fn parameter_span(&self) -> proc_macro2::Span {
-        parameter(&self.method.sig).map_or_else(|| self.method.sig.ident.span(), Spanned::span)
     }
 }

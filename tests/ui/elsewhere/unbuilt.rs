@@ -5,6 +5,9 @@ struct Echo;
 
 #[server(
     tcp,
+    workers = 1,
+    queue = 1,
+    max_requests = 1,
     on_full = "refuse",
     max_connections_per_peer = 1,
     accept_rate = 1,
