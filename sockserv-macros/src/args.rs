@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Expr, Lit, Path, Token, Type, Visibility, parenthesized, token};
+use syn::{Expr, Lit, LitStr, Path, Token, Type, Visibility, parenthesized, token};
 
 use crate::errors::Errors;
 use crate::options::{OPTIONS, Owner, Rule, Transport};
@@ -23,6 +23,8 @@ pub(crate) struct Args {
     pub(crate) crates: Vec<Given<Path>>,
     /// Whether a word was written that would have been a transport, had it been a good one.
     pub(crate) transport_is_unclear: bool,
+    /// Whether anything could not be understood: perhaps it was the address.
+    pub(crate) is_unclear: bool,
 }
 
 /// A value and the word that introduced it, for errors that must point.
@@ -91,11 +93,13 @@ enum Value {
 impl Args {
     /// Never fails: what cannot be understood is reported and left out.
     pub(crate) fn new(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let before = errors.len();
         let entries = (|input: ParseStream<'_>| Ok(entries(input, errors))).parse2(tokens);
         let mut args = Self::default();
         for entry in entries.unwrap_or_default() {
             args.take(entry, errors);
         }
+        args.is_unclear = errors.len() > before;
         args
     }
 
@@ -442,6 +446,7 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
     }
     typed(word, input).unwrap_or_else(|| {
         let bad = skip_to_comma(input);
+        let meant = syn::parse2::<LitStr>(bad.clone()).and_then(|text| text.parse());
         errors.at(
             bad,
             format_args!(
@@ -449,7 +454,10 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
                 example(word)
             ),
         );
-        Value::Skipped
+        meant
+            .ok()
+            .filter(|_| word == "name")
+            .map_or(Value::Skipped, Value::Ident)
     })
 }
 

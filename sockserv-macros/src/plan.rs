@@ -135,7 +135,7 @@ impl<'a> Plan<'a> {
             .collect();
         let ty = generics::named_lifetimes(&handler.ty);
         Plan {
-            knows_where: !args.addrs.is_empty() || !args.listeners.is_empty(),
+            knows_where: !args.addrs.is_empty() || !args.listeners.is_empty() || args.is_unclear,
             krate: args.crates.first().map(|given| &given.value),
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,

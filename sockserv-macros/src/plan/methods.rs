@@ -121,17 +121,19 @@ pub(super) fn forwards<'a>(
     };
     let kind = source.kind();
     let handle_is_missing = check_handle_is_there(handler, methods, kind, errors);
-    let mut life = Vec::new();
+    let mut life: Vec<Forward<'_>> = Vec::new();
     for method in methods
         .iter()
         .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
     {
         let before = errors.len();
         check_life(&method.sig, source, errors);
-        life.push(Forward {
-            method,
-            broken: errors.len() > before,
-        });
+        if forwards_once(&life, method) {
+            life.push(Forward {
+                method,
+                broken: errors.len() > before,
+            });
+        }
     }
     let mut hooks = Vec::new();
     for method in methods {
@@ -152,6 +154,14 @@ pub(super) fn forwards<'a>(
         handle_is_missing,
         hooks,
     })
+}
+
+/// A second one of the same name is the compiler's to report, unless `#[cfg]` chooses between them.
+fn forwards_once(life: &[Forward<'_>], method: &Method) -> bool {
+    let second = life
+        .iter()
+        .any(|forward| forward.method.sig.ident == method.sig.ident);
+    !second || method.cfgs().next().is_some()
 }
 
 /// Returns what the handler's `handle` takes, if that can be seen.
