@@ -1,4 +1,4 @@
-//! A chat room: what one says, all others read. Who reads too slowly is dropped and holds up nobody.
+//! A chat room: what one says, all others read; who reads too slowly is dropped.
 //! Run:  `cargo run --example chat`
 //! Talk: `nc 127.0.0.1 6667` in several terminals; `/nick NAME`, `/who`, `/quit`
 
@@ -18,7 +18,7 @@ struct Chat {
 #[server(tcp, threading, addr = "127.0.0.1:6667", timeout = none, keepalive, max_line = 1024)]
 impl Chat {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        write!(stream.wfile, "* who are you?\n")?;
+        writeln!(stream.wfile, "* who are you?")?;
         let mut line = Vec::new();
         while stream.rfile.read_until(b'\n', &mut line)? > 0 {
             let text = printable(&line);
@@ -54,7 +54,10 @@ impl Chat {
             return writeln!(stream.wfile, "* {nick} cannot be taken; who are you?");
         }
         writeln!(stream.wfile, "* welcome, {nick}; here: {}", room.nicks())?;
-        let member = Member { sender: stream.sender(), socket: stream.socket().try_clone()? };
+        let member = Member {
+            sender: stream.sender(),
+            socket: stream.socket().try_clone()?,
+        };
         room.members.insert(nick.to_owned(), member);
         room.say(nick, format!("* {nick} joined\n"));
         drop(room);
@@ -83,7 +86,7 @@ impl Chat {
     }
 }
 
-/// Reaches one peer from any thread: `sender` never waits, `socket` ends a connection that cannot keep up.
+/// Reaches one peer from any thread: `sender` never waits, `socket` ends who cannot keep up.
 struct Member {
     sender: Sender,
     socket: Socket,
@@ -95,7 +98,7 @@ struct Room {
 }
 
 impl Room {
-    /// Tells everyone but `nick`. Whose queue is full is dropped, which in turn is told to the others.
+    /// Tells everyone but `nick`. Whose queue is full is dropped, and the others are told.
     fn say(&mut self, nick: &str, message: String) {
         let message = Bytes::from(message);
         let mut slow = Vec::new();
@@ -108,7 +111,10 @@ impl Room {
             if let Some(member) = self.members.remove(&name) {
                 // It fails if he is already gone, which is as good.
                 let _ = member.socket.shutdown(Shutdown::Both);
-                self.say(&name, format!("* {name} reads too slowly and was dropped\n"));
+                self.say(
+                    &name,
+                    format!("* {name} reads too slowly and was dropped\n"),
+                );
             }
         }
     }
@@ -121,7 +127,11 @@ impl Room {
     }
 
     fn nicks(&self) -> String {
-        self.members.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+        self.members
+            .keys()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn is_free(&self, nick: &str) -> bool {
@@ -133,9 +143,14 @@ impl Room {
 
 /// One peer's bytes end on the terminals of others: no control characters.
 fn printable(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).trim().replace(char::is_control, " ")
+    String::from_utf8_lossy(line)
+        .trim()
+        .replace(char::is_control, " ")
 }
 
 fn main() -> io::Result<()> {
-    ChatServer::builder(Chat::default()).addrs(std::env::args().skip(1)).bind()?.run()
+    ChatServer::builder(Chat::default())
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -19,5 +19,8 @@ impl Daytime {
 }
 
 fn main() -> io::Result<()> {
-    DaytimeServer::builder(Daytime).addrs(std::env::args().skip(1)).bind()?.run()
+    DaytimeServer::builder(Daytime)
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -1,6 +1,6 @@
 //! An authoritative name server for one small zone, over udp and tcp (RFC 1035, 2308, 6891, 7766).
 //! Run:  `cargo run --example dns`
-//! Talk: `dig -p 5300 @127.0.0.1 www.sockserv.test AAAA`, or `big.sockserv.test TXT`, which needs tcp
+//! Talk: `dig -p 5300 @127.0.0.1 www.sockserv.test`, or `big.sockserv.test TXT`, which needs tcp
 
 use std::sync::Arc;
 
@@ -34,7 +34,9 @@ impl StreamHandler for Dns {
             stream.rfile.read_exact(&mut length)?;
             let query = stream.rfile.read_bytes(u16::from_be_bytes(length).into())?;
             if let Some(reply) = self.zone.reply(&query, Carrier::Stream)? {
-                stream.wfile.write_all(&u16::try_from(reply.len())?.to_be_bytes())?;
+                stream
+                    .wfile
+                    .write_all(&u16::try_from(reply.len())?.to_be_bytes())?;
                 stream.wfile.write_all(&reply)?;
             }
         }
@@ -83,21 +85,31 @@ impl Zone {
         let soa = record(ORIGIN, soa);
         let mut records = vec![
             soa.clone(),
-            record(ORIGIN, RData::NS(NS(Name::new_unchecked("ns.sockserv.test")))),
+            record(
+                ORIGIN,
+                RData::NS(NS(Name::new_unchecked("ns.sockserv.test"))),
+            ),
             record(ORIGIN, v4([192, 0, 2, 1])),
             record(ORIGIN, v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])),
             record(ORIGIN, text("one attribute makes it a server".to_owned())),
             record("ns.sockserv.test", v4([192, 0, 2, 53])),
             record("www.sockserv.test", v4([192, 0, 2, 80])),
             record("www.sockserv.test", v4([192, 0, 2, 81])),
-            record("www.sockserv.test", v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80])),
+            record(
+                "www.sockserv.test",
+                v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80]),
+            ),
         ];
         let big = (1..=20).map(|line| text(format!("{line:02} {}", "=".repeat(180))));
         records.extend(big.map(|rdata| record("big.sockserv.test", rdata)));
-        Zone { origin: Name::new_unchecked(ORIGIN), soa, records }
+        Zone {
+            origin: Name::new_unchecked(ORIGIN),
+            soa,
+            records,
+        }
     }
 
-    /// Returns the reply on the wire; nothing for what is no query, so that two servers never talk to each other.
+    /// Returns the reply on the wire, but none to a reply: two servers could go on for ever.
     fn reply(&self, message: &[u8], by: Carrier) -> simple_dns::Result<Option<Vec<u8>>> {
         if header_buffer::has_flags(message, PacketFlag::RESPONSE).unwrap_or(true) {
             return Ok(None);
@@ -123,14 +135,11 @@ impl Zone {
         if query.has_flags(PacketFlag::RECURSION_DESIRED) {
             reply.set_flags(PacketFlag::RECURSION_DESIRED);
         }
-        if let Some(opt) = query.opt() {
-            *reply.opt_mut() =
-                Some(OPT { opt_codes: Vec::new(), udp_packet_size: OUR_PACKET_SIZE, version: 0 });
-            if opt.version > 0 {
-                *reply.rcode_mut() = RCODE::BADVERS;
-                return reply;
-            }
-        }
+        *reply.opt_mut() = query.opt().map(|_| OPT {
+            opt_codes: Vec::new(),
+            udp_packet_size: OUR_PACKET_SIZE,
+            version: 0,
+        });
         reply.questions = query.questions;
         self.look_up(&mut reply);
         reply
@@ -147,14 +156,25 @@ impl Zone {
             return;
         }
         reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
-        let mut known = self.records.iter().filter(|record| record.name == *name).peekable();
+        let mut known = self
+            .records
+            .iter()
+            .filter(|record| record.name == *name)
+            .peekable();
         if known.peek().is_none() {
             *reply.rcode_mut() = RCODE::NameError;
         }
-        reply.answers.extend(known.filter(|record| record.match_qtype(question.qtype)).map(|record| {
-            // The name as the client spelled it: resolvers check the case that they sent.
-            ResourceRecord { name: name.clone().into_owned(), ..record.clone() }
-        }));
+        reply.answers.extend(
+            known
+                .filter(|record| record.match_qtype(question.qtype))
+                .map(|record| {
+                    // The name as the client spelled it: resolvers check the case that they sent.
+                    ResourceRecord {
+                        name: name.clone().into_owned(),
+                        ..record.clone()
+                    }
+                }),
+        );
         if reply.answers.is_empty() {
             reply.name_servers.push(self.soa.clone());
         }
@@ -189,7 +209,9 @@ fn record(name: &'static str, rdata: RData<'static>) -> ResourceRecord<'static> 
 }
 
 fn v4(address: [u8; 4]) -> RData<'static> {
-    RData::A(A { address: u32::from_be_bytes(address) })
+    RData::A(A {
+        address: u32::from_be_bytes(address),
+    })
 }
 
 fn v6(address: [u16; 8]) -> RData<'static> {
@@ -203,5 +225,8 @@ fn text(line: String) -> RData<'static> {
 
 fn main() -> io::Result<()> {
     let zone = Arc::new(Zone::new());
-    DnsServer::builder(Dns { zone }).addrs(std::env::args().skip(1)).bind()?.run()
+    DnsServer::builder(Dns { zone })
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

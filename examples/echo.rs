@@ -20,5 +20,8 @@ impl Echo {
 }
 
 fn main() -> io::Result<()> {
-    EchoServer::builder(Echo).addrs(std::env::args().skip(1)).bind()?.run()
+    EchoServer::builder(Echo)
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -1,5 +1,5 @@
 //! Who has an account here, from /etc/passwd (RFC 1288).
-//! Run:  `cargo run --example finger` as root, for port 79; or `cargo run --example finger -- 127.0.0.1:7979`
+//! Run:  `cargo run --example finger` as root, or `cargo run --example finger -- 127.0.0.1:7979`
 //! Talk: `finger root@127.0.0.1`, `finger -l @127.0.0.1`, or `echo /W root | nc 127.0.0.1 7979`
 
 use std::fs;
@@ -90,11 +90,21 @@ impl<'a> User<'a> {
 
     /// The login, or any word of the real name, in any case.
     fn answers_to(&self, name: &str) -> bool {
-        self.login == name || self.name.split(' ').any(|word| word.eq_ignore_ascii_case(name))
+        self.login == name
+            || self
+                .name
+                .split(' ')
+                .any(|word| word.eq_ignore_ascii_case(name))
     }
 
     fn write(&self, out: &mut impl Write, detail: Detail) -> io::Result<()> {
-        let User { login, name, home, shell, .. } = self;
+        let User {
+            login,
+            name,
+            home,
+            shell,
+            ..
+        } = self;
         match detail {
             Detail::Short => write!(out, "{login:<16} {name}\r\n"),
             Detail::Whole => {
@@ -106,5 +116,8 @@ impl<'a> User<'a> {
 }
 
 fn main() -> io::Result<()> {
-    FingerServer::builder(Finger).addrs(std::env::args().skip(1)).bind()?.run()
+    FingerServer::builder(Finger)
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

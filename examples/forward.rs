@@ -15,25 +15,35 @@ struct Forward {
 }
 
 // Silence is for the two ends to judge; `keepalive` finds the ends that are gone.
-#[server(tcp, threading, addr = "127.0.0.1:8081", timeout = none, first_byte_timeout = none, keepalive)]
+#[server(
+    tcp,
+    threading,
+    addr = "127.0.0.1:8081",
+    timeout = none,
+    first_byte_timeout = none,
+    keepalive
+)]
 impl Forward {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let upstream = connect(&self.to)?;
         let peer = stream.socket().try_clone()?;
         let give_up = |error| {
             // Ends the other copy too; it fails only for a socket that is already disconnected.
-            let _ = (peer.shutdown(Shutdown::Both), upstream.shutdown(Shutdown::Both));
+            let _ = peer.shutdown(Shutdown::Both);
+            let _ = upstream.shutdown(Shutdown::Both);
             Err(error)
         };
-        // Whether an answer is still owed, only the two ends know: a shutdown gives us its full grace.
+        // Only the two ends know whether an answer is owed: a shutdown grants its full grace.
         let _busy = stream.busy();
         let (mut reader, mut writer) = stream.split();
         thread::scope(|scope| {
-            let up = thread::Builder::new().name("forward-up".to_owned()).spawn_scoped(scope, || {
-                io::copy(&mut reader, &mut &upstream)
-                    .and_then(|_| upstream.shutdown(Shutdown::Write))
-                    .or_else(give_up)
-            })?;
+            let up = thread::Builder::new()
+                .name("forward-up".to_owned())
+                .spawn_scoped(scope, || {
+                    io::copy(&mut reader, &mut &upstream)
+                        .and_then(|_| upstream.shutdown(Shutdown::Write))
+                        .or_else(give_up)
+                })?;
             let down = io::copy(&mut &upstream, &mut writer)
                 .and_then(|_| writer.shutdown_write())
                 .or_else(give_up);
@@ -59,7 +69,13 @@ fn main() -> io::Result<()> {
     let mut to = "127.0.0.1:8080".to_owned();
     if let Some(at) = addrs.iter().position(|arg| arg == "--to") {
         let end = addrs.len().min(at + 2);
-        to = addrs.drain(at..end).nth(1).ok_or(io::Error::other("write `--to HOST:PORT`"))?;
+        to = addrs
+            .drain(at..end)
+            .nth(1)
+            .ok_or(io::Error::other("write `--to HOST:PORT`"))?;
     }
-    ForwardServer::builder(Forward { to }).addrs(addrs).bind()?.run()
+    ForwardServer::builder(Forward { to })
+        .addrs(addrs)
+        .bind()?
+        .run()
 }

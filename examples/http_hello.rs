@@ -1,4 +1,4 @@
-//! HTTP/1.1 that says hello: keep-alive, pipelining, bodies, and an answer to bad input (RFC 9110, 9112).
+//! HTTP/1.1 that says hello: keep-alive, pipelining, bodies, bad input (RFC 9110, 9112).
 //! Run:  `cargo run --release --example http_hello`
 //! Talk: `curl -i http://127.0.0.1:8080/`, or `wrk -c 64 http://127.0.0.1:8080/`
 
@@ -20,7 +20,13 @@ struct Hello {
     line: Vec<u8>,
 }
 
-#[server(tcp, threading, addr = "127.0.0.1:8080", timeout = "5s", max_line = "16 KiB")]
+#[server(
+    tcp,
+    threading,
+    addr = "127.0.0.1:8080",
+    timeout = "5s",
+    max_line = "16 KiB"
+)]
 impl Hello {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         loop {
@@ -33,7 +39,7 @@ impl Hello {
         }
     }
 
-    /// One request and its reply. Replies to pipelined requests leave together, at the next read that has to wait.
+    /// One request and its reply; replies to pipelined requests leave together.
     fn exchange(&mut self, stream: &mut Stream) -> Result<Then, Refusal> {
         if !self.read_head(stream)? {
             return Ok(Then::Close);
@@ -59,7 +65,9 @@ impl Hello {
             let start = self.head.len();
             match read_line(stream, &mut self.head) {
                 Ok(()) => {}
-                Err(Refusal::Answer(Status::TIMEOUT | Status::BAD)) if self.head.is_empty() => return Ok(false),
+                Err(Refusal::Answer(Status::TIMEOUT | Status::BAD)) if self.head.is_empty() => {
+                    return Ok(false);
+                }
                 Err(refusal) => return Err(refusal),
             }
             match &self.head[start..] {
@@ -175,9 +183,22 @@ impl Asked {
     }
 
     fn answer(&self, out: &mut impl Write, keep_alive: bool) -> io::Result<()> {
-        let text = if self.status == Status::OK { "Hello, world!" } else { self.status.0 };
-        respond(out, self.status, text, if keep_alive { "keep-alive" } else { "close" })?;
-        if self.only_head { Ok(()) } else { writeln!(out, "{text}") }
+        let text = if self.status == Status::OK {
+            "Hello, world!"
+        } else {
+            self.status.0
+        };
+        respond(
+            out,
+            self.status,
+            text,
+            if keep_alive { "keep-alive" } else { "close" },
+        )?;
+        if self.only_head {
+            Ok(())
+        } else {
+            writeln!(out, "{text}")
+        }
     }
 }
 
@@ -232,10 +253,16 @@ impl Fields {
         }
         let method = request.method.unwrap_or_default();
         let path = request.path.unwrap_or_default();
-        let body = if self.chunked { Body::Chunked } else { Body::Length(self.length.unwrap_or(0)) };
+        let body = if self.chunked {
+            Body::Chunked
+        } else {
+            Body::Length(self.length.unwrap_or(0))
+        };
         Ok(Asked {
             status: match method {
-                "GET" | "HEAD" | "POST" | "PUT" if path.split('?').next() == Some("/") => Status::OK,
+                "GET" | "HEAD" | "POST" | "PUT" if path.split('?').next() == Some("/") => {
+                    Status::OK
+                }
                 "GET" | "HEAD" | "POST" | "PUT" => Status::NOT_FOUND,
                 _ => Status::NOT_IMPLEMENTED,
             },
@@ -249,12 +276,16 @@ impl Fields {
 
 /// Digits only: a sign or a list here is how requests are smuggled.
 fn length(value: &[u8]) -> Result<u64, Status> {
-    let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|text| text.parse().ok()).ok_or(Status::BAD)
 }
 
 fn lists(value: &[u8], word: &[u8]) -> bool {
-    value.split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
+    value
+        .split(|&byte| byte == b',')
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 /// Appends one line; the end of the stream is no line.
@@ -262,7 +293,9 @@ fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<(), Refusal> {
     match stream.rfile.read_until(b'\n', line) {
         Ok(_) if line.ends_with(b"\n") => Ok(()),
         Ok(_) => Err(Status::BAD.into()),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Status::HEAD_TOO_LARGE.into()),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(Status::HEAD_TOO_LARGE.into())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -288,10 +321,20 @@ fn refuse(stream: &mut Stream, status: Status) -> io::Result<()> {
 /// The head of a reply whose body is `text` and the end of a line.
 fn respond(out: &mut impl Write, status: Status, text: &str, connection: &str) -> io::Result<()> {
     let (date, length) = (HttpDate::from(SystemTime::now()), text.len() + 1);
-    write!(out, "HTTP/1.1 {}\r\nDate: {date}\r\nContent-Type: text/plain\r\n", status.0)?;
-    write!(out, "Content-Length: {length}\r\nConnection: {connection}\r\n\r\n")
+    write!(
+        out,
+        "HTTP/1.1 {}\r\nDate: {date}\r\nContent-Type: text/plain\r\n",
+        status.0
+    )?;
+    write!(
+        out,
+        "Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
+    )
 }
 
 fn main() -> io::Result<()> {
-    HelloServer::builder(Hello::default()).addrs(std::env::args().skip(1)).bind()?.run()
+    HelloServer::builder(Hello::default())
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

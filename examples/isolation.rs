@@ -1,4 +1,4 @@
-//! Each request in a process of its own: it may abort, overflow its stack, leak or panic; the server lives on.
+//! Each request in a process of its own: it may abort, leak or panic; the server lives on.
 //! Run:  `cargo run --example isolation`
 //! Talk: `nc 127.0.0.1 7008`, then `echo TEXT`, `leak`, `panic`, `exit 3`, `overflow` or `abort`
 
@@ -15,9 +15,15 @@ impl Isolation {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let mut line = String::new();
         while stream.rfile.read_line(&mut line)? > 0 {
-            match line.trim_end().split_once(' ').unwrap_or((line.trim_end(), "")) {
+            match line
+                .trim_end()
+                .split_once(' ')
+                .unwrap_or((line.trim_end(), ""))
+            {
                 ("echo", text) => writeln!(stream.wfile, "{}: {text}", process::id())?,
-                ("leak", _) => writeln!(stream.wfile, "{}: leaked {} bytes", process::id(), leak())?,
+                ("leak", _) => {
+                    writeln!(stream.wfile, "{}: leaked {} bytes", process::id(), leak())?
+                }
                 ("panic", _) => panic!("on demand"),
                 ("exit", status) => process::exit(status.parse().unwrap_or(1)),
                 ("overflow", _) => writeln!(stream.wfile, "{}", overflow(0))?,
@@ -29,7 +35,7 @@ impl Isolation {
         Ok(())
     }
 
-    /// Runs in the child for an error or a panic, and in the parent for a child that ended by itself.
+    /// Runs in the child after an error or a panic, in the parent for a child that just ended.
     fn handle_error(&mut self, error: &RequestError, peer: &Address) {
         let line = match error.exit_status() {
             Some(status) => format!("{peer}: its process ended with {status}"),
@@ -53,5 +59,8 @@ fn overflow(depth: u64) -> u64 {
 }
 
 fn main() -> io::Result<()> {
-    IsolationServer::builder(Isolation).addrs(std::env::args().skip(1)).bind()?.run()
+    IsolationServer::builder(Isolation)
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -1,6 +1,6 @@
 //! A key-value store that speaks a part of redis' protocol (RESP2, inline commands too).
 //! Run:  `cargo run --release --example kv`
-//! Talk: `redis-cli -p 6380 set greeting hello EX 60`, or `redis-benchmark -p 6380 -P 16 -t set,get`
+//! Talk: `redis-cli -p 6380 set key value EX 60`, or `redis-benchmark -p 6380 -P 16 -t set,get`
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,9 @@ const MAX_COMMAND: usize = 16 * 1024 * 1024;
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
 /// What an entry costs besides its bytes, roughly.
 const ENTRY_OVERHEAD: usize = 96;
-const COMMANDS: [&str; 13] = [
-    "PING", "ECHO", "SET", "GET", "DEL", "EXISTS", "INCR", "EXPIRE", "TTL", "KEYS", "COMMAND",
-    "INFO", "QUIT",
+const COMMANDS: [&[u8]; 13] = [
+    b"PING", b"ECHO", b"SET", b"GET", b"DEL", b"EXISTS", b"INCR", b"EXPIRE", b"TTL", b"KEYS",
+    b"COMMAND", b"INFO", b"QUIT",
 ];
 
 #[derive(Clone, Default)]
@@ -27,8 +27,14 @@ struct Kv {
 }
 
 #[server(
-    tcp, threading, addr = "127.0.0.1:6380", timeout = none, first_byte_timeout = none, keepalive,
-    max_line = "64 KiB", service_interval = "1s"
+    tcp,
+    threading,
+    addr = "127.0.0.1:6380",
+    timeout = none,
+    first_byte_timeout = none,
+    keepalive,
+    max_line = "64 KiB",
+    service_interval = "1s"
 )]
 impl Kv {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
@@ -41,9 +47,13 @@ impl Kv {
                 }
                 Err(Broken::Stream(error)) => return Err(error),
             }
-            let Some((name, arguments)) = self.words.split_first() else { continue };
+            let Some((name, arguments)) = self.words.split_first() else {
+                continue;
+            };
             let name = name.to_ascii_uppercase();
-            self.execute(&name, arguments, stream.server()).unwrap_or_else(Reply::Error).write(&mut stream.wfile)?;
+            self.execute(&name, arguments, stream.server())
+                .unwrap_or_else(Reply::Error)
+                .write(&mut stream.wfile)?;
             if name == b"QUIT" {
                 return Ok(());
             }
@@ -62,17 +72,24 @@ impl Kv {
             return Ok(Input::End);
         }
         let Some(count) = self.line.strip_prefix(b"*") else {
-            let words = self.line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let words = self
+                .line
+                .split(u8::is_ascii_whitespace)
+                .filter(|word| !word.is_empty());
             self.words.extend(words.map(Bytes::copy_from_slice));
             return Ok(Input::Command);
         };
-        let count = size(count, MAX_ARGUMENTS).ok_or(Broken::Protocol("invalid multibulk length"))?;
+        let count =
+            size(count, MAX_ARGUMENTS).ok_or(Broken::Protocol("invalid multibulk length"))?;
         let mut room = MAX_COMMAND;
         for _ in 0..count {
             if !self.read_line(stream)? {
                 return Ok(Input::End);
             }
-            let length = self.line.strip_prefix(b"$").ok_or(Broken::Protocol("expected '$'"))?;
+            let length = self
+                .line
+                .strip_prefix(b"$")
+                .ok_or(Broken::Protocol("expected '$'"))?;
             let length = size(length, room).ok_or(Broken::Protocol("invalid bulk length"))?;
             let mut word = stream.rfile.read_bytes(length + 2)?;
             if !word.ends_with(b"\r\n") {
@@ -99,23 +116,33 @@ impl Kv {
         Ok(true)
     }
 
-    fn execute(&self, name: &[u8], arguments: &[Bytes], server: &ServerHandle) -> Result<Reply, String> {
+    fn execute(
+        &self,
+        name: &[u8],
+        arguments: &[Bytes],
+        server: &ServerHandle,
+    ) -> Result<Reply, String> {
+        let mut store = self.store(); // One command at a time, as in redis.
         Ok(match (name, arguments) {
             (b"PING", []) => Reply::Simple("PONG"),
             (b"PING" | b"ECHO", [text]) => Reply::Bulk(text.clone()),
             (b"QUIT", _) => Reply::Simple("OK"),
-            (b"SET", [key, value, options @ ..]) => self.store().set(key, value, &SetOptions::parse(options)?)?,
-            (b"GET", [key]) => self.store().get(key).map_or(Reply::Nil, |entry| Reply::Bulk(entry.value.clone())),
-            (b"DEL", [_, ..]) => self.store().count(arguments, |store, key| store.remove(key)),
-            (b"EXISTS", [_, ..]) => self.store().count(arguments, |store, key| store.get(key).is_some()),
-            (b"INCR", [key]) => self.store().increment(key)?,
-            (b"EXPIRE", [key, seconds]) => self.store().expire(key, integer(seconds)?)?,
-            (b"TTL", [key]) => self.store().time_to_live(key),
-            (b"KEYS", [pattern]) => self.store().keys(pattern),
-            (b"COMMAND", []) => Reply::Array(COMMANDS.iter().map(|name| Bytes::from_static(name.as_bytes())).collect()),
-            (b"COMMAND", [what]) if what.eq_ignore_ascii_case(b"COUNT") => Reply::Integer(COMMANDS.len() as i64),
+            (b"SET", [key, value, options @ ..]) => {
+                store.set(key, value, &SetOptions::parse(options)?)?
+            }
+            (b"GET", [key]) => store.value(key).map_or(Reply::Nil, Reply::Bulk),
+            (b"DEL", [_, ..]) => store.count(arguments, Store::remove),
+            (b"EXISTS", [_, ..]) => store.count(arguments, |store, key| store.get(key).is_some()),
+            (b"INCR", [key]) => store.increment(key)?,
+            (b"EXPIRE", [key, seconds]) => store.expire(key, integer(seconds)?)?,
+            (b"TTL", [key]) => store.time_to_live(key),
+            (b"KEYS", [pattern]) => store.keys(pattern),
+            (b"COMMAND", []) => Reply::Array(COMMANDS.map(Bytes::from_static).to_vec()),
+            (b"COMMAND", [what]) if what.eq_ignore_ascii_case(b"COUNT") => {
+                Reply::Integer(COMMANDS.len() as i64)
+            }
             (b"COMMAND", _) => Reply::Array(Vec::new()),
-            (b"INFO", _) => Reply::Bulk(self.store().info(server)),
+            (b"INFO", _) => Reply::Bulk(store.info(server)),
             _ => return Err(unknown(name)),
         })
     }
@@ -204,6 +231,10 @@ impl Store {
         self.entries.get_mut(key)
     }
 
+    fn value(&mut self, key: &Bytes) -> Option<Bytes> {
+        self.get(key).map(|entry| entry.value.clone())
+    }
+
     fn put(&mut self, key: &Bytes, entry: Entry) -> Result<(), String> {
         let memory = self.memory + entry.cost(key);
         if memory > MAX_MEMORY {
@@ -218,17 +249,26 @@ impl Store {
 
     /// Returns whether there was something to remove.
     fn remove(&mut self, key: &Bytes) -> bool {
-        let Some(entry) = self.entries.remove(key) else { return false };
+        let Some(entry) = self.entries.remove(key) else {
+            return false;
+        };
         self.memory -= entry.cost(key);
         entry.is_live(Instant::now())
     }
 
     fn sweep(&mut self) {
         let now = Instant::now();
-        if self.swept.is_none_or(|at| now - at >= Duration::from_secs(1)) {
+        if self
+            .swept
+            .is_none_or(|at| now - at >= Duration::from_secs(1))
+        {
             self.swept = Some(now);
             self.entries.retain(|_, entry| entry.is_live(now));
-            self.memory = self.entries.iter().map(|(key, entry)| entry.cost(key)).sum();
+            self.memory = self
+                .entries
+                .iter()
+                .map(|(key, entry)| entry.cost(key))
+                .sum();
         }
     }
 
@@ -241,7 +281,13 @@ impl Store {
         if !allowed {
             return Ok(Reply::Nil);
         }
-        self.put(key, Entry { value: value.clone(), expires: options.expires })?;
+        self.put(
+            key,
+            Entry {
+                value: value.clone(),
+                expires: options.expires,
+            },
+        )?;
         Ok(Reply::Simple("OK"))
     }
 
@@ -250,17 +296,30 @@ impl Store {
             Some(entry) => (integer(&entry.value)?, entry.expires),
             None => (0, None),
         };
-        let new = old.checked_add(1).ok_or("increment or decrement would overflow")?;
-        self.put(key, Entry { value: new.to_string().into(), expires })?;
+        let new = old
+            .checked_add(1)
+            .ok_or("increment or decrement would overflow")?;
+        self.put(
+            key,
+            Entry {
+                value: new.to_string().into(),
+                expires,
+            },
+        )?;
         Ok(Reply::Integer(new))
     }
 
     fn expire(&mut self, key: &Bytes, seconds: i64) -> Result<Reply, String> {
-        let Some(entry) = self.get(key) else { return Ok(Reply::Integer(0)) };
+        let Some(entry) = self.get(key) else {
+            return Ok(Reply::Integer(0));
+        };
         if seconds <= 0 {
             self.remove(key);
         } else {
-            entry.expires = Some(after(Duration::from_secs(seconds.unsigned_abs()), "expire")?);
+            entry.expires = Some(after(
+                Duration::from_secs(seconds.unsigned_abs()),
+                "expire",
+            )?);
         }
         Ok(Reply::Integer(1))
     }
@@ -273,24 +332,41 @@ impl Store {
         })
     }
 
-    fn count(&mut self, keys: &[Bytes], mut counts: impl FnMut(&mut Self, &Bytes) -> bool) -> Reply {
+    fn count(
+        &mut self,
+        keys: &[Bytes],
+        mut counts: impl FnMut(&mut Self, &Bytes) -> bool,
+    ) -> Reply {
         Reply::Integer(keys.iter().filter(|key| counts(self, key)).count() as i64)
     }
 
     fn keys(&self, pattern: &[u8]) -> Reply {
         let now = Instant::now();
         let live = self.entries.iter().filter(|(_, entry)| entry.is_live(now));
-        Reply::Array(live.map(|(key, _)| key).filter(|key| glob(pattern, key)).cloned().collect())
+        Reply::Array(
+            live.map(|(key, _)| key)
+                .filter(|key| glob(pattern, key))
+                .cloned()
+                .collect(),
+        )
     }
 
     fn info(&self, server: &ServerHandle) -> Bytes {
         let stats = server.stats();
-        let expires = self.entries.values().filter(|entry| entry.expires.is_some()).count();
+        let expires = self
+            .entries
+            .values()
+            .filter(|entry| entry.expires.is_some())
+            .count();
         Bytes::from(format!(
             "# Server\r\nprocess_id:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n# Memory\r\n\
              used_memory:{}\r\n\r\n# Stats\r\ntotal_connections_received:{}\r\n\r\n# Keyspace\r\n\
              db0:keys={},expires={expires}\r\n",
-            std::process::id(), stats.active, self.memory, stats.accepted, self.entries.len(),
+            std::process::id(),
+            stats.active,
+            self.memory,
+            stats.accepted,
+            self.entries.len(),
         ))
     }
 }
@@ -313,8 +389,12 @@ impl SetOptions {
         while let Some(word) = words.next() {
             let mut amount = || integer(words.next().ok_or("syntax error")?);
             match word.to_ascii_uppercase().as_slice() {
-                b"EX" if options.expires.is_none() => options.expires = Some(expiry(amount()?, Duration::from_secs)?),
-                b"PX" if options.expires.is_none() => options.expires = Some(expiry(amount()?, Duration::from_millis)?),
+                b"EX" if options.expires.is_none() => {
+                    options.expires = Some(expiry(amount()?, Duration::from_secs)?)
+                }
+                b"PX" if options.expires.is_none() => {
+                    options.expires = Some(expiry(amount()?, Duration::from_millis)?)
+                }
                 b"NX" if options.only.is_none() => options.only = Some(Only::New),
                 b"XX" if options.only.is_none() => options.only = Some(Only::Known),
                 _ => return Err("syntax error".to_owned()),
@@ -332,7 +412,9 @@ fn expiry(amount: i64, unit: fn(u64) -> Duration) -> Result<Instant, String> {
 }
 
 fn after(wait: Duration, command: &str) -> Result<Instant, String> {
-    Instant::now().checked_add(wait).ok_or_else(|| format!("invalid expire time in '{command}' command"))
+    Instant::now()
+        .checked_add(wait)
+        .ok_or_else(|| format!("invalid expire time in '{command}' command"))
 }
 
 fn integer(text: &[u8]) -> Result<i64, String> {
@@ -342,13 +424,20 @@ fn integer(text: &[u8]) -> Result<i64, String> {
 
 /// A length on the wire: digits, and not above `max`.
 fn size(text: &[u8], max: usize) -> Option<usize> {
-    str::from_utf8(text).ok()?.parse().ok().filter(|&size| size <= max)
+    str::from_utf8(text)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|&size| size <= max)
 }
 
 fn unknown(name: &[u8]) -> String {
     let shown = name[..name.len().min(64)].escape_ascii().to_string();
-    if COMMANDS.iter().any(|command| command.as_bytes() == name) {
-        format!("wrong number of arguments for '{}' command", shown.to_ascii_lowercase())
+    if COMMANDS.contains(&name) {
+        format!(
+            "wrong number of arguments for '{}' command",
+            shown.to_ascii_lowercase()
+        )
     } else {
         format!("unknown command '{shown}'")
     }
@@ -383,7 +472,9 @@ fn glob_one(pattern: &[u8], byte: u8) -> Option<usize> {
         [b'\\', plain, ..] => (*plain == byte).then_some(2),
         [b'[', rest @ ..] if rest.contains(&b']') => {
             let class = rest.split(|&byte| byte == b']').next()?;
-            let (wanted, members) = class.strip_prefix(b"^").map_or((true, class), |members| (false, members));
+            let (wanted, members) = class
+                .strip_prefix(b"^")
+                .map_or((true, class), |members| (false, members));
             let is_range = |range: &[u8]| range[1] == b'-' && (range[0]..=range[2]).contains(&byte);
             let found = members.contains(&byte) || members.windows(3).any(is_range);
             (found == wanted).then_some(class.len() + 2)
@@ -393,5 +484,8 @@ fn glob_one(pattern: &[u8], byte: u8) -> Option<usize> {
 }
 
 fn main() -> io::Result<()> {
-    KvServer::builder(Kv::default()).addrs(std::env::args().skip(1)).bind()?.run()
+    KvServer::builder(Kv::default())
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -1,6 +1,6 @@
 //! Echo in every cell of transport x model: lines on streams, packets on datagrams.
-//! Run:  `cargo run --release --example matrix -- TRANSPORT MODEL ADDR... [--timeout 200ms] [--max-connections 10] ...`
-//! Talk: `matrix tcp threading 127.0.0.1:7007`, then `nc 127.0.0.1 7007`; so with `tcp+udp`, `unix`, `forking`, ...
+//! Run:  `cargo run --release --example matrix -- tcp threading 127.0.0.1:7007 [--timeout 2s]`
+//! Talk: `nc 127.0.0.1 7007`, or `socat - UDP:127.0.0.1:7007` after `-- udp sync 127.0.0.1:7007`
 
 use std::env;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use sockserv::{Builder, Declaration};
 
 /// One module for each cell, named as its words; `serve` finds the cell by them.
 macro_rules! matrix {
-    ($($name:literal $kind:ident $row:ident($($transport:ident),+): $($model:ident)+;)+) => {
+    ($($name:literal $row:ident: $kind:ident $transports:tt, $($model:ident)+;)+) => {
         $(mod $row {
             $(pub(crate) mod $model {
                 use sockserv::prelude::*;
@@ -18,14 +18,15 @@ macro_rules! matrix {
                 #[derive(Clone)]
                 pub(crate) struct Echo;
 
-                $crate::cell!($kind, [$($transport),+], $model);
+                $crate::cell!($kind $transports, $model);
             })+
         })+
 
         fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<()> {
             match (transport, model) {
                 $($(($name, stringify!($model)) => {
-                    arguments.apply($row::$model::EchoServer::builder($row::$model::Echo))?.bind()?.run()
+                    let builder = $row::$model::EchoServer::builder($row::$model::Echo);
+                    arguments.apply(builder)?.bind()?.run()
                 })+)+
                 _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
             }
@@ -35,7 +36,7 @@ macro_rules! matrix {
 
 /// The attribute over the kind of handler that the transports need.
 macro_rules! cell {
-    (Stream, [$transport:ident], $model:ident) => {
+    (Stream($transport:ident), $model:ident) => {
         #[server($transport, $model, vis = pub(crate))]
         impl Echo {
             fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
@@ -43,15 +44,15 @@ macro_rules! cell {
             }
         }
     };
-    (Datagram, [$transport:ident], $model:ident) => {
+    (Datagram($transport:ident), $model:ident) => {
         #[server($transport, $model, vis = pub(crate))]
         impl Echo {
             fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
-                datagram.wfile.write_all(datagram.packet())
+                datagram.wfile.write_all(datagram.rfile.fill_buf()?)
             }
         }
     };
-    (Either, [$stream:ident, $datagram:ident], $model:ident) => {
+    (Either($stream:ident, $datagram:ident), $model:ident) => {
         #[server($stream, $datagram, $model, vis = pub(crate))]
         impl Echo {
             fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> {
@@ -64,12 +65,12 @@ macro_rules! cell {
 use cell;
 
 matrix! {
-    "tcp" Stream tcp(tcp): sync threading forking;
-    "udp" Datagram udp(udp): sync threading forking;
-    "unix" Stream unix(unix): sync threading forking;
-    "unix_datagram" Datagram unix_datagram(unix_datagram): sync threading forking;
-    "tcp+udp" Either tcp_udp(tcp, udp): sync threading forking;
-    "unix+udp" Either unix_udp(unix, udp): sync threading forking;
+    "tcp" tcp: Stream(tcp), sync threading forking;
+    "udp" udp: Datagram(udp), sync threading forking;
+    "unix" unix: Stream(unix), sync threading forking;
+    "unix_datagram" unix_datagram: Datagram(unix_datagram), sync threading forking;
+    "tcp+udp" tcp_udp: Either(tcp, udp), sync threading forking;
+    "unix+udp" unix_udp: Either(unix, udp), sync threading forking;
 }
 
 fn echo_lines(rfile: &mut impl BufRead, wfile: &mut impl Write) -> io::Result<()> {
@@ -95,7 +96,9 @@ impl Arguments {
             match word.strip_prefix("--") {
                 None => arguments.addrs.push(word),
                 Some(name) => {
-                    let value = words.next().ok_or_else(|| invalid(format!("`{word}` needs a value")))?;
+                    let value = words
+                        .next()
+                        .ok_or_else(|| invalid(format!("`{word}` needs a value")))?;
                     arguments.options.push((name.to_owned(), value));
                 }
             }
@@ -135,7 +138,9 @@ fn duration(value: &str) -> io::Result<Duration> {
 }
 
 fn number<N: std::str::FromStr>(value: &str) -> io::Result<N> {
-    value.parse().map_err(|_| invalid(format!("`{value}` is no number that fits here")))
+    value
+        .parse()
+        .map_err(|_| invalid(format!("`{value}` is no number that fits here")))
 }
 
 fn invalid(message: String) -> io::Error {

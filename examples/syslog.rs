@@ -10,7 +10,12 @@ use sockserv::prelude::*;
 struct Syslog;
 
 // Anyone on the machine may write to a log, and one thread keeps the lines in order.
-#[server(unix_datagram, sync, addr = "unix:/tmp/sockserv-log.sock", mode = 0o666)]
+#[server(
+    unix_datagram,
+    sync,
+    addr = "unix:/tmp/sockserv-log.sock",
+    mode = 0o666
+)]
 impl Syslog {
     fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
         let text = String::from_utf8_lossy(datagram.packet());
@@ -23,7 +28,9 @@ const FACILITIES: [&str; 24] = [
     "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
     "local5", "local6", "local7",
 ];
-const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+const SEVERITIES: [&str; 8] = [
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+];
 /// What a message without a priority counts as (RFC 3164, 4.3.3): user.notice.
 const DEFAULT_PRIORITY: usize = 13;
 
@@ -48,16 +55,32 @@ impl<'a> Record<'a> {
         let [time, host, app, process, _id, data] = std::array::from_fn(|_| fields.next());
         let message = after_structured_data(data?)?;
         let source = format!("{} {}[{}]", host?, app?, process?);
-        Some(Record { priority, time: time?, source, message: message.trim_start_matches('\u{feff}') })
+        Some(Record {
+            priority,
+            time: time?,
+            source,
+            message: message.trim_start_matches('\u{feff}'),
+        })
     }
 
     /// RFC 3164: `Mmm dd hh:mm:ss SOURCE: MESSAGE`, where a local client leaves out the host.
     fn classic(priority: usize, rest: &'a str) -> Self {
         let stamp = |time: &&str| time.ends_with(' ') && time.matches(':').count() == 2;
         let time = rest.get(..16).filter(stamp).unwrap_or("");
-        let (source, message) = rest[time.len()..].split_once(": ").unwrap_or(("-", &rest[time.len()..]));
-        let time = if time.is_empty() { "-" } else { time.trim_end() };
-        Record { priority, time, source: source.to_owned(), message }
+        let (source, message) = rest[time.len()..]
+            .split_once(": ")
+            .unwrap_or(("-", &rest[time.len()..]));
+        let time = if time.is_empty() {
+            "-"
+        } else {
+            time.trim_end()
+        };
+        Record {
+            priority,
+            time,
+            source: source.to_owned(),
+            message,
+        }
     }
 }
 
@@ -66,9 +89,16 @@ impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facility = FACILITIES[self.priority / 8];
         let severity = SEVERITIES[self.priority % 8];
-        let line = format!("{facility}.{severity} {} {}: {}", self.time, self.source, self.message);
+        let line = format!(
+            "{facility}.{severity} {} {}: {}",
+            self.time, self.source, self.message
+        );
         line.chars().try_for_each(|c| {
-            if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") }
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())
+            } else {
+                write!(f, "{c}")
+            }
         })
     }
 }
@@ -76,7 +106,10 @@ impl fmt::Display for Record<'_> {
 /// `<PRI>`, the facility times eight plus the severity.
 fn priority(text: &str) -> Option<(usize, &str)> {
     let (number, rest) = text.strip_prefix('<')?.split_once('>')?;
-    let number = number.parse().ok().filter(|&number| number < 8 * FACILITIES.len())?;
+    let number = number
+        .parse()
+        .ok()
+        .filter(|&number| number < 8 * FACILITIES.len())?;
     Some((number, rest))
 }
 
@@ -102,5 +135,8 @@ fn after_structured_data(data: &str) -> Option<&str> {
 }
 
 fn main() -> io::Result<()> {
-    SyslogServer::builder(Syslog).addrs(std::env::args().skip(1)).bind()?.run()
+    SyslogServer::builder(Syslog)
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
 }

@@ -9,10 +9,20 @@ use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        plain("chat::what_one_says_the_others_read", what_one_says_the_others_read),
-        plain("chat::a_slow_reader_is_dropped_and_stalls_nobody", a_slow_reader_is_dropped),
+        plain(
+            "chat::what_one_says_the_others_read",
+            what_one_says_the_others_read,
+        ),
+        plain(
+            "chat::a_slow_reader_is_dropped_and_stalls_nobody",
+            a_slow_reader_is_dropped,
+        ),
         plain("chat::a_shutdown_tells_the_room", a_shutdown_tells_the_room),
-        with_client(NC, "chat::nc_says_something_and_leaves", nc_says_something_and_leaves),
+        with_client(
+            NC,
+            "chat::nc_says_something_and_leaves",
+            nc_says_something_and_leaves,
+        ),
     ]
 }
 
@@ -24,7 +34,10 @@ fn enter(mut peer: Peer, nick: &str) -> io::Result<Peer> {
     assert_eq!(peer.line()?, "* who are you?\n");
     peer.send(format!("{nick}\n"))?;
     let welcome = peer.line()?;
-    assert!(welcome.starts_with(&format!("* welcome, {nick}; here:")), "{welcome}");
+    assert!(
+        welcome.starts_with(&format!("* welcome, {nick}; here:")),
+        "{welcome}"
+    );
     Ok(peer)
 }
 
@@ -89,7 +102,9 @@ fn a_shutdown_tells_the_room() -> Outcome {
 fn nc_says_something_and_leaves() -> Outcome {
     let chat = Example::on_a_port("chat")?;
     let mut ann = join(&chat, "ann")?;
-    let output = NC.run(&["-N", "127.0.0.1", chat.port()], b"bob\nhello from nc\n")?.success();
+    let output = NC
+        .run(&["-N", "127.0.0.1", chat.port()], b"bob\nhello from nc\n")?
+        .success();
     assert_eq!(output, "* who are you?\n* welcome, bob; here: ann\n");
     assert_eq!(ann.line()?, "* bob joined\n");
     assert_eq!(ann.line()?, "bob: hello from nc\n");

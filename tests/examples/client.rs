@@ -22,34 +22,82 @@ pub(crate) struct Program {
     probe: &'static [&'static str],
 }
 
-pub(crate) const NC: Program = Program { name: "nc", package: "netcat-openbsd", probe: &["-h"] };
+pub(crate) const NC: Program = Program {
+    name: "nc",
+    package: "netcat-openbsd",
+    probe: &["-h"],
+};
 pub(crate) const FINGER: Program = Program {
     name: "finger",
     package: "finger iproute2 util-linux",
-    probe: &["-rn", "sh", "-c", "ip link set lo up && command -v finger nsenter"],
+    probe: &[
+        "-rn",
+        "sh",
+        "-c",
+        "ip link set lo up && command -v finger nsenter",
+    ],
 };
-pub(crate) const DIG: Program = Program { name: "dig", package: "bind9-dnsutils", probe: &["-v"] };
-pub(crate) const CURL: Program = Program { name: "curl", package: "curl", probe: &["-V"] };
-pub(crate) const WRK: Program = Program { name: "wrk", package: "wrk", probe: &["-v"] };
-pub(crate) const LOGGER: Program = Program { name: "logger", package: "bsdutils", probe: &["-V"] };
-pub(crate) const REDIS_CLI: Program = Program { name: "redis-cli", package: "redis-tools", probe: &["-v"] };
-pub(crate) const REDIS_BENCHMARK: Program =
-    Program { name: "redis-benchmark", package: "redis-tools", probe: &["-v"] };
-pub(crate) const SOCAT: Program = Program { name: "socat", package: "socat", probe: &["-V"] };
+pub(crate) const DIG: Program = Program {
+    name: "dig",
+    package: "bind9-dnsutils",
+    probe: &["-v"],
+};
+pub(crate) const CURL: Program = Program {
+    name: "curl",
+    package: "curl",
+    probe: &["-V"],
+};
+pub(crate) const WRK: Program = Program {
+    name: "wrk",
+    package: "wrk",
+    probe: &["-v"],
+};
+pub(crate) const LOGGER: Program = Program {
+    name: "logger",
+    package: "bsdutils",
+    probe: &["-V"],
+};
+pub(crate) const REDIS_CLI: Program = Program {
+    name: "redis-cli",
+    package: "redis-tools",
+    probe: &["-v"],
+};
+pub(crate) const REDIS_BENCHMARK: Program = Program {
+    name: "redis-benchmark",
+    package: "redis-tools",
+    probe: &["-v"],
+};
+pub(crate) const SOCAT: Program = Program {
+    name: "socat",
+    package: "socat",
+    probe: &["-V"],
+};
 
 impl Program {
     /// `finger` always asks port 79, which takes a network namespace of our own.
     pub(crate) fn is_usable(self) -> bool {
-        let program = if self.name == FINGER.name { "unshare" } else { self.name };
+        let program = if self.name == FINGER.name {
+            "unshare"
+        } else {
+            self.name
+        };
         let quiet = || Stdio::null();
-        let status = Command::new(program).args(self.probe).stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
+        let status = Command::new(program)
+            .args(self.probe)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet())
+            .status();
         // Some programs answer a question for their version with a status of their own.
         status.is_ok_and(|status| status.success() || program != "unshare")
     }
 
     /// Runs it to its end, with `input` on its standard input.
     pub(crate) fn run<S: AsRef<str>>(self, arguments: &[S], input: &[u8]) -> io::Result<Output> {
-        run(Command::new(self.name).args(arguments.iter().map(AsRef::as_ref)), input)
+        run(
+            Command::new(self.name).args(arguments.iter().map(AsRef::as_ref)),
+            input,
+        )
     }
 }
 
@@ -69,7 +117,11 @@ impl Output {
 }
 
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> io::Result<Output> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let mut stdin = child.stdin.take().expect("it was asked for");
     let input = input.to_vec();
     // A client that ends before it has read all its input is judged by its output.
@@ -78,7 +130,11 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> io::Result<Output> {
     let stderr = read_aside(child.stderr.take().expect("it was asked for"));
     let status = wait(&mut child)?;
     writer.join().expect("the writer does not panic");
-    Ok(Output { status, stdout: stdout.join().expect("read")?, stderr: stderr.join().expect("read")? })
+    Ok(Output {
+        status,
+        stdout: stdout.join().expect("read")?,
+        stderr: stderr.join().expect("read")?,
+    })
 }
 
 fn read_aside(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<io::Result<String>> {
@@ -91,7 +147,10 @@ fn read_aside(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<io::Re
 
 /// Waits for the end of `child`; kills it and panics at the deadline.
 pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a process id");
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a child has a process id");
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     let deadline = Timespec::try_from(DEADLINE).expect("it is short");
     if poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline))? == 0 {
@@ -114,7 +173,9 @@ impl Peer {
     pub(crate) fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_nodelay(true)?;
-        Ok(Peer { stream: BufReader::new(stream) })
+        Ok(Peer {
+            stream: BufReader::new(stream),
+        })
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
@@ -147,7 +208,7 @@ impl Peer {
     }
 }
 
-/// Waits until nobody listens at `addr` any more. Each attempt is an answer of the kernel's, so this does not spin idly.
+/// Waits until nobody listens at `addr` any more, by asking the kernel again and again.
 pub(crate) fn wait_until_refused(addr: &str) {
     let deadline = Instant::now() + DEADLINE;
     while TcpStream::connect(addr).is_ok() {

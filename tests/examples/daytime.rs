@@ -28,7 +28,9 @@ fn tells_the_time(options: &[&str], input: &[u8]) -> Outcome {
         ["tcp", "udp"].map(|transport| format!("{transport}://{}", daytime.addr())),
         "both on one port"
     );
-    let output = NC.run(&[options, &["127.0.0.1", daytime.port()]].concat(), input)?.success();
+    let output = NC
+        .run(&[options, &["127.0.0.1", daytime.port()]].concat(), input)?
+        .success();
     let time = output.strip_suffix("\r\n").expect("one line");
     let age = SystemTime::now().duration_since(httpdate::parse_http_date(time)?)?;
     assert!(age < Duration::from_secs(30), "{time} is {age:?} ago");

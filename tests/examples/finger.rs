@@ -10,9 +10,21 @@ use crate::{Outcome, with_client};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         with_client(FINGER, "finger::finger_finds_root", finger_finds_root),
-        with_client(FINGER, "finger::finger_lists_everybody", finger_lists_everybody),
-        with_client(FINGER, "finger::finger_is_not_forwarded", finger_is_not_forwarded),
-        with_client(NC, "finger::nc_asks_for_nobody_we_know", nc_asks_for_nobody_we_know),
+        with_client(
+            FINGER,
+            "finger::finger_lists_everybody",
+            finger_lists_everybody,
+        ),
+        with_client(
+            FINGER,
+            "finger::finger_is_not_forwarded",
+            finger_is_not_forwarded,
+        ),
+        with_client(
+            NC,
+            "finger::nc_asks_for_nobody_we_know",
+            nc_asks_for_nobody_we_know,
+        ),
     ]
 }
 
@@ -22,7 +34,10 @@ fn finger_finds_root() -> Outcome {
     assert!(short.contains("root"), "{short}");
     assert!(!short.contains("Directory: /root"), "{short}");
     let whole = ask(&finger, &["-l", "root@127.0.0.1"])?.success();
-    assert!(whole.contains("Login: root") && whole.contains("Directory: /root"), "{whole}");
+    assert!(
+        whole.contains("Login: root") && whole.contains("Directory: /root"),
+        "{whole}"
+    );
     Ok(finger.stop()?)
 }
 
@@ -37,7 +52,10 @@ fn finger_lists_everybody() -> Outcome {
 fn finger_is_not_forwarded() -> Outcome {
     let finger = on_port_79()?;
     let refused = ask(&finger, &["root@example.org@127.0.0.1"])?.success();
-    assert!(refused.contains("Finger forwarding service denied"), "{refused}");
+    assert!(
+        refused.contains("Finger forwarding service denied"),
+        "{refused}"
+    );
     Ok(finger.stop()?)
 }
 
@@ -52,7 +70,12 @@ fn nc_asks_for_nobody_we_know() -> Outcome {
 fn on_port_79() -> io::Result<Example> {
     let program = crate::server::program("finger");
     let script = "ip link set lo up && exec \"$0\"";
-    let finger = Example::spawn(Command::new("unshare").args(["-rn", "sh", "-c", script]).arg(program), 1)?;
+    let finger = Example::spawn(
+        Command::new("unshare")
+            .args(["-rn", "sh", "-c", script])
+            .arg(program),
+        1,
+    )?;
     assert_eq!(finger.endpoints(), ["tcp://127.0.0.1:79"]);
     Ok(finger)
 }
@@ -61,6 +84,15 @@ fn on_port_79() -> io::Result<Example> {
 fn ask(server: &Example, arguments: &[&str]) -> io::Result<Output> {
     let target = server.pid().to_string();
     let mut command = Command::new("nsenter");
-    command.args(["--preserve-credentials", "-U", "-n", "-t", &target, "finger"]).args(arguments);
+    command
+        .args([
+            "--preserve-credentials",
+            "-U",
+            "-n",
+            "-t",
+            &target,
+            "finger",
+        ])
+        .args(arguments);
     client::run(&mut command, b"")
 }

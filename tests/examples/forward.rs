@@ -10,11 +10,26 @@ use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        with_client(CURL, "forward::curl_reaches_the_upstream", curl_reaches_the_upstream),
+        with_client(
+            CURL,
+            "forward::curl_reaches_the_upstream",
+            curl_reaches_the_upstream,
+        ),
         with_client(NC, "forward::nc_finishes_first", nc_finishes_first),
-        with_client(NC, "forward::the_upstream_finishes_first", the_upstream_finishes_first),
-        with_client(CURL, "forward::a_drain_lets_a_download_finish", a_drain_lets_a_download_finish),
-        plain("forward::a_dead_upstream_closes_the_connection", a_dead_upstream_closes_the_connection),
+        with_client(
+            NC,
+            "forward::the_upstream_finishes_first",
+            the_upstream_finishes_first,
+        ),
+        with_client(
+            CURL,
+            "forward::a_drain_lets_a_download_finish",
+            a_drain_lets_a_download_finish,
+        ),
+        plain(
+            "forward::a_dead_upstream_closes_the_connection",
+            a_dead_upstream_closes_the_connection,
+        ),
     ]
 }
 
@@ -22,7 +37,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn start() -> io::Result<(Example, TcpListener)> {
     let upstream = TcpListener::bind("127.0.0.1:0")?;
     let to = upstream.local_addr()?.to_string();
-    Ok((Example::start("forward", 1, &["--to", &to, "127.0.0.1:0"])?, upstream))
+    Ok((
+        Example::start("forward", 1, &["--to", &to, "127.0.0.1:0"])?,
+        upstream,
+    ))
 }
 
 fn accept(upstream: &TcpListener) -> io::Result<Peer> {
@@ -73,7 +91,10 @@ fn the_upstream_finishes_first() -> Outcome {
     behind.send("answer before the question\n")?;
     behind.finish()?;
     assert_eq!(behind.rest()?, "question\n");
-    assert_eq!(program.join().expect("nc ends")?.success(), "answer before the question\n");
+    assert_eq!(
+        program.join().expect("nc ends")?.success(),
+        "answer before the question\n"
+    );
     Ok(forward.stop()?)
 }
 
@@ -86,7 +107,10 @@ fn a_drain_lets_a_download_finish() -> Outcome {
     });
     let mut behind = accept(&upstream)?;
     while behind.line()? != "\r\n" {}
-    behind.send(format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", 2 * HALF))?;
+    behind.send(format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        2 * HALF
+    ))?;
     behind.send("1".repeat(HALF))?;
     forward.terminate()?;
     wait_until_refused(forward.addr());

@@ -8,21 +8,48 @@ use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        with_client(REDIS_CLI, "kv::redis_cli_sets_and_gets", redis_cli_sets_and_gets),
-        with_client(REDIS_CLI, "kv::redis_cli_lets_keys_expire", redis_cli_lets_keys_expire),
+        with_client(
+            REDIS_CLI,
+            "kv::redis_cli_sets_and_gets",
+            redis_cli_sets_and_gets,
+        ),
+        with_client(
+            REDIS_CLI,
+            "kv::redis_cli_lets_keys_expire",
+            redis_cli_lets_keys_expire,
+        ),
         with_client(REDIS_CLI, "kv::redis_cli_finds_keys", redis_cli_finds_keys),
-        with_client(REDIS_CLI, "kv::redis_cli_makes_mistakes", redis_cli_makes_mistakes),
-        with_client(REDIS_CLI, "kv::redis_cli_asks_about_the_server", redis_cli_asks_about_the_server),
-        with_client(REDIS_BENCHMARK, "kv::redis_benchmark_pipelines", redis_benchmark_pipelines),
+        with_client(
+            REDIS_CLI,
+            "kv::redis_cli_makes_mistakes",
+            redis_cli_makes_mistakes,
+        ),
+        with_client(
+            REDIS_CLI,
+            "kv::redis_cli_asks_about_the_server",
+            redis_cli_asks_about_the_server,
+        ),
+        with_client(
+            REDIS_BENCHMARK,
+            "kv::redis_benchmark_pipelines",
+            redis_benchmark_pipelines,
+        ),
         with_client(NC, "kv::nc_types_commands", nc_types_commands),
         plain("kv::values_are_any_bytes", values_are_any_bytes),
-        plain("kv::a_broken_protocol_is_answered_and_closed", a_broken_protocol_is_answered_and_closed),
+        plain(
+            "kv::a_broken_protocol_is_answered_and_closed",
+            a_broken_protocol_is_answered_and_closed,
+        ),
     ]
 }
 
 /// What `redis-cli` prints when nobody looks: the bare reply.
 fn cli(kv: &Example, command: &[&str]) -> io::Result<String> {
-    Ok(REDIS_CLI.run(&[&["-p", kv.port()], command].concat(), b"")?.success().trim_end().to_owned())
+    Ok(REDIS_CLI
+        .run(&[&["-p", kv.port()], command].concat(), b"")?
+        .success()
+        .trim_end()
+        .to_owned())
 }
 
 fn redis_cli_sets_and_gets() -> Outcome {
@@ -68,7 +95,7 @@ fn redis_cli_lets_keys_expire() -> Outcome {
         assert_eq!(cli(&kv, command)?, reply, "{command:?}");
     }
     // A new process for each question takes longer than that millisecond, sooner or later.
-    while cli(&kv, &["get", "b"])? != "" {}
+    while !cli(&kv, &["get", "b"])?.is_empty() {}
     assert_eq!(cli(&kv, &["set", "b", "1", "nx"])?, "OK");
     Ok(kv.stop()?)
 }
@@ -103,15 +130,33 @@ fn redis_cli_makes_mistakes() -> Outcome {
     cli(&kv, &["set", "word", "abc"])?;
     cli(&kv, &["set", "max", &i64::MAX.to_string()])?;
     for (command, reply) in [
-        (&["nonsense\r\n", "1"][..], "ERR unknown command 'NONSENSE\\r\\n'"),
+        (
+            &["nonsense\r\n", "1"][..],
+            "ERR unknown command 'NONSENSE\\r\\n'",
+        ),
         (&["get"], "ERR wrong number of arguments for 'get' command"),
-        (&["get", "a", "b"], "ERR wrong number of arguments for 'get' command"),
-        (&["incr", "word"], "ERR value is not an integer or out of range"),
-        (&["incr", "max"], "ERR increment or decrement would overflow"),
-        (&["expire", "word", "soon"], "ERR value is not an integer or out of range"),
+        (
+            &["get", "a", "b"],
+            "ERR wrong number of arguments for 'get' command",
+        ),
+        (
+            &["incr", "word"],
+            "ERR value is not an integer or out of range",
+        ),
+        (
+            &["incr", "max"],
+            "ERR increment or decrement would overflow",
+        ),
+        (
+            &["expire", "word", "soon"],
+            "ERR value is not an integer or out of range",
+        ),
         (&["set", "a", "1", "EX"], "ERR syntax error"),
         (&["set", "a", "1", "NX", "XX"], "ERR syntax error"),
-        (&["set", "a", "1", "EX", "0"], "ERR invalid expire time in 'set' command"),
+        (
+            &["set", "a", "1", "EX", "0"],
+            "ERR invalid expire time in 'set' command",
+        ),
     ] {
         assert_eq!(cli(&kv, command)?, reply, "{command:?}");
     }
@@ -122,7 +167,10 @@ fn redis_cli_asks_about_the_server() -> Outcome {
     let kv = Example::on_a_port("kv")?;
     cli(&kv, &["set", "a", "1"])?;
     let info = cli(&kv, &["info"])?;
-    assert!(info.contains(&format!("process_id:{}", kv.pid())) && info.contains("db0:keys=1,expires=0"), "{info}");
+    assert!(
+        info.contains(&format!("process_id:{}", kv.pid())) && info.contains("db0:keys=1,expires=0"),
+        "{info}"
+    );
     assert!(cli(&kv, &["command"])?.lines().any(|name| name == "EXPIRE"));
     assert_eq!(cli(&kv, &["command", "count"])?, "13");
     Ok(kv.stop()?)
@@ -130,7 +178,17 @@ fn redis_cli_asks_about_the_server() -> Outcome {
 
 fn redis_benchmark_pipelines() -> Outcome {
     let kv = Example::on_a_port("kv")?;
-    let options = ["-p", kv.port(), "-n", "20000", "-P", "16", "-q", "-t", "ping,set,get,incr"];
+    let options = [
+        "-p",
+        kv.port(),
+        "-n",
+        "20000",
+        "-P",
+        "16",
+        "-q",
+        "-t",
+        "ping,set,get,incr",
+    ];
     let report = REDIS_BENCHMARK.run(&options, b"")?.success();
     for test in ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR"] {
         assert!(report.contains(&format!("{test}: ")), "{report}");
@@ -175,7 +233,12 @@ fn a_broken_protocol_is_answered_and_closed() -> Outcome {
     ] {
         let mut peer = Peer::connect(kv.addr())?;
         peer.send(bytes)?;
-        assert_eq!(peer.rest()?, format!("-ERR Protocol error: {error}\r\n"), "{:.40}", bytes);
+        assert_eq!(
+            peer.rest()?,
+            format!("-ERR Protocol error: {error}\r\n"),
+            "{:.40}",
+            bytes
+        );
     }
     Ok(kv.stop()?)
 }

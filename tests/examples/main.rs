@@ -34,7 +34,11 @@ fn main() {
         isolation::trials(),
         matrix::trials(),
     ];
-    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit()
+    libtest_mimic::run(
+        &Arguments::from_args(),
+        trials.into_iter().flatten().collect(),
+    )
+    .exit()
 }
 
 /// A test that talks through the standard library alone.
@@ -48,5 +52,10 @@ fn with_client(program: client::Program, name: &str, test: fn() -> Outcome) -> T
     if program.is_usable() {
         return trial.with_kind(program.name);
     }
-    trial.with_kind(format!("needs {}, apt-get install {}", program.name, program.package)).with_ignored_flag(true)
+    trial
+        .with_kind(format!(
+            "needs {}, apt-get install {}",
+            program.name, program.package
+        ))
+        .with_ignored_flag(true)
 }

@@ -30,15 +30,29 @@ impl Example {
     }
 
     pub(crate) fn spawn(command: &mut Command, listeners: usize) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
         let (sender, lines) = channel();
         // Ends with the process, or with the test that has stopped listening.
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut example = Example { child, lines, endpoints: Vec::new() };
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut example = Example {
+            child,
+            lines,
+            endpoints: Vec::new(),
+        };
         for _ in 0..listeners {
             let line = example.line();
-            let endpoint = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("said `{line}`"));
+            let endpoint = line
+                .strip_prefix("listening on ")
+                .unwrap_or_else(|| panic!("said `{line}`"));
             example.endpoints.push(endpoint.to_owned());
         }
         Ok(example)
@@ -46,7 +60,9 @@ impl Example {
 
     /// The next line on its standard output.
     pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(DEADLINE).expect("the example says something in time")
+        self.lines
+            .recv_timeout(DEADLINE)
+            .expect("the example says something in time")
     }
 
     /// Where it listens, as announced: `tcp://127.0.0.1:7007`.
@@ -56,11 +72,17 @@ impl Example {
 
     /// The address of its first listener, without the scheme.
     pub(crate) fn addr(&self) -> &str {
-        self.endpoints[0].split_once("://").expect("it listens on a port").1
+        self.endpoints[0]
+            .split_once("://")
+            .expect("it listens on a port")
+            .1
     }
 
     pub(crate) fn port(&self) -> &str {
-        self.addr().rsplit_once(':').expect("it listens on a port").1
+        self.addr()
+            .rsplit_once(':')
+            .expect("it listens on a port")
+            .1
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -69,7 +91,10 @@ impl Example {
 
     /// Asks it to drain.
     pub(crate) fn terminate(&self) -> io::Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         Ok(kill_process(pid, Signal::TERM)?)
     }
 
@@ -94,7 +119,7 @@ impl Drop for Example {
     }
 }
 
-/// The example's binary: `cargo test` puts it next to the folder of the tests; if not, cargo builds it once.
+/// The example's binary: a `cargo test` of the workspace has built it; else cargo does it here.
 pub(crate) fn program(name: &str) -> PathBuf {
     static BUILD: Mutex<()> = Mutex::new(());
     let this = env::current_exe().expect("a test knows its own path");
@@ -103,11 +128,21 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let _one_at_a_time = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     if !program.exists() {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "sockserv-examples", "--example", name]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--package",
+            "sockserv-examples",
+            "--example",
+            name,
+        ]);
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        assert!(cargo.status().is_ok_and(|status| status.success()), "cannot build the example `{name}`");
+        assert!(
+            cargo.status().is_ok_and(|status| status.success()),
+            "cannot build the example `{name}`"
+        );
     }
     program
 }

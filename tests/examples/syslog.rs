@@ -19,13 +19,23 @@ fn logger_is_heard() -> Outcome {
     let syslog = Example::start("syslog", 1, &[&format!("unix:{path}")])?;
     assert_eq!(syslog.endpoints(), [format!("unix-datagram:{path}")]);
     let options = ["-d", "-u", &path, "-p", "mail.warning", "-t", "postie"];
-    LOGGER.run(&[&options[..], &["no more stamps"]].concat(), b"")?.success();
+    LOGGER
+        .run(&[&options[..], &["no more stamps"]].concat(), b"")?
+        .success();
     let line = syslog.line();
-    assert!(line.starts_with("mail.warning ") && line.ends_with(" postie: no more stamps"), "{line}");
+    assert!(
+        line.starts_with("mail.warning ") && line.ends_with(" postie: no more stamps"),
+        "{line}"
+    );
     let modern = ["--rfc5424", "--id=42", "--msgid", "M1", "more stamps"];
-    LOGGER.run(&[&options[..], &modern].concat(), b"")?.success();
+    LOGGER
+        .run(&[&options[..], &modern].concat(), b"")?
+        .success();
     let line = syslog.line();
-    assert!(line.starts_with("mail.warning ") && line.ends_with(" postie[42]: more stamps"), "{line}");
+    assert!(
+        line.starts_with("mail.warning ") && line.ends_with(" postie[42]: more stamps"),
+        "{line}"
+    );
     Ok(syslog.stop()?)
 }
 
@@ -35,10 +45,19 @@ fn one_packet_is_one_line() -> Outcome {
     let syslog = Example::start("syslog", 1, &[&format!("unix:{path}")])?;
     let socket = UnixDatagram::unbound()?;
     for (packet, line) in [
-        ("<0>Oct 11 22:14:15 mymachine su: it's over", "kern.emerg Oct 11 22:14:15 mymachine su: it's over"),
-        ("<191>Oct 11 22:14:15 su: deep\n", "local7.debug Oct 11 22:14:15 su: deep"),
+        (
+            "<0>Oct 11 22:14:15 mymachine su: it's over",
+            "kern.emerg Oct 11 22:14:15 mymachine su: it's over",
+        ),
+        (
+            "<191>Oct 11 22:14:15 su: deep\n",
+            "local7.debug Oct 11 22:14:15 su: deep",
+        ),
         ("<192>too much", "user.notice - -: <192>too much"),
-        ("two\nlines \u{1b}[2J", "user.notice - -: two\\nlines \\u{1b}[2J"),
+        (
+            "two\nlines \u{1b}[2J",
+            "user.notice - -: two\\nlines \\u{1b}[2J",
+        ),
         (
             "<165>1 2003-10-11T22:14:15.003Z host app 7 ID [x@1 a=\"\\\"] \"][y b=\"2\"] \u{feff}hello",
             "local4.notice 2003-10-11T22:14:15.003Z host app[7]: hello",
