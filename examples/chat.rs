@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sockserv::prelude::*;
-use sockserv::{Sender, bytes::Bytes, socket2::Socket};
+use sockserv::{SendError, Sender, bytes::Bytes, socket2::Socket};
 
 #[derive(Clone, Default)]
 struct Chat {
@@ -53,12 +53,12 @@ impl Chat {
         if !room.is_free(nick) {
             return writeln!(stream.wfile, "* {nick} cannot be taken; who are you?");
         }
-        writeln!(stream.wfile, "* welcome, {nick}; here: {}", room.nicks())?;
-        let member = Member {
-            sender: stream.sender(),
-            socket: stream.socket().try_clone()?,
-        };
-        room.members.insert(nick.to_owned(), member);
+        let sender = stream.sender();
+        // Through the queue, like all that follows from others: in this order, and without waiting.
+        sender.send(format!("* welcome, {nick}; here: {}\n", room.nicks()))?;
+        let socket = stream.socket().try_clone()?;
+        room.members
+            .insert(nick.to_owned(), Member { sender, socket });
         room.say(nick, format!("* {nick} joined\n"));
         drop(room);
         self.nick = Some(nick.to_owned());
@@ -103,7 +103,7 @@ impl Room {
         let message = Bytes::from(message);
         let mut slow = Vec::new();
         for (name, member) in self.members.iter().filter(|(name, _)| *name != nick) {
-            if member.sender.send(message.clone()).is_err() {
+            if member.sender.send(message.clone()) == Err(SendError::Full) {
                 slow.push(name.clone());
             }
         }
