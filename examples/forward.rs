@@ -26,30 +26,30 @@ struct Forward {
 impl Forward {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let upstream = connect(&self.to)?;
-        let peer = stream.socket().try_clone()?;
-        let give_up = |error| {
-            // Ends the other copy too; it fails only for a socket that is already disconnected.
-            let _ = peer.shutdown(Shutdown::Both);
-            let _ = upstream.shutdown(Shutdown::Both);
-            Err(error)
-        };
+        let peer = TcpStream::from(stream.socket().try_clone()?);
         // Only the two ends know whether an answer is owed: a shutdown grants its full grace.
         let _busy = stream.busy();
         let (mut reader, mut writer) = stream.split();
         thread::scope(|scope| {
-            let up = thread::Builder::new()
-                .name("forward-up".to_owned())
-                .spawn_scoped(scope, || {
-                    io::copy(&mut reader, &mut &upstream)
-                        .and_then(|_| upstream.shutdown(Shutdown::Write))
-                        .or_else(give_up)
-                })?;
+            let up = || {
+                io::copy(&mut reader, &mut &upstream)
+                    .and_then(|_| upstream.shutdown(Shutdown::Write))
+                    .inspect_err(|_| give_up(&upstream)) // What it has answered still arrives.
+            };
+            let thread = thread::Builder::new().name("forward-up".to_owned());
+            let up = thread.spawn_scoped(scope, up)?;
             let down = io::copy(&mut &upstream, &mut writer)
                 .and_then(|_| writer.shutdown_write())
-                .or_else(give_up);
+                .inspect_err(|_| [&upstream, &peer].into_iter().for_each(give_up));
             up.join().expect("a copy does not panic").and(down)
         })
     }
+}
+
+/// Ends every wait for this socket, also in another thread.
+fn give_up(socket: &TcpStream) {
+    // It fails only if the socket is disconnected already.
+    let _ = socket.shutdown(Shutdown::Both);
 }
 
 /// Tries each address that the name has.
