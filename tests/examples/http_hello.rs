@@ -129,18 +129,13 @@ fn curl_sends_too_much() -> Outcome {
     let code = ["-w", "%{http_code}", &url];
     let output = CURL.run(&[&QUIET[..], &["-H", &long], &code].concat(), b"")?;
     assert_eq!(output.success(), "431");
-    let output = CURL.run(
-        &[&QUIET[..], &["--data-binary", "@-"], &code].concat(),
-        &vec![b'x'; 2_000_000],
-    )?;
+    let body = vec![b'x'; 1024 * 1024 + 1];
+    let posts = ["--data-binary", "@-"];
+    let output = CURL.run(&[&QUIET[..], &posts, &code].concat(), &body)?;
     assert_eq!(output.success(), "413");
-    let chunked = ["-H", "Transfer-Encoding: chunked", "--data-binary", "@-"];
-    // It may see the connection end while it still sends: what counts is the answer.
-    let output = CURL.run(
-        &[&QUIET[..], &chunked, &code].concat(),
-        &vec![b'x'; 2_000_000],
-    )?;
-    assert_eq!(output.stdout, "413", "{}", output.stderr);
+    let chunked = ["-H", "Transfer-Encoding: chunked"];
+    let output = CURL.run(&[&QUIET[..], &chunked, &posts, &code].concat(), &body)?;
+    assert_eq!(output.success(), "413");
     Ok(http.stop()?)
 }
 
@@ -203,7 +198,7 @@ fn a_bad_head_is_answered_and_closed() -> Outcome {
     ] {
         refuses(&http, head, status)?;
     }
-    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(40_000));
     refuses(&http, &long, "431")?;
     let many = "X: y\r\n".repeat(100);
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n");
