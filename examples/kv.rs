@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sockserv::ServerHandle;
 use sockserv::bytes::Bytes;
 use sockserv::prelude::*;
 
