@@ -1,0 +1,340 @@
+//! HTTP/1.1 that says hello: keep-alive, pipelining, bodies, bad input (RFC 9110, 9112).
+//! Run:  `cargo run --release --example http_hello`
+//! Talk: `curl -i http://127.0.0.1:8080/`, or `wrk -c 64 http://127.0.0.1:8080/`
+
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant, SystemTime};
+
+use httpdate::HttpDate;
+use sockserv::prelude::*;
+
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+const MAX_BODY: u64 = 1024 * 1024;
+/// However slowly it drips, the head of a request is there by then.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Default)]
+struct Hello {
+    head: Vec<u8>,
+    line: Vec<u8>,
+}
+
+#[server(
+    tcp,
+    threading,
+    addr = "127.0.0.1:8080",
+    timeout = "5s",
+    max_line = "16 KiB"
+)]
+impl Hello {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        loop {
+            match self.exchange(stream) {
+                Ok(Then::Next) => {}
+                Ok(Then::Close) => return Ok(()),
+                Err(Refusal::Answer(status)) => return refuse(stream, status),
+                Err(Refusal::Lost(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// One request and its reply; replies to pipelined requests leave together.
+    fn exchange(&mut self, stream: &mut Stream) -> Result<Then, Refusal> {
+        if !self.read_head(stream)? {
+            return Ok(Then::Close);
+        }
+        let asked = Asked::parse(&self.head)?;
+        if asked.expects_continue {
+            stream.wfile.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        match asked.body {
+            Body::Length(length) => skip(stream, length)?,
+            Body::Chunked => self.skip_chunks(stream)?,
+        }
+        let keep_alive = asked.keep_alive && !stream.server().is_shutting_down();
+        asked.answer(&mut stream.wfile, keep_alive)?;
+        Ok(if keep_alive { Then::Next } else { Then::Close })
+    }
+
+    /// Reads up to the empty line; `false` if the peer is done, or silent between two requests.
+    fn read_head(&mut self, stream: &mut Stream) -> Result<bool, Refusal> {
+        let started = Instant::now();
+        self.head.clear();
+        loop {
+            let start = self.head.len();
+            match read_line(stream, &mut self.head) {
+                Ok(()) => {}
+                Err(Refusal::Answer(Status::TIMEOUT | Status::BAD)) if self.head.is_empty() => {
+                    return Ok(false);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+            match &self.head[start..] {
+                b"\r\n" | b"\n" if start == 0 => self.head.clear(),
+                b"\r\n" | b"\n" => return Ok(true),
+                _ if self.head.len() > MAX_HEAD => return Err(Status::HEAD_TOO_LARGE.into()),
+                _ if started.elapsed() > HEAD_TIMEOUT => return Err(Status::TIMEOUT.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Chunks, the empty one at the end, and what may stand after it.
+    fn skip_chunks(&mut self, stream: &mut Stream) -> Result<(), Refusal> {
+        let mut total = 0;
+        loop {
+            match httparse::parse_chunk_size(self.next_line(stream)?) {
+                Ok(httparse::Status::Complete((_, 0))) => break,
+                Ok(httparse::Status::Complete((_, size))) => {
+                    total += size.min(MAX_BODY + 1);
+                    if total > MAX_BODY {
+                        return Err(Status::BODY_TOO_LARGE.into());
+                    }
+                    skip(stream, size)?;
+                }
+                _ => return Err(Status::BAD.into()),
+            }
+            if self.next_line(stream)? != b"\r\n" {
+                return Err(Status::BAD.into());
+            }
+        }
+        for _ in 0..MAX_HEADERS {
+            if self.next_line(stream)? == b"\r\n" {
+                return Ok(());
+            }
+        }
+        Err(Status::HEAD_TOO_LARGE.into())
+    }
+
+    fn next_line(&mut self, stream: &mut Stream) -> Result<&[u8], Refusal> {
+        self.line.clear();
+        read_line(stream, &mut self.line)?;
+        Ok(&self.line)
+    }
+}
+
+enum Then {
+    Next,
+    Close,
+}
+
+/// Why there is no proper reply: the peer can still be told, or not even that.
+enum Refusal {
+    Answer(Status),
+    Lost(io::Error),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Refusal::Answer(status)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Status::TIMEOUT.into(),
+            io::ErrorKind::UnexpectedEof => Status::BAD.into(),
+            _ => Refusal::Lost(error),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Status(&'static str);
+
+impl Status {
+    const OK: Status = Status("200 OK");
+    const BAD: Status = Status("400 Bad Request");
+    const NOT_FOUND: Status = Status("404 Not Found");
+    const TIMEOUT: Status = Status("408 Request Timeout");
+    const BODY_TOO_LARGE: Status = Status("413 Content Too Large");
+    const HEAD_TOO_LARGE: Status = Status("431 Request Header Fields Too Large");
+    const NOT_IMPLEMENTED: Status = Status("501 Not Implemented");
+    const VERSION: Status = Status("505 HTTP Version Not Supported");
+}
+
+enum Body {
+    Length(u64),
+    Chunked,
+}
+
+/// What matters here of a request's head.
+struct Asked {
+    status: Status,
+    only_head: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+    body: Body,
+}
+
+impl Asked {
+    fn parse(head: &[u8]) -> Result<Self, Status> {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(head, &mut headers) {
+            Ok(httparse::Status::Complete(_)) => Fields::read(request.headers)?.asked(&request),
+            Ok(httparse::Status::Partial) => Err(Status::BAD),
+            Err(httparse::Error::TooManyHeaders) => Err(Status::HEAD_TOO_LARGE),
+            Err(httparse::Error::Version) => Err(Status::VERSION),
+            Err(_) => Err(Status::BAD),
+        }
+    }
+
+    fn answer(&self, out: &mut impl Write, keep_alive: bool) -> io::Result<()> {
+        let text = if self.status == Status::OK {
+            "Hello, world!"
+        } else {
+            self.status.0
+        };
+        respond(
+            out,
+            self.status,
+            text,
+            if keep_alive { "keep-alive" } else { "close" },
+        )?;
+        if self.only_head {
+            Ok(())
+        } else {
+            writeln!(out, "{text}")
+        }
+    }
+}
+
+/// The header fields that say where a request ends, and what comes after it.
+#[derive(Default)]
+struct Fields {
+    hosts: usize,
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+impl Fields {
+    fn read(headers: &[httparse::Header<'_>]) -> Result<Self, Status> {
+        let mut fields = Fields::default();
+        for header in headers {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            if is("host") {
+                fields.hosts += 1;
+            } else if is("content-length") {
+                let length = Some(length(header.value)?);
+                if fields.length.is_some() && fields.length != length {
+                    return Err(Status::BAD);
+                }
+                fields.length = length;
+            } else if is("transfer-encoding") {
+                if fields.chunked || !header.value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Status::NOT_IMPLEMENTED);
+                }
+                fields.chunked = true;
+            } else if is("connection") {
+                fields.close |= lists(header.value, b"close");
+                fields.keep_alive |= lists(header.value, b"keep-alive");
+            } else if is("expect") {
+                fields.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Refuses what two servers could read in two ways (RFC 9112, 11.2).
+    fn asked(&self, request: &httparse::Request<'_, '_>) -> Result<Asked, Status> {
+        let modern = request.version == Some(1);
+        let ambiguous = self.chunked && (self.length.is_some() || !modern);
+        if ambiguous || self.hosts > 1 || (modern && self.hosts == 0) {
+            return Err(Status::BAD);
+        }
+        if self.length > Some(MAX_BODY) {
+            return Err(Status::BODY_TOO_LARGE);
+        }
+        let method = request.method.unwrap_or_default();
+        let path = request.path.unwrap_or_default();
+        let body = if self.chunked {
+            Body::Chunked
+        } else {
+            Body::Length(self.length.unwrap_or(0))
+        };
+        Ok(Asked {
+            status: match method {
+                "GET" | "HEAD" | "POST" | "PUT" if path.split('?').next() == Some("/") => {
+                    Status::OK
+                }
+                "GET" | "HEAD" | "POST" | "PUT" => Status::NOT_FOUND,
+                _ => Status::NOT_IMPLEMENTED,
+            },
+            only_head: method == "HEAD",
+            keep_alive: !self.close && (modern || self.keep_alive),
+            expects_continue: self.expects_continue && modern && !matches!(body, Body::Length(0)),
+            body,
+        })
+    }
+}
+
+/// Digits only: a sign or a list here is how requests are smuggled.
+fn length(value: &[u8]) -> Result<u64, Status> {
+    let digits = str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|text| text.parse().ok()).ok_or(Status::BAD)
+}
+
+fn lists(value: &[u8], word: &[u8]) -> bool {
+    value
+        .split(|&byte| byte == b',')
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
+}
+
+/// Appends one line; the end of the stream is no line.
+fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<(), Refusal> {
+    match stream.rfile.read_until(b'\n', line) {
+        Ok(_) if line.ends_with(b"\n") => Ok(()),
+        Ok(_) => Err(Status::BAD.into()),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(Status::HEAD_TOO_LARGE.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn skip(stream: &mut Stream, mut length: u64) -> Result<(), Refusal> {
+    while length > 0 {
+        let there = stream.rfile.fill_buf()?.len();
+        if there == 0 {
+            return Err(Status::BAD.into());
+        }
+        let taken = usize::try_from(length).unwrap_or(there).min(there);
+        stream.rfile.consume(taken);
+        length -= taken as u64;
+    }
+    Ok(())
+}
+
+fn refuse(stream: &mut Stream, status: Status) -> io::Result<()> {
+    respond(&mut stream.wfile, status, status.0, "close")?;
+    writeln!(stream.wfile, "{}", status.0)
+}
+
+/// The head of a reply whose body is `text` and the end of a line.
+fn respond(out: &mut impl Write, status: Status, text: &str, connection: &str) -> io::Result<()> {
+    let (date, length) = (HttpDate::from(SystemTime::now()), text.len() + 1);
+    write!(
+        out,
+        "HTTP/1.1 {}\r\nDate: {date}\r\nContent-Type: text/plain\r\n",
+        status.0
+    )?;
+    write!(
+        out,
+        "Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
+    )
+}
+
+fn main() -> io::Result<()> {
+    HelloServer::builder(Hello::default())
+        .addrs(std::env::args().skip(1))
+        .bind()?
+        .run()
+}

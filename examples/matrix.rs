@@ -1,0 +1,156 @@
+//! Echo in every cell of transport x model: lines on streams, packets on datagrams.
+//! Run:  `cargo run --release --example matrix -- tcp threading 127.0.0.1:7007 [--timeout 2s]`
+//! Talk: `nc 127.0.0.1 7007`, or `socat - UDP:127.0.0.1:7007` after `-- udp sync 127.0.0.1:7007`
+
+use std::env;
+use std::time::Duration;
+
+use sockserv::prelude::*;
+use sockserv::{Builder, Declaration};
+
+/// One module for each cell, named as its words; `serve` finds the cell by them.
+macro_rules! matrix {
+    ($($name:literal $row:ident: $kind:ident $transports:tt, $($model:ident)+;)+) => {
+        $(mod $row {
+            $(pub(crate) mod $model {
+                use sockserv::prelude::*;
+
+                #[derive(Clone)]
+                pub(crate) struct Echo;
+
+                $crate::cell!($kind $transports, $model);
+            })+
+        })+
+
+        fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<()> {
+            match (transport, model) {
+                $($(($name, stringify!($model)) => {
+                    let builder = $row::$model::EchoServer::builder($row::$model::Echo);
+                    arguments.apply(builder)?.bind()?.run()
+                })+)+
+                _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
+            }
+        }
+    };
+}
+
+/// The attribute over the kind of handler that the transports need.
+macro_rules! cell {
+    (Stream($transport:ident), $model:ident) => {
+        #[server($transport, $model, vis = pub(crate))]
+        impl Echo {
+            fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+                $crate::echo_lines(&mut stream.rfile, &mut stream.wfile)
+            }
+        }
+    };
+    (Datagram($transport:ident), $model:ident) => {
+        #[server($transport, $model, vis = pub(crate))]
+        impl Echo {
+            fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+                datagram.wfile.write_all(datagram.rfile.fill_buf()?)
+            }
+        }
+    };
+    (Either($stream:ident, $datagram:ident), $model:ident) => {
+        #[server($stream, $datagram, $model, vis = pub(crate))]
+        impl Echo {
+            fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> {
+                let (rfile, wfile) = request.files();
+                $crate::echo_lines(rfile, wfile)
+            }
+        }
+    };
+}
+use cell;
+
+matrix! {
+    "tcp" tcp: Stream(tcp), sync threading forking;
+    "udp" udp: Datagram(udp), sync threading forking;
+    "unix" unix: Stream(unix), sync threading forking;
+    "unix_datagram" unix_datagram: Datagram(unix_datagram), sync threading forking;
+    "tcp+udp" tcp_udp: Either(tcp, udp), sync threading forking;
+    "unix+udp" unix_udp: Either(unix, udp), sync threading forking;
+}
+
+fn echo_lines(rfile: &mut impl BufRead, wfile: &mut impl Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    while rfile.read_until(b'\n', &mut line)? > 0 {
+        wfile.write_all(&line)?;
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Addresses, and options by their names in the attribute.
+#[derive(Default)]
+struct Arguments {
+    addrs: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Self> {
+        let mut arguments = Arguments::default();
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--") {
+                None => arguments.addrs.push(word),
+                Some(name) => {
+                    let value = words
+                        .next()
+                        .ok_or_else(|| invalid(format!("`{word}` needs a value")))?;
+                    arguments.options.push((name.to_owned(), value));
+                }
+            }
+        }
+        Ok(arguments)
+    }
+
+    fn apply<H: Declaration, S>(&self, mut builder: Builder<H, S>) -> io::Result<Builder<H, S>> {
+        for (name, value) in &self.options {
+            builder = match name.as_str() {
+                "accept-timeout" => builder.accept_timeout(duration(value)?),
+                "backlog" => builder.backlog(number(value)?),
+                "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
+                "max-children" => builder.max_children(number(value)?),
+                "max-connections" => builder.max_connections(number(value)?),
+                "max-line" => builder.max_line(number(value)?),
+                "max-packet-size" => builder.max_packet_size(number(value)?),
+                "max-threads" => builder.max(number(value)?),
+                "rbufsize" => builder.rbufsize(number(value)?),
+                "request-timeout" => builder.request_timeout(duration(value)?),
+                "shutdown-grace" => builder.shutdown_grace(duration(value)?),
+                "timeout" => builder.timeout(duration(value)?),
+                "wbufsize" => builder.wbufsize(number(value)?),
+                _ => return Err(invalid(format!("unknown option `--{name}`"))),
+            };
+        }
+        Ok(builder.addrs(&self.addrs))
+    }
+}
+
+/// `2s` or `200ms`.
+fn duration(value: &str) -> io::Result<Duration> {
+    match value.strip_suffix("ms") {
+        Some(millis) => number(millis).map(Duration::from_millis),
+        None => number(value.strip_suffix('s').unwrap_or(value)).map(Duration::from_secs),
+    }
+}
+
+fn number<N: std::str::FromStr>(value: &str) -> io::Result<N> {
+    value
+        .parse()
+        .map_err(|_| invalid(format!("`{value}` is no number that fits here")))
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn main() -> io::Result<()> {
+    let mut words = env::args().skip(1);
+    let (Some(transport), Some(model)) = (words.next(), words.next()) else {
+        return Err(invalid("write: matrix TRANSPORT MODEL ADDR...".to_owned()));
+    };
+    serve(&transport, &model, Arguments::parse(words)?)
+}

@@ -1,0 +1,243 @@
+//! The programs that talk to the examples, and a bare peer for the bytes that no program sends.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// Longer than anything here takes on a busy machine: who waits for it has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) package: &'static str,
+    /// How to find out that it is there and may do its work.
+    probe: &'static [&'static str],
+}
+
+pub(crate) const NC: Program = Program {
+    name: "nc",
+    package: "netcat-openbsd",
+    probe: &["-h"],
+};
+pub(crate) const FINGER: Program = Program {
+    name: "finger",
+    package: "finger iproute2 util-linux",
+    probe: &[
+        "-rn",
+        "sh",
+        "-c",
+        "ip link set lo up && command -v finger nsenter",
+    ],
+};
+pub(crate) const DIG: Program = Program {
+    name: "dig",
+    package: "bind9-dnsutils",
+    probe: &["-v"],
+};
+pub(crate) const CURL: Program = Program {
+    name: "curl",
+    package: "curl",
+    probe: &["-V"],
+};
+pub(crate) const WRK: Program = Program {
+    name: "wrk",
+    package: "wrk",
+    probe: &["-v"],
+};
+pub(crate) const LOGGER: Program = Program {
+    name: "logger",
+    package: "bsdutils",
+    probe: &["-V"],
+};
+pub(crate) const REDIS_CLI: Program = Program {
+    name: "redis-cli",
+    package: "redis-tools",
+    probe: &["-v"],
+};
+pub(crate) const REDIS_BENCHMARK: Program = Program {
+    name: "redis-benchmark",
+    package: "redis-tools",
+    probe: &["-v"],
+};
+pub(crate) const SOCAT: Program = Program {
+    name: "socat",
+    package: "socat",
+    probe: &["-V"],
+};
+
+impl Program {
+    /// `finger` always asks port 79, which takes a network namespace of our own.
+    pub(crate) fn is_usable(self) -> bool {
+        let program = if self.name == FINGER.name {
+            "unshare"
+        } else {
+            self.name
+        };
+        let quiet = || Stdio::null();
+        let status = Command::new(program)
+            .args(self.probe)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet())
+            .status();
+        // Some programs answer a question for their version with a status of their own.
+        status.is_ok_and(|status| status.success() || program != "unshare")
+    }
+
+    /// Runs it to its end, with `input` on its standard input.
+    pub(crate) fn run<S: AsRef<str>>(self, arguments: &[S], input: &[u8]) -> io::Result<Output> {
+        run(
+            Command::new(self.name).args(arguments.iter().map(AsRef::as_ref)),
+            input,
+        )
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// The standard output of a program that must have succeeded.
+    pub(crate) fn success(self) -> String {
+        assert!(self.status.success(), "the client failed: {self:#?}");
+        self.stdout
+    }
+}
+
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    let input = input.to_vec();
+    // A client that ends before it has read all its input is judged by its output.
+    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
+    let stdout = read_aside(child.stdout.take().expect("it was asked for"));
+    let stderr = read_aside(child.stderr.take().expect("it was asked for"));
+    let status = wait(&mut child)?;
+    writer.join().expect("the writer does not panic");
+    Ok(Output {
+        status,
+        stdout: stdout.join().expect("read")?,
+        stderr: stderr.join().expect("read")?,
+    })
+}
+
+fn read_aside(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<io::Result<String>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })
+}
+
+/// Waits for the end of `child`; kills it and panics at the deadline.
+pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a child has a process id");
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let deadline = Timespec::try_from(DEADLINE).expect("it is short");
+    if poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline))? == 0 {
+        child.kill()?;
+        panic!("process {} did not end: {:?}", child.id(), child.wait());
+    }
+    child.wait()
+}
+
+/// A TCP peer that says exactly what it is told to.
+pub(crate) struct Peer {
+    stream: BufReader<TcpStream>,
+}
+
+impl Peer {
+    pub(crate) fn connect(addr: &str) -> io::Result<Self> {
+        Self::over(TcpStream::connect(addr)?)
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> io::Result<Self> {
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_nodelay(true)?;
+        Ok(Peer {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// The next line with its end; empty at end of file.
+    pub(crate) fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        Ok(line)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// All that comes until end of file.
+    pub(crate) fn rest(&mut self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Sends end of file; the other direction stays open.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.stream.get_mut().shutdown(Shutdown::Write)
+    }
+}
+
+/// Waits until nobody listens at `addr` any more, by asking the kernel again and again.
+pub(crate) fn wait_until_refused(addr: &str) {
+    let deadline = Instant::now() + DEADLINE;
+    while TcpStream::connect(addr).is_ok() {
+        assert!(Instant::now() < deadline, "{addr} still accepts");
+        thread::yield_now();
+    }
+}
+
+/// A directory of its own for the Unix sockets of one test.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> io::Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        // Only the value counts: each test takes another.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("sockserv-examples-{}-{number}", process::id()));
+        fs::create_dir(&path)?;
+        Ok(Directory(path))
+    }
+
+    pub(crate) fn join(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's cleaning of its temporary directory.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

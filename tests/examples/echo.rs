@@ -1,0 +1,53 @@
+use libtest_mimic::Trial;
+
+use crate::client::{NC, Peer};
+use crate::server::Example;
+use crate::{Outcome, plain, with_client};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        with_client(NC, "echo::nc_gets_its_lines_back", nc_gets_its_lines_back),
+        plain(
+            "echo::an_idle_peer_does_not_delay_the_end",
+            an_idle_peer_does_not_delay_the_end,
+        ),
+        plain(
+            "echo::listens_at_every_address_given",
+            listens_at_every_address_given,
+        ),
+    ]
+}
+
+fn nc_gets_its_lines_back() -> Outcome {
+    let echo = Example::on_a_port("echo")?;
+    let output = NC.run(
+        &["-N", "127.0.0.1", echo.port()],
+        b"one\ntwo\nwithout an end",
+    )?;
+    assert_eq!(output.success(), "one\ntwo\nwithout an end");
+    Ok(echo.stop()?)
+}
+
+fn an_idle_peer_does_not_delay_the_end() -> Outcome {
+    let echo = Example::on_a_port("echo")?;
+    let mut peer = Peer::connect(echo.addr())?;
+    peer.send("hello\n")?;
+    assert_eq!(peer.line()?, "hello\n");
+    echo.stop()?;
+    assert_eq!(peer.rest()?, "");
+    Ok(())
+}
+
+fn listens_at_every_address_given() -> Outcome {
+    let echo = Example::start("echo", 2, &["127.0.0.1:0", "127.0.0.2:0"])?;
+    for endpoint in echo.endpoints() {
+        let mut peer = Peer::connect(
+            endpoint
+                .strip_prefix("tcp://")
+                .expect("an endpoint has its scheme"),
+        )?;
+        peer.send("hello\n")?;
+        assert_eq!(peer.line()?, "hello\n");
+    }
+    Ok(echo.stop()?)
+}

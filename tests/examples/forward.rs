@@ -1,0 +1,131 @@
+use std::io;
+use std::net::TcpListener;
+use std::thread;
+
+use libtest_mimic::Trial;
+
+use crate::client::{CURL, NC, Peer, wait_until_refused};
+use crate::server::Example;
+use crate::{Outcome, plain, with_client};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        with_client(
+            CURL,
+            "forward::curl_reaches_the_upstream",
+            curl_reaches_the_upstream,
+        ),
+        with_client(NC, "forward::nc_finishes_first", nc_finishes_first),
+        with_client(
+            NC,
+            "forward::the_upstream_finishes_first",
+            the_upstream_finishes_first,
+        ),
+        with_client(
+            CURL,
+            "forward::a_drain_lets_a_download_finish",
+            a_drain_lets_a_download_finish,
+        ),
+        plain(
+            "forward::a_dead_upstream_closes_the_connection",
+            a_dead_upstream_closes_the_connection,
+        ),
+    ]
+}
+
+/// The proxy, and the upstream that the test itself plays.
+fn start() -> io::Result<(Example, TcpListener)> {
+    let upstream = TcpListener::bind("127.0.0.1:0")?;
+    let to = upstream.local_addr()?.to_string();
+    Ok((
+        Example::start("forward", 1, &["--to", &to, "127.0.0.1:0"])?,
+        upstream,
+    ))
+}
+
+fn accept(upstream: &TcpListener) -> io::Result<Peer> {
+    Peer::over(upstream.accept()?.0)
+}
+
+fn curl_reaches_the_upstream() -> Outcome {
+    let http = Example::on_a_port("http_hello")?;
+    let forward = Example::start("forward", 1, &["127.0.0.1:0", "--to", http.addr()])?;
+    let url = format!("http://{}/", forward.addr());
+    let output = CURL.run(&["-sS", "--max-time", "20", &url, &url], b"")?;
+    assert_eq!(output.success(), "Hello, world!\nHello, world!\n");
+    forward.stop()?;
+    Ok(http.stop()?)
+}
+
+fn nc_finishes_first() -> Outcome {
+    let (forward, upstream) = start()?;
+    let answering = thread::spawn(move || -> io::Result<String> {
+        let mut peer = accept(&upstream)?;
+        let question = peer.rest()?;
+        peer.send(format!("you said {question}"))?;
+        Ok(question)
+    });
+    let output = NC.run(&["-N", "127.0.0.1", forward.port()], b"all of it\n")?;
+    assert_eq!(output.success(), "you said all of it\n");
+    assert_eq!(answering.join().expect("the upstream ends")?, "all of it\n");
+    Ok(forward.stop()?)
+}
+
+fn the_upstream_finishes_first() -> Outcome {
+    let (forward, upstream) = start()?;
+    let mut peer = Peer::connect(forward.addr())?;
+    let mut behind = accept(&upstream)?;
+    behind.send("the whole answer\n")?;
+    behind.finish()?;
+    assert_eq!(peer.rest()?, "the whole answer\n");
+    peer.send("and a late question\n")?;
+    assert_eq!(behind.line()?, "and a late question\n");
+    peer.finish()?;
+    assert_eq!(behind.rest()?, "");
+
+    let program = thread::spawn({
+        let port = forward.port().to_owned();
+        move || NC.run(&["-N", "127.0.0.1", &port], b"question\n")
+    });
+    let mut behind = accept(&upstream)?;
+    behind.send("answer before the question\n")?;
+    behind.finish()?;
+    assert_eq!(behind.rest()?, "question\n");
+    assert_eq!(
+        program.join().expect("nc ends")?.success(),
+        "answer before the question\n"
+    );
+    Ok(forward.stop()?)
+}
+
+fn a_drain_lets_a_download_finish() -> Outcome {
+    const HALF: usize = 1024 * 1024;
+    let (mut forward, upstream) = start()?;
+    let program = thread::spawn({
+        let url = format!("http://{}/", forward.addr());
+        move || CURL.run(&["-sS", "--max-time", "25", &url], b"")
+    });
+    let mut behind = accept(&upstream)?;
+    while behind.line()? != "\r\n" {}
+    behind.send(format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        2 * HALF
+    ))?;
+    behind.send("1".repeat(HALF))?;
+    forward.terminate()?;
+    wait_until_refused(forward.addr());
+    behind.send("2".repeat(HALF))?;
+    drop(behind);
+    let body = program.join().expect("curl ends")?.success();
+    assert_eq!(body.len(), 2 * HALF);
+    assert!(body.ends_with('2'));
+    assert!(forward.wait()?.success(), "no request was cut");
+    Ok(())
+}
+
+fn a_dead_upstream_closes_the_connection() -> Outcome {
+    let (forward, upstream) = start()?;
+    drop(upstream);
+    assert_eq!(Peer::connect(forward.addr())?.rest()?, "");
+    Ok(forward.stop()?)
+}

@@ -1,0 +1,61 @@
+//! Each example is proved by the client that people use for its protocol.
+//!
+//! A test whose client is not installed shows as ignored, with the Debian package that has it.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+mod chat;
+mod client;
+mod daytime;
+mod dns;
+mod echo;
+mod finger;
+mod forward;
+mod http_hello;
+mod isolation;
+mod kv;
+mod matrix;
+mod server;
+mod syslog;
+
+type Outcome = Result<(), Failed>;
+
+fn main() {
+    let trials = [
+        echo::trials(),
+        daytime::trials(),
+        finger::trials(),
+        dns::trials(),
+        http_hello::trials(),
+        syslog::trials(),
+        chat::trials(),
+        forward::trials(),
+        kv::trials(),
+        isolation::trials(),
+        matrix::trials(),
+    ];
+    libtest_mimic::run(
+        &Arguments::from_args(),
+        trials.into_iter().flatten().collect(),
+    )
+    .exit()
+}
+
+/// A test that talks through the standard library alone.
+fn plain(name: &str, test: fn() -> Outcome) -> Trial {
+    Trial::test(name, test)
+}
+
+/// A test that needs `program`; its kind names the package of a missing one.
+fn with_client(program: client::Program, name: &str, test: fn() -> Outcome) -> Trial {
+    let trial = Trial::test(name, test);
+    if program.is_usable() {
+        return trial.with_kind(program.name);
+    }
+    trial
+        .with_kind(format!(
+            "needs {}, apt-get install {}",
+            program.name, program.package
+        ))
+        .with_ignored_flag(true)
+}

@@ -1,0 +1,78 @@
+use libtest_mimic::Trial;
+
+use crate::client::{Directory, SOCAT};
+use crate::server::Example;
+use crate::{Outcome, plain};
+
+const MODELS: [&str; 3] = ["sync", "threading", "forking"];
+const TRANSPORTS: [&str; 6] = ["tcp", "udp", "unix", "unix_datagram", "tcp+udp", "unix+udp"];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = vec![plain(
+        "matrix::a_wrong_word_is_named",
+        a_wrong_word_is_named,
+    )];
+    for transport in TRANSPORTS {
+        for model in MODELS {
+            let name = format!("matrix::socat_talks_to_{transport}_{model}");
+            let trial = Trial::test(name, move || answers(transport, model)).with_kind(SOCAT.name);
+            trials.push(match SOCAT.is_usable() {
+                true => trial,
+                false => trial
+                    .with_kind("needs socat, apt-get install socat")
+                    .with_ignored_flag(true),
+            });
+        }
+    }
+    trials
+}
+
+fn answers(transport: &str, model: &str) -> Outcome {
+    let directory = Directory::new()?;
+    let path = format!("unix:{}", directory.join("server"));
+    let addrs = match transport {
+        "tcp" | "udp" | "tcp+udp" => vec!["127.0.0.1:0"],
+        "unix+udp" => vec![path.as_str(), "127.0.0.1:0"],
+        _ => vec![path.as_str()],
+    };
+    let listeners = transport.split('+').count();
+    let server = Example::start(
+        "matrix",
+        listeners,
+        &[&[transport, model], &addrs[..]].concat(),
+    )?;
+    for endpoint in server.endpoints() {
+        let to = match endpoint.split_once(':').expect("a scheme and an address") {
+            ("tcp", addr) => format!("TCP:{}", addr.trim_start_matches("//")),
+            ("udp", addr) => format!("UDP:{}", addr.trim_start_matches("//")),
+            ("unix", path) => format!("UNIX-CONNECT:{path}"),
+            (_, path) => format!("UNIX-SENDTO:{path},bind={}", directory.join("client")),
+        };
+        // Over a datagram socket there is no end of file: socat waits a second for more.
+        let output = SOCAT.run(&["-t1", "-", &to], b"one\ntwo\n")?;
+        assert_eq!(output.success(), "one\ntwo\n", "{endpoint}");
+    }
+    Ok(server.stop()?)
+}
+
+fn a_wrong_word_is_named() -> Outcome {
+    for (arguments, message) in [
+        (
+            &["tcp", "magic", "127.0.0.1:0"][..],
+            "there is no cell `tcp magic`",
+        ),
+        (
+            &["tcp", "sync", "127.0.0.1:0", "--speed", "9"],
+            "unknown option `--speed`",
+        ),
+        (&["tcp"], "write: matrix TRANSPORT MODEL ADDR..."),
+    ] {
+        let mut command = std::process::Command::new(crate::server::program("matrix"));
+        let output = crate::client::run(command.args(arguments), b"")?;
+        assert!(
+            !output.status.success() && output.stderr.contains(message),
+            "{output:#?}"
+        );
+    }
+    Ok(())
+}
