@@ -118,6 +118,9 @@ macro_rules! delegates {
             $(delegates!(@ $(#[$doc])* $kind $name: $ty);)*
         }
     };
+    (@ $(#[$doc:meta])* given $name:ident: $ty:ty) => {
+        delegates!(@ $(#[$doc])* plain $name: $ty);
+    };
     (@ $(#[$doc:meta])* plain $name:ident: $ty:ty) => {
         $(#[$doc])*
         #[must_use]
