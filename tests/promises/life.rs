@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 use sockserv_tests::{Cell, Client, Event, Scenario, Server};
 
-use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell};
+use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell, wait_until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
@@ -37,15 +37,6 @@ fn three_clients(cell: Cell) {
     ended.expect_counts(3, 0, 0);
     assert_eq!(ended.events("foreign")[0].get("status"), "72");
     assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
-}
-
-/// Waits for what nobody tells.
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + sockserv_tests::DEADLINE;
-    while !is_so() {
-        assert!(std::time::Instant::now() < deadline, "it does not come true");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
 }
 
 fn end(client: &mut Client, cell: Cell) {

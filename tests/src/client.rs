@@ -130,6 +130,16 @@ impl Client {
         assert_eq!(self.ask(&format!("echo {text}")), text, "the echo for {}", self.name);
     }
 
+    /// Some bytes, or none at the end.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        assert!(self.received.is_empty(), "part of a reply was read already");
+        (&self.socket).read(into)
+    }
+
     /// Everything up to end-of-file.
     ///
     /// # Errors

@@ -16,4 +16,4 @@ pub use server::{Ended, Event, Scenario, Server};
 use std::time::Duration;
 
 /// How long anything may take that has to happen at all.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(10);

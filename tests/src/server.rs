@@ -93,7 +93,7 @@ impl Scenario {
             }
         };
         command.args([self.cell.transport.word(), self.cell.model.word()]).args(addrs).args(self.flags);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.group {
             command.process_group(0);
         }
