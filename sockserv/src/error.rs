@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -270,6 +271,9 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
         return;
     }
     static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
+    // The text is the handler's own, and a panic in there must not end the server.
+    let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
+    let error = text.unwrap_or_else(|_| format!("{}: its error cannot be shown", error.phase));
     LIMIT.say(|missed| match missed {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),

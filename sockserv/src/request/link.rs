@@ -85,8 +85,13 @@ impl Link {
 
     /// The unit that runs the request says so, on its own thread and in its own process.
     pub(crate) fn run_here(&self) {
-        self.polls
-            .store(self.ticket.requests.is_accepting_here(), Ordering::Relaxed);
+        let polls = self.ticket.requests.is_accepting_here();
+        self.polls.store(polls, Ordering::Relaxed);
+        let (timeout, set) = (&self.timeout, &self.socket_timeout);
+        if !polls && timeout.load(Ordering::Relaxed) != set.load(Ordering::Relaxed) {
+            // A transport that cannot be bounded is still told and cut by the accept loop.
+            let _ = self.fit(timeout.load(Ordering::Relaxed));
+        }
     }
 
     pub(crate) fn server(&self) -> &ServerHandle {
@@ -208,11 +213,14 @@ impl Link {
                 }
             }
         };
-        if want != set {
-            self.transport
-                .set_timeout((want != 0).then(|| Duration::from_nanos(want)))?;
-            self.socket_timeout.store(want, Ordering::Relaxed);
-        }
+        if want == set { Ok(()) } else { self.fit(want) }
+    }
+
+    /// Bounds the socket's own blocking calls.
+    fn fit(&self, nanos: u64) -> io::Result<()> {
+        let timeout = (nanos != 0).then(|| Duration::from_nanos(nanos));
+        self.transport.set_timeout(timeout)?;
+        self.socket_timeout.store(nanos, Ordering::Relaxed);
         Ok(())
     }
 

@@ -14,6 +14,15 @@ use crate::server::{Server, State, ask, listener};
 /// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
 const BATCHES: usize = 16;
 
+/// What becomes of connections that the kernel has completed when a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// They are served: closing the listener would reset them.
+    Served,
+    /// Nobody asked for them to be served: the server is dropped.
+    Dropped,
+}
+
 /// What a drain counts from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
@@ -23,8 +32,8 @@ pub(super) struct Draining {
 
 impl<H: Declaration> Server<H> {
     /// Ends the run. It returns as soon as the last request has ended, at the latest when the plan is over.
-    pub(super) fn drain(&mut self) {
-        self.begin_drain();
+    pub(super) fn drain(&mut self, last: Last) {
+        self.begin_drain(last);
         while !self.is_drained() {
             // A poll set that fails leaves nothing to wait with.
             if self.turn(None, Most::Many).is_err() {
@@ -39,11 +48,11 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Takes what has arrived, closes the listeners, and tells the idle requests.
-    pub(super) fn begin_drain(&mut self) {
+    pub(super) fn begin_drain(&mut self, last: Last) {
         self.requests.shutdown(); // A broken listener, or one that is exhausted, ends a run too.
         let ended = self.requests.ended();
         let mut alive = u64::from(self.requests.active());
-        if self.state == State::Active {
+        if last == Last::Served && self.state == State::Active {
             alive += self.take_the_last();
         }
         self.draining = Some(Draining { ended, alive });

@@ -361,7 +361,7 @@ impl<H: Declaration> Server<H> {
     pub fn serve_forever(&mut self) -> io::Result<()> {
         self.prepare()?;
         let result = self.serve();
-        self.drain();
+        self.drain(end::Last::Served);
         result
     }
 
@@ -417,7 +417,7 @@ impl<H: Declaration> Server<H> {
         self.prepare()?;
         let signals = Signals::handle(&[self.targets()])?;
         self.handles_signals = true;
-        self.announce()?;
+        self.announce();
         let result = self.serve_forever();
         drop(signals);
         result.and_then(|()| self.verdict())
@@ -428,18 +428,16 @@ impl<H: Declaration> Server<H> {
         Targets::new(wake, life.unwrap_or(-1), over)
     }
 
-    fn announce(&self) -> io::Result<()> {
-        if !self.requests.options.announce {
-            return Ok(());
+    fn announce(&self) {
+        if self.requests.options.announce {
+            let line = |at: &Endpoint| format!("listening on {at}\n");
+            let lines: String = self.announced.iter().map(line).collect();
+            let mut stdout = io::stdout().lock();
+            // Who closed stdout does not want to know.
+            let _ = stdout
+                .write_all(lines.as_bytes())
+                .and_then(|()| stdout.flush());
         }
-        let lines: String = self
-            .announced
-            .iter()
-            .map(|at| format!("listening on {at}\n"))
-            .collect();
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(lines.as_bytes())?;
-        stdout.flush()
     }
 
     /// A drain that cut requests is no success.
@@ -500,7 +498,7 @@ impl<H: Declaration> Drop for Server<H> {
     fn drop(&mut self) {
         if !self.requests.is_child() && self.state != State::Ended {
             self.requests.shutdown();
-            self.drain();
+            self.drain(end::Last::Dropped);
         }
     }
 }

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::server::Server;
 use crate::server::declare::Declaration;
+use crate::server::end::Last;
 use crate::server::turn::Most;
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
@@ -54,7 +55,7 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let signals = Signals::handle(&targets)?;
-    servers.iter().try_for_each(|server| server.announce())?;
+    servers.iter().for_each(|server| server.announce());
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
@@ -94,7 +95,7 @@ pub trait Each {
     #[doc(hidden)]
     fn start(&mut self) -> io::Result<()>;
     #[doc(hidden)]
-    fn announce(&self) -> io::Result<()>;
+    fn announce(&self);
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
@@ -117,8 +118,8 @@ impl<H: Declaration> Each for Server<H> {
         self.prepare()
     }
 
-    fn announce(&self) -> io::Result<()> {
-        Server::announce(self)
+    fn announce(&self) {
+        Server::announce(self);
     }
 
     fn targets(&self) -> Targets {
@@ -141,10 +142,10 @@ impl<H: Declaration> Each for Server<H> {
         if self.is_draining() {
             self.turn(Some(Tick::coarse()), Most::Many)?;
         } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
-            self.drain();
+            self.drain(Last::Served);
             return Err(error);
         } else if self.is_over() {
-            self.begin_drain();
+            self.begin_drain(Last::Served);
         }
         let ended = self.is_draining() && self.is_drained();
         if ended {

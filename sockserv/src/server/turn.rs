@@ -53,11 +53,8 @@ impl<H: Declaration> Server<H> {
         let mut children = false;
         for &token in &ready {
             match token {
-                WAKE => turn.other |= self.woken(),
-                TIMER => {
-                    self.timer.set(None)?;
-                    turn.other = true;
-                }
+                WAKE => self.woken(),
+                TIMER => self.timer.set(None)?,
                 FIRST_LISTENER..children::TOKENS if most == Most::Many || !turn.served => {
                     turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
                 }
@@ -67,10 +64,10 @@ impl<H: Declaration> Server<H> {
                 _ => self.send_more(token),
             }
         }
+        turn.other = !ready.is_empty(); // Whoever polls from outside expects this call to return.
         self.ready = ready;
         if children {
             self.reap();
-            turn.other = true;
         }
         turn.served |= self.ask_sources(most, turn.served)?;
         self.see_to_deadlines();
@@ -138,8 +135,8 @@ impl<H: Declaration> Server<H> {
             .min()
     }
 
-    /// Somebody wants the loop's attention; returns whether a caller of `handle_request` should hear of it.
-    fn woken(&mut self) -> bool {
+    /// Somebody wants the loop's attention.
+    fn woken(&mut self) {
         self.requests.wake.clear();
         if self.handles_signals {
             self.heed_signals();
@@ -154,7 +151,6 @@ impl<H: Declaration> Server<H> {
             self.report(&error, &peer);
         }
         self.dispatch_pending();
-        self.requests.is_shutting_down()
     }
 
     /// The first signal asks for a shutdown, the second ends its grace. Each is heeded once: both wake this loop themselves.
