@@ -2,8 +2,8 @@
 extern crate self as sockserv;
 
 mod address;
-mod children;
 mod concurrency;
+mod credentials;
 mod drain;
 mod error;
 mod guard;
@@ -28,6 +28,7 @@ pub use std::io;
 
 pub use address::{Address, Endpoint, EndpointError, Kind};
 pub use concurrency::{Forking, Model, Synchronous, Threading, UncheckedForking, Unit};
+pub use credentials::Credentials;
 pub use drain::{DrainReport, Unfinished};
 pub use error::{IntoOutcome, Outcome, Phase, RequestError, Timeout};
 pub use handler::{DatagramHandler, StreamHandler};
@@ -35,8 +36,8 @@ pub use hooks::Hooks;
 pub use listener::{Incoming, Listener};
 pub use options::{IntoEndpoints, Options};
 pub use request::{
-    Busy, Conversation, Credentials, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile,
-    SendError, Sender, Stream, Wfile, Writer,
+    Busy, Conversation, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError,
+    Sender, Stream, Wfile, Writer,
 };
 pub use requests::{ServerHandle, Stats};
 pub use server::Server;

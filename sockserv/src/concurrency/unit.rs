@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
@@ -15,6 +14,7 @@ use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
+use crate::requests::children::Kept;
 use crate::requests::{Ended, Ticket};
 use crate::sys::fork::{self, Threads};
 

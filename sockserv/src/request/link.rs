@@ -15,10 +15,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::drain::Stage;
 use crate::error::{Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
+use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;

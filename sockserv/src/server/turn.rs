@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::children;
 use crate::concurrency::Model as _;
 use crate::drain::Stage;
 use crate::error::RequestError;
+use crate::requests::children;
 use crate::requests::{Told, lock};
 use crate::server::declare::Declaration;
 use crate::server::{FIRST_LISTENER, Server, State, TIMER, WAKE, linger};
