@@ -47,7 +47,9 @@ impl<H: Send + 'static> Model<H> for Threading {
         if let Err(error) = self.make_room() {
             return Err(unit.refuse(error));
         }
-        lock(&self.crew.state).queue.push_back(Box::new(move || unit.run()));
+        lock(&self.crew.state)
+            .queue
+            .push_back(Box::new(move || unit.run()));
         self.crew.work.notify_one();
         Ok(())
     }
@@ -59,7 +61,12 @@ impl<H: Send + 'static> Model<H> for Threading {
         // A thread that is still in a handler was left behind; those that wait for work end at once.
         while !state.threads.is_empty() && state.idle > 0 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            state = self.crew.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .crew
+                .work
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         state.closed = false; // The threads have left, and the server may serve again.
         let ended = std::mem::take(&mut state.ended);
@@ -119,7 +126,10 @@ impl Crew {
             if state.closed {
                 break;
             }
-            let (woken, timeout) = self.work.wait_timeout(state, KEPT).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = self
+                .work
+                .wait_timeout(state, KEPT)
+                .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             if timeout.timed_out() && state.queue.is_empty() {
                 break;
@@ -151,6 +161,9 @@ impl Drop for Threading {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("idle", &self.idle).field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("idle", &self.idle)
+            .field("threads", &self.threads.len())
+            .finish_non_exhaustive()
     }
 }

@@ -70,13 +70,18 @@ pub fn run(servers: impl Several) -> io::Result<()> {
         });
     }
     drop(signals);
-    servers.iter().fold(result, |result, server| result.and_then(|()| server.verdict()))
+    servers.iter().fold(result, |result, server| {
+        result.and_then(|()| server.verdict())
+    })
 }
 
 /// Waits until one of them has something to do.
 fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
     let due = live.iter().filter_map(|&index| servers[index].due()).min();
-    let mut fds: Vec<_> = live.iter().map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN)).collect();
+    let mut fds: Vec<_> = live
+        .iter()
+        .map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN))
+        .collect();
     match poll(&mut fds, due.map(|due| timespec(due.left())).as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
@@ -126,7 +131,10 @@ impl<H: Declaration> Each for Server<H> {
 
     fn due(&self) -> Option<Tick> {
         let must_ask = self.must_ask().then(Tick::coarse);
-        [self.next_due(), self.next_service, must_ask].into_iter().flatten().min()
+        [self.next_due(), self.next_service, must_ask]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn step(&mut self) -> io::Result<bool> {
