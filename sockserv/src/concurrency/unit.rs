@@ -31,15 +31,35 @@ pub struct Unit<H> {
 /// A request, and the methods that handle its kind.
 enum Accepted<H> {
     Stream(Arc<Link>, Calls<H, Stream>),
-    Packet(Box<KeptPacket>, Box<Packet>, Calls<H, Datagram>),
+    Packet(Box<(Remains, Packet)>, Calls<H, Datagram>),
 }
 
-/// What a parent keeps of a packet that a child handles.
+/// What a parent keeps of a request that a child handles.
 #[derive(Debug)]
-struct KeptPacket {
+struct Remains {
     peer: Address,
     ticket: Ticket,
 }
+
+impl<H> Accepted<H> {
+    /// Closes this process's copy of the socket.
+    fn into_kept(self) -> Box<dyn Kept> {
+        match self {
+            Self::Packet(packet, _) => Box::new(packet.0),
+            // Nobody else has the link yet; should somebody, it is kept as a whole.
+            Self::Stream(link, _) => match Arc::try_unwrap(link) {
+                Ok(link) => {
+                    let (peer, ticket) = link.into_kept();
+                    Box::new(Remains { peer, ticket })
+                }
+                Err(link) => Box::new(link),
+            },
+        }
+    }
+}
+
+/// What went wrong when the handler was gone, and whose request it was.
+type Late = (RequestError, Address);
 
 /// The hook that is told of a failure.
 pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
@@ -62,11 +82,10 @@ impl<H> Unit<H> {
                 let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
                 Accepted::Stream(Arc::new(link), methods.stream?)
             }
-            Kind::Packet(packet) => Accepted::Packet(
-                Box::new(KeptPacket { peer, ticket }),
-                Box::new(packet),
-                methods.datagram?,
-            ),
+            Kind::Packet(packet) => {
+                let calls = methods.datagram?;
+                Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
+            }
         };
         Some(Self {
             handler: None,
@@ -81,7 +100,7 @@ impl<H> Unit<H> {
     pub fn peer_addr(&self) -> &Address {
         match &self.request {
             Accepted::Stream(link, _) => &link.peer,
-            Accepted::Packet(kept, ..) => &kept.peer,
+            Accepted::Packet(packet, _) => &packet.0.peer,
         }
     }
 
@@ -95,7 +114,7 @@ impl<H> Unit<H> {
     fn ticket(&self) -> &Ticket {
         match &self.request {
             Accepted::Stream(link, _) => link,
-            Accepted::Packet(kept, ..) => &kept.ticket,
+            Accepted::Packet(packet, _) => &packet.0.ticket,
         }
     }
 
@@ -126,26 +145,28 @@ impl<H> Unit<H> {
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
-        let (requests, peer) = (
-            Arc::clone(&self.ticket().requests),
-            self.peer_addr().clone(),
-        );
-        if let Some(error) = self.live() {
+        let requests = Arc::clone(self.ticket().requests());
+        if let Some((error, peer)) = self.live() {
             requests.report_later(error, peer);
         }
     }
 
     /// Returns what went wrong after the handler was gone.
-    fn live(self) -> Option<RequestError> {
+    fn live(self) -> Option<Late> {
         let handler = self.handler?;
         match self.request {
             Accepted::Stream(link, calls) => {
                 link.run_here();
                 live(handler, Stream::new(link, &[], &[]), calls, self.tell)
             }
-            Accepted::Packet(kept, packet, calls) => {
-                let datagram = Datagram::new(*packet, kept.peer, kept.ticket);
-                live(handler, datagram, calls, self.tell)
+            Accepted::Packet(packet, calls) => {
+                let (Remains { peer, ticket }, packet) = *packet;
+                live(
+                    handler,
+                    Datagram::new(packet, peer, ticket),
+                    calls,
+                    self.tell,
+                )
             }
         }
     }
@@ -155,23 +176,23 @@ impl<H> Unit<H> {
     where
         H: Clone,
     {
-        let requests = Arc::clone(&self.ticket().requests);
+        let requests = Arc::clone(self.ticket().requests());
         match requests.fork(threads) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {
-                match self.request {
-                    Accepted::Stream(link, _) => requests.watch(child, Box::new(link)),
-                    Accepted::Packet(kept, ..) => requests.watch(child, kept),
-                }
+                requests.watch(child, self.request.into_kept());
                 Ok(())
             }
             Ok(None) => {
-                let (tell, peer) = (self.tell, self.peer_addr().clone());
+                let tell = self.tell;
                 let failure = match self.clone_handler(prototype) {
                     true => self.live(),
-                    false => Some(self.give_up()),
+                    false => {
+                        let peer = self.peer_addr().clone();
+                        Some((self.give_up(), peer))
+                    }
                 };
-                if let Some(error) = failure {
+                if let Some((error, peer)) = failure {
                     report_on_clone(prototype, tell, &error, &peer);
                 }
                 fork::exit(0)
@@ -186,7 +207,7 @@ fn live<H, R: Live>(
     mut request: R,
     calls: Calls<H, R>,
     tell: Tell<H>,
-) -> Option<RequestError> {
+) -> Option<Late> {
     let mut failure = First(None);
     let ready = step(&mut request, Phase::Setup, |request| {
         (calls.setup)(&mut handler, request)
@@ -221,11 +242,11 @@ fn leave<H, R: Live>(
     elsewhere: Elsewhere,
     handled: &Result<(), RequestError>,
     tell: Tell<H>,
-) -> Option<RequestError> {
+) -> Option<Late> {
     match elsewhere {
         Elsewhere::Here(failure) => {
-            if let Some(error) = conclude(handler, request, failure.as_ref(), tell) {
-                crate::error::report(&error, &Address::Unnamed);
+            if let Some((error, peer)) = conclude(handler, request, failure.as_ref(), tell) {
+                crate::error::report(&error, &peer);
             }
             fork::exit(0)
         }
@@ -233,7 +254,8 @@ fn leave<H, R: Live>(
             if let Err(error) = handled {
                 report(&mut handler, tell, error, request.peer());
             }
-            discard(handler, &request).filter(|_| handled.is_ok())
+            let late = discard(handler, &request).filter(|_| handled.is_ok());
+            late.map(|error| (error, request.peer().clone()))
         }
     }
 }
@@ -267,7 +289,7 @@ fn conclude<H, R: Live>(
     request: R,
     failure: Option<&RequestError>,
     tell: Tell<H>,
-) -> Option<RequestError> {
+) -> Option<Late> {
     if let Some(error) = failure {
         report(&mut handler, tell, error, request.peer());
     }
@@ -278,8 +300,11 @@ fn conclude<H, R: Live>(
     } else {
         Ended::Finished
     });
+    let late = late
+        .filter(|_| failure.is_none())
+        .map(|error| (error, request.peer().clone()));
     request.close();
-    late.filter(|_| failure.is_none())
+    late
 }
 
 /// Tells the handler of its failure. A panic in there has nobody left to be told to but the default.
@@ -317,7 +342,7 @@ fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
     .err()
 }
 
-impl Kept for KeptPacket {
+impl Kept for Remains {
     fn ticket(&self) -> &Ticket {
         &self.ticket
     }
@@ -325,8 +350,6 @@ impl Kept for KeptPacket {
     fn peer(&self) -> &Address {
         &self.peer
     }
-
-    fn close(&self) {}
 }
 
 impl<H> fmt::Debug for Unit<H> {

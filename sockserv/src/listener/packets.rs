@@ -36,6 +36,7 @@ pub(crate) struct Home {
     socket: Arc<Socket>,
     kind: Kind,
     address: Address,
+    is_v6: bool,
 }
 
 impl Packets {
@@ -44,6 +45,7 @@ impl Packets {
             socket: Arc::clone(&place.socket),
             kind: place.kind,
             address: place.address.clone(),
+            is_v6: place.is_v6,
         };
         Self {
             place,
@@ -59,7 +61,6 @@ impl Packets {
             local: OnceLock::new(),
             way: Way::Home {
                 home: Arc::clone(&self.home),
-                peer: received.peer.clone(),
                 source: received.source,
             },
         }
@@ -124,7 +125,6 @@ type Reply = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 enum Way {
     Home {
         home: Arc<Home>,
-        peer: SockAddr,
         source: Option<Source>,
     },
     Own(Option<Reply>),
@@ -163,17 +163,17 @@ impl Packet {
     }
 
     /// What a socket of one's own for this peer must be bound and connected to.
-    pub(crate) fn ends(&self) -> Option<(Kind, Address, &SockAddr)> {
+    pub(crate) fn ends(&self, peer: &Address) -> io::Result<(Kind, &Address, SockAddr)> {
         match &self.way {
-            Way::Home { home, peer, .. } => Some((home.kind, self.local().clone(), peer)),
-            Way::Own(_) => None,
+            Way::Home { home, .. } => Ok((home.kind, self.local(), home.reachable(peer)?)),
+            Way::Own(_) => Err(no_socket()),
         }
     }
 
     /// Sends the reply, from the address that the packet came to.
-    pub(crate) fn reply(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn reply(&self, peer: &Address, bytes: &[u8]) -> io::Result<()> {
         match &self.way {
-            Way::Home { home, peer, source } => home.send(bytes, peer, *source),
+            Way::Home { home, source } => home.send(bytes, &home.reachable(peer)?, *source),
             Way::Own(Some(reply)) => reply(bytes),
             Way::Own(None) => Ok(()),
         }
@@ -181,33 +181,35 @@ impl Packet {
 
     pub(crate) fn send_to(&self, to: &Address, bytes: &[u8]) -> io::Result<()> {
         match &self.way {
-            Way::Home { home, source, .. } => home.send(bytes, &home.reachable(to)?, *source),
-            Way::Own(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this packet came from no socket",
-            )),
+            Way::Home { home, source } => home.send(bytes, &home.reachable(to)?, *source),
+            Way::Own(_) => Err(no_socket()),
         }
     }
+}
+
+fn no_socket() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this packet came from no socket",
+    )
 }
 
 impl Home {
     /// The form of an address that this socket can send to: an IPv6 socket reaches IPv4 peers by their mapped addresses.
     fn reachable(&self, to: &Address) -> io::Result<SockAddr> {
-        match (to, self.socket.local_addr()?.is_ipv6()) {
+        match (to, self.is_v6) {
             (Address::Inet(SocketAddr::V4(v4)), true) => {
                 Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())).into())
             }
+            (Address::Unnamed, _) => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "an unnamed Unix peer cannot be answered",
+            )),
             _ => to.to_socket(),
         }
     }
 
     fn send(&self, bytes: &[u8], to: &SockAddr, source: Option<Source>) -> io::Result<()> {
-        if to.is_unnamed() {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                "an unnamed Unix peer cannot be answered",
-            ));
-        }
         loop {
             let sent = match source {
                 Some(source) => send_from(&*self.socket, bytes, to, source),

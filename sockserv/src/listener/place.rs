@@ -25,6 +25,7 @@ pub struct Place {
     pub(crate) socket: Arc<Socket>,
     pub(crate) kind: Kind,
     pub(crate) address: Address,
+    pub(crate) is_v6: bool,
     /// Removed when it is dropped.
     _path: Option<OwnPath>,
     inherited: bool,
@@ -95,6 +96,7 @@ impl Place {
             socket: Arc::new(socket),
             kind,
             address: Address::from_socket(&bound),
+            is_v6: bound.is_ipv6(),
             _path: path,
             inherited,
         })

@@ -57,8 +57,8 @@ impl Stream {
     ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
-        if let Some(child) = link.requests.fork(Threads::Refuse)? {
-            link.requests.watch(child, Box::new(link.clone()));
+        if let Some(child) = link.requests().fork(Threads::Refuse)? {
+            link.requests().watch(child, Box::new(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
             self.elsewhere = Some(Elsewhere::Other);
@@ -142,7 +142,7 @@ impl Stream {
     fn check_here(&self) -> io::Result<()> {
         let reason = match () {
             () if self.elsewhere.is_some() => "the rest of this request was handed over already",
-            () if self.link().requests.is_child() => {
+            () if self.link().requests().is_child() => {
                 "this request runs in a child process already: finish it here"
             }
             () => return Ok(()),
@@ -165,7 +165,7 @@ fn run<R: IntoOutcome>(
     if let Some(error) = failure {
         stream
             .link()
-            .requests
+            .requests()
             .report_later(error, stream.peer_addr().clone());
     }
 }

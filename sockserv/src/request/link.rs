@@ -22,6 +22,7 @@ use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
+use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
 /// A connection and its place in the table, shared by the halves of a stream, which may be on two threads.
@@ -30,7 +31,6 @@ pub(crate) struct Link {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) peer: Address,
     local: OnceLock<Address>,
-    handle: ServerHandle,
     ticket: Ticket,
     /// Whether a wait polls, because this is the accepting thread or a child.
     polls: AtomicBool,
@@ -55,6 +55,11 @@ pub(crate) struct Span(Option<Tick>);
 const SAW_DISCONNECT: u8 = 1;
 
 impl Link {
+    /// Lets the socket go, and keeps the place in the table.
+    pub(crate) fn into_kept(self) -> (Address, Ticket) {
+        (self.peer, self.ticket)
+    }
+
     /// `inherits`: whether the socket already has the server's timeout, as those accepted by TCP have from their listener.
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
@@ -63,14 +68,11 @@ impl Link {
         inherits: bool,
         ticket: Ticket,
     ) -> Self {
-        let timeout = ticket.requests.options.timeout.map_or(0, nanos);
+        let timeout = ticket.requests().options.timeout.map_or(0, nanos);
         Self {
             transport,
             peer,
             local: local.map_or_else(OnceLock::new, OnceLock::from),
-            handle: ServerHandle {
-                requests: Arc::clone(&ticket.requests),
-            },
             ticket,
             polls: AtomicBool::new(false),
             timeout: AtomicU64::new(timeout),
@@ -85,12 +87,12 @@ impl Link {
 
     /// The unit that runs the request says so, on its own thread and in its own process.
     pub(crate) fn run_here(&self) {
-        let polls = self.ticket.requests.is_accepting_here();
+        let polls = self.ticket.requests().is_accepting_here();
         self.polls.store(polls, Ordering::Relaxed);
     }
 
     pub(crate) fn server(&self) -> &ServerHandle {
-        &self.handle
+        self.ticket.handle()
     }
 
     pub(crate) fn slot(&self) -> &Slot {
@@ -146,7 +148,7 @@ impl Link {
         self.fit_socket_timeout(span)?;
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.store(Tick::coarse().0, Ordering::SeqCst);
-        let requests = &self.ticket.requests;
+        let requests = self.ticket.requests();
         let result = if requests.is_shutting_down() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
@@ -236,7 +238,7 @@ impl Link {
             .map(|timeout| (began.after(timeout), Timeout::Read));
         let first = self
             .ticket
-            .requests
+            .requests()
             .options
             .first_byte_timeout
             .filter(|_| first);
@@ -254,7 +256,7 @@ impl Link {
 
     /// Polls until the transport is ready, or a shutdown tells this request to end (then there may be nothing to read).
     fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<()> {
-        let requests = &self.ticket.requests;
+        let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
             return Ok(()); // Without a descriptor the transport waits by itself.
         };
@@ -303,7 +305,7 @@ impl Link {
         stage: Stage,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        let requests = &self.ticket.requests;
+        let requests = self.ticket.requests();
         // Both stay readable once they are, so each is polled only until it was seen.
         let watch = |wanted: bool| {
             if wanted {
@@ -439,7 +441,7 @@ impl Link {
         self.outgoing.get_or_init(|| {
             Arc::new(Outgoing::new(
                 Arc::clone(&self.transport),
-                Arc::clone(&self.ticket.requests),
+                Arc::clone(self.ticket.requests()),
             ))
         })
     }
@@ -472,16 +474,42 @@ impl Link {
             return self.settle();
         }
         let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
-        if talks && !self.requests.is_child() {
-            lock(&self.requests.lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
-            self.requests.wake.wake();
+        if talks && !self.requests().is_child() {
+            lock(&self.requests().lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
+            self.requests().wake.wake();
             return self.settle();
         }
-        self.slot().linger.store(talks, Ordering::Release); // For a parent, after our exit.
         self.settle();
         // A peer that has left needs no end. Where nobody else holds the socket, closing it sends one, too.
-        if self.requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+        if self.requests().is_child() || !self.peer_ended.load(Ordering::Relaxed) {
             let _ = self.transport.shutdown(Shutdown::Write);
+        }
+        if talks {
+            self.linger(); // The handler is gone, and this process has nothing else to do.
+        }
+    }
+
+    /// Drains what the peer still says, for a bounded time.
+    fn linger(&self) {
+        let until = Tick::now().after(LINGER_TIME);
+        let mut left = LINGER_BYTES;
+        let mut sink = [0; 4096];
+        while left > 0 {
+            match self.transport.recv(&mut sink, Wait::Not) {
+                Ok(0) => return,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let Some(socket) = self.transport.descriptor() else {
+                        return;
+                    };
+                    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+                    if !matches!(poll(&mut fds, Some(&timespec(until.left()))), Ok(1..)) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
         }
     }
 
@@ -506,10 +534,6 @@ impl Kept for Arc<Link> {
 
     fn peer(&self) -> &Address {
         &self.peer
-    }
-
-    fn close(&self) {
-        self.hang_up(true);
     }
 }
 

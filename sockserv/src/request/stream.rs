@@ -70,7 +70,7 @@ pub(crate) enum Elsewhere {
 
 impl Stream {
     pub(crate) fn new(link: Arc<Link>, unread: &[u8], unsent: &[u8]) -> Self {
-        let options = &link.requests.options;
+        let options = &link.requests().options;
         let (rbufsize, wbufsize, max_line) = (options.rbufsize, options.wbufsize, options.max_line);
         let tie = Rc::new(Tie::new(link, wbufsize));
         tie.put(unsent);

@@ -161,10 +161,7 @@ impl Requests {
         self.slot(index).reset(self.options.request_timeout);
         self.control().active.fetch_add(1, Ordering::SeqCst);
         self.control().accepted.fetch_add(1, Ordering::Relaxed);
-        Some(Ticket {
-            requests: Arc::clone(self),
-            index,
-        })
+        Some(Ticket::new(Arc::clone(self), index))
     }
 
     fn take_index(&self) -> Option<u32> {

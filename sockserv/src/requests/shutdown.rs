@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::drain::{Plan, Stage};
-use crate::requests::{Requests, Side, lock};
+use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Wake;
 
@@ -33,9 +33,6 @@ impl Requests {
         crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
         lock(&self.lingering).clear();
         lock(&self.unsent).clear();
-        for side in &self.sides {
-            *lock(side) = Side::default(); // Other requests' sockets: their peers must not wait for our end.
-        }
         crate::signals::as_child(wake)
     }
 

@@ -19,8 +19,6 @@ pub(crate) struct Slot {
     pub(crate) waiting: AtomicU64,
     /// Whether the handler took something from `rfile` since it last wrote.
     pub(crate) taken: AtomicBool,
-    /// Whether the peer's bytes are unread at the end, in a child that leaves closing to its parent.
-    pub(crate) linger: AtomicBool,
     /// Why the accept loop shut its socket down.
     told: AtomicU8,
     /// How many `busy` guards are alive.
@@ -145,7 +143,6 @@ impl Slot {
         self.ended.store(Ended::Not as u8, Ordering::Relaxed);
         self.waiting.store(0, Ordering::Relaxed);
         self.taken.store(false, Ordering::Relaxed);
-        self.linger.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);

@@ -1,21 +1,37 @@
 //! [`Ticket`]: a request's place in the table, and how it counts when it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::requests::slot::{Ended, REFUSED, Slot};
-use crate::requests::{Requests, lock};
+use crate::requests::{Requests, ServerHandle, lock};
 
 /// A request's place in the table, given back when it is dropped, on whatever path.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    pub(crate) requests: Arc<Requests>,
+    handle: ServerHandle,
     pub(crate) index: u32,
 }
 
 impl Ticket {
+    pub(super) fn new(requests: Arc<Requests>, index: u32) -> Self {
+        Self {
+            handle: ServerHandle { requests },
+            index,
+        }
+    }
+
+    /// The server that the request came to.
+    pub(crate) fn handle(&self) -> &ServerHandle {
+        &self.handle
+    }
+
+    pub(crate) fn requests(&self) -> &Arc<Requests> {
+        &self.handle.requests
+    }
+
     pub(crate) fn slot(&self) -> &Slot {
-        self.requests.slot(self.index)
+        self.requests().slot(self.index)
     }
 
     pub(crate) fn end(&self, ended: Ended) {
@@ -28,11 +44,11 @@ impl Ticket {
 
     /// The request was never one: it does not count as accepted and ended.
     pub(crate) fn refuse(self) {
-        self.requests
+        self.requests()
             .control()
             .accepted
             .fetch_sub(1, Ordering::Relaxed);
-        self.requests.count_refused();
+        self.requests().count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
@@ -40,7 +56,7 @@ impl Ticket {
 impl Ticket {
     /// Counts the request as ended: before its peer can see the end, so that who saw it finds it counted.
     pub(crate) fn settle(&self) {
-        let (requests, slot) = (&self.requests, self.slot());
+        let (requests, slot) = (self.requests(), self.slot());
         if requests.is_child() || !slot.live.swap(false, Ordering::AcqRel) {
             return; // In a child the parent counts, when this process has ended.
         }
@@ -50,12 +66,8 @@ impl Ticket {
             (Ended::Not, REFUSED) => 0,
             (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::Relaxed),
         };
-        control
-            .bytes_in
-            .fetch_add(slot.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
-        control
-            .bytes_out
-            .fetch_add(slot.bytes_out.load(Ordering::Relaxed), Ordering::Relaxed);
+        add(&control.bytes_in, &slot.bytes_in);
+        add(&control.bytes_out, &slot.bytes_out);
         let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
         drop(side); // Closing may take a system call: not under the lock.
         control.active.fetch_sub(1, Ordering::SeqCst);
@@ -65,11 +77,18 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.requests.is_child() {
+        if self.requests().is_child() {
             return; // The parent has a ticket for the same slot.
         }
         self.settle();
-        self.requests.give_back(self.index);
-        self.requests.wake_if_wanted();
+        self.requests().give_back(self.index);
+        self.requests().wake_if_wanted();
+    }
+}
+
+fn add(total: &AtomicU64, bytes: &AtomicU64) {
+    match bytes.load(Ordering::Relaxed) {
+        0 => {}
+        bytes => drop(total.fetch_add(bytes, Ordering::Relaxed)),
     }
 }

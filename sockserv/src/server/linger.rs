@@ -3,19 +3,14 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
-use crate::transport::{Transport, Wait};
+use crate::transport::{LINGER_BYTES, LINGER_TIME, Transport, Wait};
 
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
-
-/// How long, and how much, the peer may go on talking: promise 5.
-const TIME: Duration = Duration::from_secs(2);
-const BYTES: usize = 64 << 10;
 
 /// The sockets that are half closed.
 #[derive(Debug, Default)]
@@ -50,8 +45,8 @@ impl Lingering {
         let mut socket = Socket {
             transport,
             token,
-            until: Tick::now().after(TIME),
-            left: BYTES,
+            until: Tick::now().after(LINGER_TIME),
+            left: LINGER_BYTES,
         };
         let Some(fd) = socket.transport.descriptor() else {
             return;

@@ -6,6 +6,9 @@ use std::{fmt, io, mem, ptr, slice};
 
 use socket2::{SockAddr, SockAddrStorage};
 
+/// The size of a cache line on the processors of today.
+const LINE: usize = 64;
+
 /// Room for one `IP_PKTINFO` or `IPV6_PKTINFO` message, aligned as control messages must be.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
@@ -39,6 +42,8 @@ pub(crate) struct Batch {
     _iovecs: Box<[libc::iovec]>,
     buffers: Box<[u8]>,
     size: usize,
+    /// From one buffer to the next: a cache line more than fits, so that they do not all share the same sets.
+    stride: usize,
     used: usize,
 }
 
@@ -50,12 +55,13 @@ impl Batch {
         let mut names: Box<[SockAddrStorage]> =
             (0..count).map(|_| SockAddrStorage::zeroed()).collect();
         let mut controls = vec![Control([0; 64]); count].into_boxed_slice();
-        let mut buffers = vec![0_u8; count * size].into_boxed_slice();
+        let stride = size.next_multiple_of(LINE) + LINE;
+        let mut buffers = vec![0_u8; count * stride].into_boxed_slice();
         let mut iovecs: Box<[libc::iovec]> = buffers
-            .chunks_mut(size.max(1))
+            .chunks_mut(stride)
             .map(|buffer| libc::iovec {
                 iov_base: buffer.as_mut_ptr().cast(),
-                iov_len: buffer.len(),
+                iov_len: size,
             })
             .collect();
         let headers = (0..count)
@@ -68,6 +74,7 @@ impl Batch {
             _iovecs: iovecs,
             buffers,
             size,
+            stride,
             used: 0,
         }
     }
@@ -102,7 +109,7 @@ impl Batch {
     pub(crate) fn get(&self, index: usize) -> Received<'_> {
         let header = &self.headers[index];
         let length = (header.msg_len as usize).min(self.size);
-        let start = index * self.size;
+        let start = index * self.stride;
         Received {
             bytes: &self.buffers[start..start + length],
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
