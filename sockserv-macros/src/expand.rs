@@ -1,0 +1,494 @@
+//! The only file that quotes code. It cannot fail and decides nothing.
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::options::Transport;
+use crate::plan::{
+    ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value, Width,
+};
+
+/// Everything that follows the user's item.
+pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
+    [
+        declaration(plan),
+        handlers(plan),
+        hooks(plan),
+        promise(plan),
+        structure(plan),
+        calls(plan),
+        conversions(plan),
+        descriptors(plan),
+    ]
+    .into_iter()
+    .collect()
+}
+
+// ::sockserv::__private
+fn private(plan: &Plan<'_>, span: Span) -> TokenStream {
+    match plan.krate {
+        Some(krate) => quote_spanned!(span=> #krate::__private),
+        None => quote_spanned!(span=> ::sockserv::__private),
+    }
+}
+
+// impl ::sockserv::__private::Declaration for Echo {
+//     type Transport = ::sockserv::__private::Tcp;
+//     type Model = ::sockserv::__private::Threading;
+//     fn options() -> ::sockserv::__private::Options {
+//         ::sockserv::__private::Options::new().addr("127.0.0.1:7007")
+//     }
+//     ...
+// }
+fn declaration(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        ty,
+        generics,
+        addrs,
+        ..
+    } = plan;
+    let private = private(plan, Span::call_site());
+    let (transport, model) = (transport(plan), model(plan));
+    let (impl_generics, _, _) = generics.split_for_impl();
+    let bounds = declaration_bounds(plan, &transport, &model);
+    let setters = plan.setters.iter().map(setter);
+    let addrs = addrs
+        .iter()
+        .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::Declaration for #ty #bounds {
+            type Transport = #transport;
+            type Model = #model;
+            fn options() -> #private::Options {
+                #private::Options::new() #(#addrs)* #(#setters)*
+            }
+            fn hooks() -> #private::HookTable<Self> {
+                use #private::NoHooks as _;
+                (&#private::HookProbe::<Self>::new()).table()
+            }
+        }
+    }
+}
+
+// where S: Store, Session<S>: Clone, Tcp: Transport<Session<S>>, Threading: Model<Session<S>>
+fn declaration_bounds(
+    plan: &Plan<'_>,
+    transport: &TokenStream,
+    model: &TokenStream,
+) -> TokenStream {
+    let Plan { ty, generics, .. } = plan;
+    let private = private(plan, Span::call_site());
+    let predicates = generics
+        .where_clause
+        .iter()
+        .flat_map(|clause| &clause.predicates);
+    if generics.params.is_empty() {
+        let clause = &generics.where_clause;
+        return quote!(#clause);
+    }
+    quote! {
+        where #(#predicates,)* #ty: ::core::clone::Clone, #transport: #private::Transport<#ty>, #model: #private::Model<#ty>
+    }
+}
+
+// ::sockserv::__private::Tcp, at the user's word
+fn transport(plan: &Plan<'_>) -> TokenStream {
+    let one = |transport: Transport, span| {
+        let (private, name) = (private(plan, span), Ident::new(transport.type_name(), span));
+        quote_spanned!(span=> #private::#name)
+    };
+    match &plan.source {
+        Source::One(transport, span) => one(*transport, *span),
+        Source::Pair((stream, first), (datagram, second)) => {
+            let (stream, datagram) = (one(*stream, *first), one(*datagram, *second));
+            quote!((#stream, #datagram))
+        }
+        Source::Own(listener, kind) => {
+            let (private, kind) = (
+                private(plan, listener.span()),
+                Ident::new(kind.plural(), listener.span()),
+            );
+            quote_spanned!(listener.span()=> #private::Own<#listener, #private::#kind>)
+        }
+    }
+}
+
+// ::sockserv::__private::Threading, at the user's word
+fn model(plan: &Plan<'_>) -> TokenStream {
+    let (span, name) = match &plan.model {
+        ChosenModel::Own(ty) => return quote!(#ty),
+        ChosenModel::Sync(span) => (*span, "Synchronous"),
+        ChosenModel::Threading(span) => (*span, "Threading"),
+        ChosenModel::Forking(span) => (*span, "Forking"),
+        ChosenModel::UncheckedForking(span) => (*span, "UncheckedForking"),
+    };
+    let (private, name) = (private(plan, span), Ident::new(name, span));
+    quote_spanned!(span=> #private::#name)
+}
+
+// .backlog(128)
+fn setter(setter: &Setter<'_>) -> TokenStream {
+    let Setter { word, value } = setter;
+    let value = match value {
+        Value::Expr(expr) => quote!(#expr),
+        Value::Typed(expr, width) => {
+            let width = Ident::new(width.type_name(), expr.span());
+            quote!({ let value: #width = #expr; value })
+        }
+        Value::Number(number, width, span) => {
+            let mut number = match width {
+                Width::U32 => Literal::u32_suffixed(u32::try_from(*number).unwrap_or(u32::MAX)),
+                Width::Usize => {
+                    Literal::usize_suffixed(usize::try_from(*number).unwrap_or(usize::MAX))
+                }
+            };
+            number.set_span(*span);
+            quote!(#number)
+        }
+        Value::Duration(time, span) => {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            quote_spanned!(*span=> ::core::time::Duration::from_nanos(#nanos))
+        }
+        Value::Flag(flag, span) => quote_spanned!(*span=> #flag),
+        Value::Nothing(span) => quote_spanned!(*span=> ::core::option::Option::None),
+    };
+    quote_spanned!(word.span()=> .#word(#value))
+}
+
+// impl ::sockserv::__private::StreamHandler for Echo { ... }
+fn handlers(plan: &Plan<'_>) -> TokenStream {
+    match plan.source.kind() {
+        Kind::Stream => handler(plan, "StreamHandler", "Stream"),
+        Kind::Datagram => handler(plan, "DatagramHandler", "Datagram"),
+        Kind::Both => [
+            handler(plan, "StreamHandler", "Stream"),
+            handler(plan, "DatagramHandler", "Datagram"),
+        ]
+        .into_iter()
+        .collect(),
+    }
+}
+
+fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
+    let Some(forwards) = &plan.forwards else {
+        return TokenStream::new();
+    };
+    let Plan { ty, generics, .. } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let name = Ident::new(name, Span::call_site());
+    let request = Ident::new(request, Span::call_site());
+    let methods = forwards
+        .life
+        .iter()
+        .map(|method| forward(plan, method, &request));
+    let missing = forwards.handle_is_missing.then(|| {
+        quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
+    });
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::#name for #ty #where_clause {
+            #(#methods)*
+            #missing
+        }
+    }
+}
+
+// fn handle(&mut self, request: &mut Stream) -> Outcome { IntoOutcome::into_outcome(Self::handle(self, request)) }
+fn forward(plan: &Plan<'_>, forward: &Forward<'_>, request: &Ident) -> TokenStream {
+    let (name, cfgs) = (&forward.method.sig.ident, forward.method.cfgs());
+    let span = name.span();
+    let private = private(plan, span);
+    if forward.broken {
+        return quote_spanned! {span=>
+            #(#cfgs)* fn #name(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) }
+        };
+    }
+    let parameter = forward
+        .method
+        .parameter_spans()
+        .first()
+        .map_or(span, |place| place.resolved_at(span));
+    let argument = Ident::new("request", parameter);
+    let output = forward.method.output_span().resolved_at(span);
+    let mut method = name.clone();
+    method.set_span(output);
+    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#method(self, #argument)));
+    quote_spanned! {span=>
+        #(#cfgs)*
+        fn #name(&mut self, #argument: &mut #private::#request) -> #private::Outcome {
+            #call
+        }
+    }
+}
+
+// impl ::sockserv::__private::Hooks for Echo { ... }
+fn hooks(plan: &Plan<'_>) -> TokenStream {
+    let hooks = plan.forwards.iter().flat_map(|forwards| &forwards.hooks);
+    let mut hooks = hooks.peekable();
+    if hooks.peek().is_none() {
+        return TokenStream::new();
+    }
+    let Plan { ty, generics, .. } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let hooks = hooks.map(|forward| hook(plan, forward));
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::Hooks for #ty #where_clause {
+            #(#hooks)*
+        }
+    }
+}
+
+// fn verify_request(&self, peer: &Address, _: &Incoming) -> bool { Self::verify_request(self, peer) }
+fn hook(plan: &Plan<'_>, forward: &HookForward<'_>) -> TokenStream {
+    let (name, cfgs) = (&forward.method.sig.ident, forward.method.cfgs());
+    let span = name.span();
+    let (receiver, types, output) = hook_signature(plan, forward.hook, span);
+    let spans = forward.method.parameter_spans();
+    let argument =
+        |(at, place): (usize, &Span)| Ident::new(&format!("value_{at}"), place.resolved_at(span));
+    let arguments: Vec<_> = spans.iter().enumerate().map(argument).collect();
+    let ignored = types.iter().skip(arguments.len());
+    let given = types.iter().take(arguments.len());
+    let result = forward.method.output_span().resolved_at(span);
+    let mut method = name.clone();
+    method.set_span(result);
+    let call = quote_spanned!(result=> Self::#method(self #(, #arguments)*));
+    quote_spanned! {span=>
+        #(#cfgs)*
+        fn #name(#receiver #(, #arguments: &#given)* #(, _: &#ignored)*) #output { #call }
+    }
+}
+
+// &self, [Address, Incoming], -> bool
+fn hook_signature(
+    plan: &Plan<'_>,
+    hook: Hook,
+    span: Span,
+) -> (TokenStream, Vec<TokenStream>, TokenStream) {
+    let private = private(plan, span);
+    let (shared, nothing) = (quote_spanned!(span=> &self), TokenStream::new());
+    let peer = quote_spanned!(span=> #private::Address);
+    match hook {
+        Hook::VerifyRequest => (
+            shared,
+            vec![peer, quote_spanned!(span=> #private::Incoming)],
+            quote_spanned!(span=> -> bool),
+        ),
+        Hook::HandleError => (
+            quote_spanned!(span=> &mut self),
+            vec![quote_spanned!(span=> #private::RequestError), peer],
+            nothing,
+        ),
+        Hook::HandleTimeout | Hook::ServiceActions => (shared, Vec::new(), nothing),
+        Hook::ServerBind | Hook::ServerActivate => {
+            let socket = quote_spanned!(span=> #private::socket2::Socket);
+            (
+                shared,
+                vec![socket],
+                quote_spanned!(span=> -> ::std::io::Result<()>),
+            )
+        }
+    }
+}
+
+// const _: () = unsafe {};
+fn promise(plan: &Plan<'_>) -> TokenStream {
+    let Some(promise) = plan.promise else {
+        return TokenStream::new();
+    };
+    // The user's own tokens, so that `forbid(unsafe_code)` speaks to him.
+    let token = &promise.token;
+    let mut block = Group::new(Delimiter::Brace, TokenStream::new());
+    block.set_span(promise.paren.span.join());
+    quote! {
+        #[allow(unused_unsafe)]
+        const _: () = #token #block;
+    }
+}
+
+// pub struct EchoServer { server: ::sockserv::__private::Server<Echo> }
+fn structure(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        name,
+        vis,
+        ty,
+        server_generics,
+        ..
+    } = plan;
+    let private = private(plan, Span::call_site());
+    let where_clause = bounds(plan, server_generics);
+    let doc = format!(
+        "The server that `#[server]` makes of `{}`.",
+        crate::plan::prose(ty)
+    );
+    quote! {
+        #[doc = #doc]
+        #vis struct #name #server_generics #where_clause {
+            server: #private::Server<#ty>,
+        }
+    }
+}
+
+// where S: Store, Session<S>: Declaration
+fn bounds(plan: &Plan<'_>, generics: &syn::Generics) -> TokenStream {
+    if plan.generics.params.is_empty() {
+        let clause = &generics.where_clause;
+        return quote!(#clause);
+    }
+    let (private, ty) = (private(plan, Span::call_site()), &plan.ty);
+    let predicates = generics
+        .where_clause
+        .iter()
+        .flat_map(|clause| &clause.predicates);
+    quote!(where #(#predicates,)* #ty: #private::Declaration)
+}
+
+// impl EchoServer { pub fn bind(handler: Echo) -> ::std::io::Result<Self> { ... } ... }
+fn calls(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        name,
+        ty,
+        generics,
+        server_generics,
+        ..
+    } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, _) = generics.split_for_impl();
+    let (_, arguments, _) = server_generics.split_for_impl();
+    let where_clause = bounds(plan, generics);
+    let (bind, spawn) = (bind(plan), spawn(plan));
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #name #arguments #where_clause {
+            #bind
+            /// Binds and activates somewhere else than the attribute says.
+            pub fn bind_to<__SockservAt>(at: __SockservAt, handler: #ty) -> ::std::io::Result<Self>
+            where
+                __SockservAt: ::core::convert::TryInto<#private::Endpoint>,
+                __SockservAt::Error: ::core::convert::Into<::std::boxed::Box<dyn ::core::error::Error + ::core::marker::Send + ::core::marker::Sync>>,
+            {
+                #private::Server::bind_to(at, handler).map(<Self as ::core::convert::From<_>>::from)
+            }
+            /// Starts from the attribute's options, for values known at run time.
+            pub fn builder(handler: #ty) -> #private::Builder<#ty, Self> {
+                #private::Builder::new(handler)
+            }
+            /// Serves until a signal or a shutdown, announcing each listener.
+            pub fn run(self) -> ::std::io::Result<()> {
+                self.server.run()
+            }
+            #spawn
+        }
+    }
+}
+
+// pub fn bind(handler: Echo) -> ::std::io::Result<Self> { ... }
+fn bind(plan: &Plan<'_>) -> TokenStream {
+    let (private, ty) = (private(plan, Span::call_site()), &plan.ty);
+    if plan.knows_where {
+        return quote! {
+            /// Binds and activates at the attribute's addresses, or takes the sockets that systemd handed over.
+            pub fn bind(handler: #ty) -> ::std::io::Result<Self> {
+                #private::Server::bind(handler).map(<Self as ::core::convert::From<_>>::from)
+            }
+        };
+    }
+    quote! {
+        #[doc(hidden)]
+        pub fn bind<__SockservHandler: #private::NoAddr>(_: __SockservHandler) -> ::std::io::Result<Self> {
+            ::core::result::Result::Err(::std::io::ErrorKind::AddrNotAvailable.into())
+        }
+    }
+}
+
+// pub fn spawn(self) -> ::std::io::Result<Running> { self.server.spawn() }
+fn spawn(plan: &Plan<'_>) -> TokenStream {
+    let (private, ty) = (private(plan, Span::call_site()), &plan.ty);
+    if matches!(plan.model, ChosenModel::Forking(_)) {
+        return TokenStream::new();
+    }
+    quote! {
+        /// Serves in a background thread.
+        pub fn spawn(self) -> ::std::io::Result<#private::Running>
+        where
+            for<'__sockserv> #ty: ::core::marker::Send + 'static,
+        {
+            self.server.spawn()
+        }
+    }
+}
+
+// impl From<Server<Echo>> for EchoServer, Deref, DerefMut, Serve, Debug
+fn conversions(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        name,
+        ty,
+        generics,
+        server_generics,
+        ..
+    } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, _) = generics.split_for_impl();
+    let (_, arguments, _) = server_generics.split_for_impl();
+    let where_clause = bounds(plan, generics);
+    // A type that is less visible than the server is reported at `vis`.
+    let span = if plan.vis_is_written {
+        plan.vis.span()
+    } else {
+        Span::call_site()
+    };
+    let target = quote_spanned!(span=> type Target = #private::Server<#ty>;);
+    let server = quote_spanned!(span=> type Server = #private::Server<#ty>;);
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics ::core::convert::From<#private::Server<#ty>> for #name #arguments #where_clause {
+            fn from(server: #private::Server<#ty>) -> Self { Self { server } }
+        }
+        #[automatically_derived]
+        impl #impl_generics ::core::ops::Deref for #name #arguments #where_clause {
+            #target
+            fn deref(&self) -> &#private::Server<#ty> { &self.server }
+        }
+        #[automatically_derived]
+        impl #impl_generics ::core::ops::DerefMut for #name #arguments #where_clause {
+            fn deref_mut(&mut self) -> &mut #private::Server<#ty> { &mut self.server }
+        }
+        #[automatically_derived]
+        impl #impl_generics #private::Serve for #name #arguments #where_clause {
+            #server
+            fn into_server(self) -> #private::Server<#ty> { self.server }
+        }
+        #[automatically_derived]
+        impl #impl_generics ::core::fmt::Debug for #name #arguments #where_clause {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { ::core::fmt::Debug::fmt(&self.server, f) }
+        }
+    }
+}
+
+// impl AsFd for EchoServer, AsRawFd
+fn descriptors(plan: &Plan<'_>) -> TokenStream {
+    let Plan {
+        name,
+        generics,
+        server_generics,
+        ..
+    } = plan;
+    let (impl_generics, _, _) = generics.split_for_impl();
+    let (_, arguments, _) = server_generics.split_for_impl();
+    let where_clause = bounds(plan, generics);
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics ::std::os::fd::AsFd for #name #arguments #where_clause {
+            fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> { ::std::os::fd::AsFd::as_fd(&self.server) }
+        }
+        #[automatically_derived]
+        impl #impl_generics ::std::os::fd::AsRawFd for #name #arguments #where_clause {
+            fn as_raw_fd(&self) -> ::std::os::fd::RawFd { ::std::os::fd::AsRawFd::as_raw_fd(&self.server) }
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The methods that the server calls: found by name, judged by their signature, never rewritten.
+
+use syn::{
+    FnArg, GenericArgument, GenericParam, PathArguments, ReceiverKind, ReturnType, Safety,
+    Signature, Type, TypeParamBound,
+};
+
+use super::Source;
+use crate::errors::Errors;
+use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
+use crate::words;
+
+/// What a handler is handed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Stream,
+    Datagram,
+    /// Whatever comes: `R: Request`.
+    Both,
+}
+
+impl Kind {
+    /// Returns the runtime's word for a listener that hands these out.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Stream => "Streams",
+            Self::Datagram => "Datagrams",
+            Self::Both => "Both",
+        }
+    }
+}
+
+/// Calls from the traits to the user's methods.
+pub(crate) struct Forwards<'a> {
+    pub(crate) life: Vec<Forward<'a>>,
+    /// There is none, which has been reported.
+    pub(crate) handle_is_missing: bool,
+    pub(crate) hooks: Vec<HookForward<'a>>,
+}
+
+/// `setup`, `handle` or `finish`.
+pub(crate) struct Forward<'a> {
+    pub(crate) method: &'a Method,
+    /// A mistake was reported: forward to nothing, so that no second error follows.
+    pub(crate) broken: bool,
+}
+
+/// A hook in the `impl` block.
+pub(crate) struct HookForward<'a> {
+    pub(crate) hook: Hook,
+    pub(crate) method: &'a Method,
+}
+
+/// Points in a server's life where it asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hook {
+    VerifyRequest,
+    HandleError,
+    HandleTimeout,
+    ServiceActions,
+    ServerBind,
+    ServerActivate,
+}
+
+impl Hook {
+    const ALL: [Self; 6] = [
+        Self::VerifyRequest,
+        Self::HandleError,
+        Self::HandleTimeout,
+        Self::ServiceActions,
+        Self::ServerBind,
+        Self::ServerActivate,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::VerifyRequest => "verify_request",
+            Self::HandleError => "handle_error",
+            Self::HandleTimeout => "handle_timeout",
+            Self::ServiceActions => "service_actions",
+            Self::ServerBind => "server_bind",
+            Self::ServerActivate => "server_activate",
+        }
+    }
+
+    /// Returns what to write.
+    fn signature(self) -> &'static str {
+        match self {
+            Self::VerifyRequest => "fn verify_request(&self, peer: &Address) -> bool",
+            Self::HandleError => "fn handle_error(&mut self, error: &RequestError, peer: &Address)",
+            Self::HandleTimeout => "fn handle_timeout(&self)",
+            Self::ServiceActions => "fn service_actions(&self)",
+            Self::ServerBind => "fn server_bind(&self, socket: &socket2::Socket) -> io::Result<()>",
+            Self::ServerActivate => {
+                "fn server_activate(&self, socket: &socket2::Socket) -> io::Result<()>"
+            }
+        }
+    }
+
+    /// Tells whether that many parameters behind `self` can be served.
+    fn takes(self, parameters: usize) -> bool {
+        match self {
+            Self::VerifyRequest => parameters == 1 || parameters == 2,
+            Self::HandleError => parameters == 2,
+            Self::HandleTimeout | Self::ServiceActions => parameters == 0,
+            Self::ServerBind | Self::ServerActivate => parameters == 1,
+        }
+    }
+}
+
+const LIFE: [&str; 3] = ["setup", "handle", "finish"];
+
+/// Finds and judges all of them; nothing if the user implements the traits by hand.
+pub(super) fn forwards<'a>(
+    handler: &'a Handler,
+    source: &Source<'_>,
+    errors: &mut Errors,
+) -> Option<Forwards<'a>> {
+    let Form::Impl(methods) = &handler.form else {
+        return None;
+    };
+    let kind = source.kind();
+    let handle_is_missing = check_handle_is_there(handler, methods, kind, errors);
+    let mut life: Vec<Forward<'_>> = Vec::new();
+    for method in methods
+        .iter()
+        .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
+    {
+        let before = errors.len();
+        check_life(&method.sig, source, errors);
+        if forwards_once(&life, method) {
+            life.push(Forward {
+                method,
+                broken: errors.len() > before,
+            });
+        }
+    }
+    let mut hooks = Vec::new();
+    for method in methods {
+        check_worker_start(&method.sig, errors);
+        if let Some(hook) = Hook::ALL
+            .into_iter()
+            .find(|hook| method.sig.ident == hook.name())
+        {
+            let before = errors.len();
+            check_hook(hook, &method.sig, errors);
+            hooks.extend((errors.len() == before).then_some(HookForward { hook, method }));
+        } else {
+            check_near_hook(handler, &method.sig, kind, errors);
+        }
+    }
+    Some(Forwards {
+        life,
+        handle_is_missing,
+        hooks,
+    })
+}
+
+/// A second one of the same name is the compiler's to report, unless `#[cfg]` chooses between them.
+fn forwards_once(life: &[Forward<'_>], method: &Method) -> bool {
+    let second = life
+        .iter()
+        .any(|forward| forward.method.sig.ident == method.sig.ident);
+    !second || method.cfgs().next().is_some()
+}
+
+/// Returns what the handler's `handle` takes, if that can be seen.
+pub(super) fn kind_of_handler(handler: &Handler) -> Option<Kind> {
+    handler
+        .named("handle")
+        .find_map(|method| parameter(&method.sig).and_then(|ty| kind_of(&method.sig, ty)))
+}
+
+/// Returns the exact signature for what the transport hands out.
+fn signature(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Stream => format!("fn {name}(&mut self, stream: &mut Stream) -> io::Result<()>"),
+        Kind::Datagram => {
+            format!("fn {name}(&mut self, datagram: &mut Datagram) -> io::Result<()>")
+        }
+        Kind::Both => {
+            format!("fn {name}<R: Request>(&mut self, request: &mut R) -> io::Result<()>")
+        }
+    }
+}
+
+/// The one method that is required; a near miss is pointed at.
+fn check_handle_is_there(
+    handler: &Handler,
+    methods: &[Method],
+    kind: Kind,
+    errors: &mut Errors,
+) -> bool {
+    if handler.named("handle").next().is_some() {
+        return false;
+    }
+    let signature = signature("handle", kind);
+    let is_message = |method: &&Method| method.sig.ident == "message";
+    if let Some(message) = methods.iter().find(is_message) {
+        errors.at(
+            &message.sig.ident,
+            format_args!("`message` is not built yet; write `{signature}`"),
+        );
+    } else if let Some(near) = methods.iter().find(|method| is_near_handle(&method.sig)) {
+        let name = &near.sig.ident;
+        errors.at(
+            name,
+            format_args!("`{name}` is not called by the server; did you mean `{signature}`?"),
+        );
+    } else {
+        errors.at(
+            &handler.ty,
+            format_args!("`handle` is missing; write `{signature}`"),
+        );
+    }
+    true
+}
+
+/// A name almost right, or a method that takes what `handle` would take.
+fn is_near_handle(sig: &Signature) -> bool {
+    let name = sig.ident.to_string();
+    let taken =
+        LIFE.iter().any(|life| name == *life) || Hook::ALL.iter().any(|hook| name == hook.name());
+    let named = words::distance(&name, "handle") <= 2;
+    let served =
+        sig.receiver().is_some() && parameter(sig).is_some_and(|ty| kind_of(sig, ty).is_some());
+    !taken && (named || served)
+}
+
+/// One letter away from a name that the server calls.
+fn check_near_hook(handler: &Handler, sig: &Signature, kind: Kind, errors: &mut Errors) {
+    let name = sig.ident.to_string();
+    let near =
+        |known: &str| words::distance(&name, known) == 1 && handler.named(known).next().is_none();
+    let hook = Hook::ALL
+        .into_iter()
+        .find(|hook| near(hook.name()))
+        .map(|hook| hook.signature().to_owned());
+    let life = ["setup", "finish"]
+        .into_iter()
+        .find(|known| near(known))
+        .map(|known| signature(known, kind));
+    if let Some(signature) = hook.or(life) {
+        errors.at(
+            &sig.ident,
+            format_args!("`{name}` is no hook; did you mean `{signature}`?"),
+        );
+    }
+}
+
+fn check_worker_start(sig: &Signature, errors: &mut Errors) {
+    if sig.ident == "worker_start" {
+        errors.at(&sig.ident, "`worker_start` is not built yet; prepare in `main` and share by an `Arc`, or give the method another name");
+    }
+}
+
+/// `setup`, `handle` and `finish` are called alike.
+fn check_life(sig: &Signature, source: &Source<'_>, errors: &mut Errors) {
+    let wanted = signature(&sig.ident.to_string(), source.kind());
+    check_can_be_called(sig, &wanted, errors);
+    check_returns_an_outcome(sig, errors);
+    if sig.receiver().is_none() || sig.inputs.len() != 2 {
+        errors.at(
+            &sig.ident,
+            format_args!("`{}` has another signature; write `{wanted}`", sig.ident),
+        );
+        return;
+    }
+    if let Some(ty) = parameter(sig) {
+        check_parameter(sig, ty, source, &wanted, errors);
+    }
+}
+
+fn check_hook(hook: Hook, sig: &Signature, errors: &mut Errors) {
+    let (name, wanted) = (hook.name(), hook.signature());
+    check_can_be_called(sig, wanted, errors);
+    let Some(receiver) = sig.receiver().filter(|_| hook.takes(sig.inputs.len() - 1)) else {
+        errors.at(
+            &sig.ident,
+            format_args!("`{name}` has another signature; write `{wanted}`"),
+        );
+        return;
+    };
+    let exclusive = matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)));
+    if exclusive && hook != Hook::HandleError {
+        errors.at(
+            receiver,
+            format_args!("`{name}` runs on the prototype that all requests share; write `&self`"),
+        );
+    }
+}
+
+/// The runtime calls from plain, blocking, safe code, and keeps the handler.
+fn check_can_be_called(sig: &Signature, wanted: &str, errors: &mut Errors) {
+    let name = &sig.ident;
+    if let Some(token) = &sig.asyncness {
+        errors.at(
+            token,
+            format_args!("`{name}` is plain blocking code; leave out `async`"),
+        );
+    }
+    if let Safety::Unsafe(token) = &sig.safety {
+        errors.at(
+            token,
+            format_args!("`{name}` is called by safe code; leave out `unsafe`"),
+        );
+    }
+    if let Some(receiver) = sig.receiver()
+        && matches!(receiver.kind, ReceiverKind::Value)
+    {
+        errors.at(
+            receiver,
+            format_args!("`{name}` borrows its handler; write `{wanted}`"),
+        );
+    }
+}
+
+fn check_parameter(
+    sig: &Signature,
+    ty: &Type,
+    source: &Source<'_>,
+    wanted: &str,
+    errors: &mut Errors,
+) {
+    let (name, words) = (&sig.ident, source.words());
+    if !matches!(ungroup(ty), Type::Reference(_)) {
+        if pointee(sig, ty).is_some() {
+            errors.at(
+                ty,
+                format_args!("`{name}` borrows its request; write `{wanted}`"),
+            );
+        }
+        return;
+    }
+    match (source.kind(), kind_of(sig, ty)) {
+        (Kind::Both, Some(Kind::Stream | Kind::Datagram)) => {
+            errors.at(
+                ty,
+                format_args!("{words} hand out both kinds of request; write `{wanted}`"),
+            );
+        }
+        (Kind::Stream, Some(Kind::Datagram)) => {
+            errors.at(
+                ty,
+                format_args!("{words} hands out a `Stream`, not a `Datagram`; write `&mut Stream`"),
+            );
+        }
+        (Kind::Datagram, Some(Kind::Stream)) => {
+            errors.at(
+                ty,
+                format_args!(
+                    "{words} hands out a `Datagram`, not a `Stream`; write `&mut Datagram`"
+                ),
+            );
+        }
+        _ => {} // An alias perhaps: the compiler knows.
+    }
+}
+
+/// What `IntoOutcome` cannot take, where its own message would be no help.
+fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
+    let ReturnType::Type(_, ty) = &sig.output else {
+        return;
+    };
+    let name = &sig.ident;
+    if matches!(ungroup(ty), Type::Never(_)) {
+        errors.at(
+            ty,
+            format_args!(
+                "`{name}` has to return, or the request never ends; write `-> io::Result<()>`"
+            ),
+        );
+    }
+    if let Some(error) = unsendable_error(ty) {
+        errors.at(error, "this error cannot leave its thread; write `Box<dyn Error + Send + Sync>`, or `-> Outcome`");
+    }
+}
+
+/// Finds the `Box<dyn Error>` in `Result<(), Box<dyn Error>>`.
+fn unsendable_error(ty: &Type) -> Option<&Type> {
+    let error = last_argument(ty, "Result")?;
+    let Type::TraitObject(object) = ungroup(last_argument(error, "Box")?) else {
+        return None;
+    };
+    let has = |word: &str| {
+        object.bounds.iter().any(
+            |bound| matches!(bound, TypeParamBound::Trait(bound) if ends_with(&bound.path, word)),
+        )
+    };
+    (!(has("Send") && has("Sync"))).then_some(error)
+}
+
+/// Returns the last type between the angle brackets of `name<...>`.
+fn last_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let segment = last_segment(ty).filter(|segment| segment.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    arguments
+        .args
+        .iter()
+        .rev()
+        .find_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        })
+}
+
+/// Returns the type of the one parameter behind `self`.
+fn parameter(sig: &Signature) -> Option<&Type> {
+    sig.inputs.iter().find_map(|input| match input {
+        FnArg::Typed(typed) => Some(&*typed.ty),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// Returns the kind behind a reference.
+fn kind_of(sig: &Signature, ty: &Type) -> Option<Kind> {
+    match ungroup(ty) {
+        Type::Reference(reference) => pointee(sig, &reference.elem),
+        _ => None,
+    }
+}
+
+fn pointee(sig: &Signature, ty: &Type) -> Option<Kind> {
+    if matches!(ungroup(ty), Type::ImplTrait(_)) {
+        return Some(Kind::Both);
+    }
+    let word = last_word(ty)?;
+    let is_parameter =
+        |param: &GenericParam| matches!(param, GenericParam::Type(param) if param.ident == *word);
+    if sig.generics.params.iter().any(is_parameter) {
+        return Some(Kind::Both);
+    }
+    match word.to_string().as_str() {
+        "Stream" => Some(Kind::Stream),
+        "Datagram" => Some(Kind::Datagram),
+        _ => None,
+    }
+}

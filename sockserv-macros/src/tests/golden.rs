@@ -1,0 +1,187 @@
+//! What the attribute generates, whole.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::echo;
+use crate::expand;
+
+/// Compares as text, so that a difference can be read.
+fn assert_tokens(left: TokenStream, right: TokenStream) {
+    let lines = |tokens: TokenStream| {
+        let text = tokens.to_string().replace(' ', "");
+        text.replace(';', ";\n")
+            .replace('{', "{\n")
+            .replace('}', "}\n")
+    };
+    let (left, right) = (lines(left), lines(right));
+    let (left, right): (Vec<_>, Vec<_>) = (left.lines().collect(), right.lines().collect());
+    for (left, right) in left.iter().zip(&right) {
+        assert_eq!(left, right);
+    }
+    assert_eq!(left.len(), right.len());
+}
+
+#[test]
+fn an_impl_declares_forwards_and_gets_a_server() {
+    let item = echo(&quote!(Stream));
+    let expansion = expand(
+        quote!(
+            tcp,
+            threading(max = 8),
+            addr = "127.0.0.1:7007",
+            timeout = "30s",
+            nodelay = false
+        ),
+        item.clone(),
+    );
+    let server = server_of_echo(
+        &quote!(),
+        &quote! {
+            /// Binds and activates at the attribute's addresses, or takes the sockets that systemd handed over.
+            pub fn bind(handler: Echo) -> ::std::io::Result<Self> {
+                ::sockserv::__private::Server::bind(handler).map(<Self as ::core::convert::From<_>>::from)
+            }
+        },
+    );
+    assert_tokens(
+        expansion,
+        quote! {
+                    #item
+                    #[automatically_derived]
+                    impl ::sockserv::__private::Declaration for Echo {
+                        type Transport = ::sockserv::__private::Tcp;
+                        type Model = ::sockserv::__private::Threading;
+                        fn options() -> ::sockserv::__private::Options {
+                            ::sockserv::__private::Options::new()
+                                .addr("127.0.0.1:7007")
+                                .timeout(::core::time::Duration::from_nanos(30000000000u64))
+                                .nodelay(false)
+                                .max(8usize)
+                        }
+                        fn hooks() -> ::sockserv::__private::HookTable<Self> {
+                            use ::sockserv::__private::NoHooks as _;
+        (&::sockserv::__private::HookProbe::<Self>::new()).table()
+                        }
+                    }
+                    #[automatically_derived]
+                    impl ::sockserv::__private::StreamHandler for Echo {
+                        fn handle(&mut self, request: &mut ::sockserv::__private::Stream) -> ::sockserv::__private::Outcome {
+                            ::sockserv::__private::IntoOutcome::into_outcome(Self::handle(self, request))
+                        }
+                    }
+                    #server
+                },
+    );
+}
+
+#[test]
+fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
+    let item = quote!(
+        pub(crate) struct Echo;
+    );
+    let expansion = expand(quote!(udp), item.clone());
+    let server = server_of_echo(
+        &quote!(pub(crate)),
+        &quote! {
+            #[doc(hidden)]
+            pub fn bind<__SockservHandler: ::sockserv::__private::NoAddr>(_: __SockservHandler) -> ::std::io::Result<Self> {
+                ::core::result::Result::Err(::std::io::ErrorKind::AddrNotAvailable.into())
+            }
+        },
+    );
+    assert_tokens(
+        expansion,
+        quote! {
+                    #item
+                    #[automatically_derived]
+                    impl ::sockserv::__private::Declaration for Echo {
+                        type Transport = ::sockserv::__private::Udp;
+                        type Model = ::sockserv::__private::Synchronous;
+                        fn options() -> ::sockserv::__private::Options {
+                            ::sockserv::__private::Options::new()
+                        }
+                        fn hooks() -> ::sockserv::__private::HookTable<Self> {
+                            use ::sockserv::__private::NoHooks as _;
+        (&::sockserv::__private::HookProbe::<Self>::new()).table()
+                        }
+                    }
+                    #server
+                },
+    );
+}
+
+fn server_of_echo(vis: &TokenStream, bind: &TokenStream) -> TokenStream {
+    let conversions = conversions_of_echo();
+    quote! {
+        #[doc = "The server that `#[server]` makes of `Echo`."]
+        #vis struct EchoServer {
+            server: ::sockserv::__private::Server<Echo>,
+        }
+        #[automatically_derived]
+        impl EchoServer {
+            #bind
+            /// Binds and activates somewhere else than the attribute says.
+            pub fn bind_to<__SockservAt>(at: __SockservAt, handler: Echo) -> ::std::io::Result<Self>
+            where
+                __SockservAt: ::core::convert::TryInto<::sockserv::__private::Endpoint>,
+                __SockservAt::Error: ::core::convert::Into<
+                    ::std::boxed::Box<dyn ::core::error::Error + ::core::marker::Send + ::core::marker::Sync>
+                >,
+            {
+                ::sockserv::__private::Server::bind_to(at, handler).map(<Self as ::core::convert::From<_>>::from)
+            }
+            /// Starts from the attribute's options, for values known at run time.
+            pub fn builder(handler: Echo) -> ::sockserv::__private::Builder<Echo, Self> {
+                ::sockserv::__private::Builder::new(handler)
+            }
+            /// Serves until a signal or a shutdown, announcing each listener.
+            pub fn run(self) -> ::std::io::Result<()> {
+                self.server.run()
+            }
+            /// Serves in a background thread.
+            pub fn spawn(self) -> ::std::io::Result<::sockserv::__private::Running>
+            where
+                for<'__sockserv> Echo: ::core::marker::Send + 'static,
+            {
+                self.server.spawn()
+            }
+        }
+        #conversions
+    }
+}
+
+fn conversions_of_echo() -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl ::core::convert::From<::sockserv::__private::Server<Echo>> for EchoServer {
+            fn from(server: ::sockserv::__private::Server<Echo>) -> Self { Self { server } }
+        }
+        #[automatically_derived]
+        impl ::core::ops::Deref for EchoServer {
+            type Target = ::sockserv::__private::Server<Echo>;
+            fn deref(&self) -> &::sockserv::__private::Server<Echo> { &self.server }
+        }
+        #[automatically_derived]
+        impl ::core::ops::DerefMut for EchoServer {
+            fn deref_mut(&mut self) -> &mut ::sockserv::__private::Server<Echo> { &mut self.server }
+        }
+        #[automatically_derived]
+        impl ::sockserv::__private::Serve for EchoServer {
+            type Server = ::sockserv::__private::Server<Echo>;
+            fn into_server(self) -> ::sockserv::__private::Server<Echo> { self.server }
+        }
+        #[automatically_derived]
+        impl ::core::fmt::Debug for EchoServer {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { ::core::fmt::Debug::fmt(&self.server, f) }
+        }
+        #[automatically_derived]
+        impl ::std::os::fd::AsFd for EchoServer {
+            fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> { ::std::os::fd::AsFd::as_fd(&self.server) }
+        }
+        #[automatically_derived]
+        impl ::std::os::fd::AsRawFd for EchoServer {
+            fn as_raw_fd(&self) -> ::std::os::fd::RawFd { ::std::os::fd::AsRawFd::as_raw_fd(&self.server) }
+        }
+    }
+}

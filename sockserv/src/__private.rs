@@ -1,0 +1,18 @@
+//! Every name that generated code may use. Hidden, and not stable: nobody else may use them.
+
+pub use socket2;
+
+pub use crate::address::{Address, Endpoint};
+pub use crate::concurrency::{Forking, Model, Synchronous, Threading, UncheckedForking};
+pub use crate::error::{IntoOutcome, Outcome, RequestError};
+pub use crate::handler::{DatagramHandler, StreamHandler};
+pub use crate::hooks::{HookProbe, HookTable, Hooks, NoHooks};
+pub use crate::listener::Incoming;
+pub use crate::options::Options;
+pub use crate::request::{Datagram, Request, Stream};
+pub use crate::requests::ServerHandle;
+pub use crate::server::Server;
+pub use crate::server::builder::Builder;
+pub use crate::server::declare::{Both, Datagrams, Declaration, NoAddr, Own, Streams, Tcp, Transport, Udp, Unix, UnixDatagram};
+pub use crate::server::several::Serve;
+pub use crate::server::spawn::Running;

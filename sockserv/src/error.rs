@@ -1,0 +1,302 @@
+//! What can go wrong in a request: where, why, and how it is told when nobody says otherwise.
+
+use std::any::Any;
+use std::error::Error;
+use std::process::ExitStatus;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use crate::address::Address;
+
+/// What a method of a handler returns in the traits: nothing, or whatever went wrong.
+pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// What the methods of an `impl` block under `#[server(...)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "a handler's method cannot return `{Self}`",
+    label = "must return `()` or a `Result<(), E>`",
+    note = "write `io::Result<()>`, `Outcome`, or any `Result<(), E>` whose error converts into `Box<dyn Error + Send + Sync>`"
+)]
+pub trait IntoOutcome {
+    /// Converts it.
+    ///
+    /// # Errors
+    ///
+    /// The method's own.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome for Result<(), E> {
+    fn into_outcome(self) -> Outcome {
+        self.map_err(Into::into)
+    }
+}
+
+/// How many errors a second the default [`handle_error`](crate::Hooks::handle_error) writes; the rest is counted.
+const LINES_A_SECOND: u32 = 10;
+
+/// Where in the life of a request something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// In `verify_request`.
+    Verify,
+    /// Before the request's unit ran: cloning the handler, starting a thread, forking.
+    Dispatch,
+    /// In `setup`.
+    Setup,
+    /// In `handle`.
+    Handle,
+    /// In `finish`.
+    Finish,
+    /// Sending what the handler wrote.
+    Reply,
+    /// Closing the request and dropping its handler.
+    Close,
+    /// A child process ended without having finished its request.
+    Exit,
+    /// In another hook: `service_actions`, `handle_timeout`, `handle_error` itself.
+    Hook,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Verify => "verify",
+            Self::Dispatch => "dispatch",
+            Self::Setup => "setup",
+            Self::Handle => "handle",
+            Self::Finish => "finish",
+            Self::Reply => "reply",
+            Self::Close => "close",
+            Self::Exit => "exit",
+            Self::Hook => "hook",
+        })
+    }
+}
+
+/// Which of a request's deadlines passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// `first_byte_timeout`: the peer connected and stayed silent.
+    FirstByte,
+    /// `timeout`, in a read.
+    Read,
+    /// `timeout`, in a write.
+    Write,
+    /// `request_timeout`: the request as a whole took too long.
+    Request,
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::FirstByte => "no first byte within `first_byte_timeout`",
+            Self::Read => "a read waited longer than `timeout`",
+            Self::Write => "a write waited longer than `timeout`",
+            Self::Request => "the request took longer than `request_timeout`",
+        })
+    }
+}
+
+impl Error for Timeout {}
+
+impl From<Timeout> for io::Error {
+    fn from(timeout: Timeout) -> Self {
+        Self::new(io::ErrorKind::TimedOut, timeout)
+    }
+}
+
+/// What went wrong in one request: what [`handle_error`](crate::Hooks::handle_error) is given.
+///
+/// Its `Display` is one line with the phase; [`source`](Error::source) is the handler's own error.
+#[derive(Debug)]
+pub struct RequestError {
+    phase: Phase,
+    cause: Cause,
+    seen: Seen,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Error(Box<dyn Error + Send + Sync>),
+    Panic(String),
+    Exit(ExitStatus),
+}
+
+/// What the stream itself last saw go wrong, whatever the handler made of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) disconnect: bool,
+    pub(crate) timeout: Option<Timeout>,
+}
+
+impl RequestError {
+    pub(crate) fn new(phase: Phase, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { phase, cause: Cause::Error(error.into()), seen: Seen::default() }
+    }
+
+    pub(crate) fn panic(phase: Phase, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Self { phase, cause: Cause::Panic(text.unwrap_or_else(|| "of a value without text".into())), seen: Seen::default() }
+    }
+
+    pub(crate) fn exit(status: ExitStatus) -> Self {
+        Self { phase: Phase::Exit, cause: Cause::Exit(status), seen: Seen::default() }
+    }
+
+    pub(crate) fn saw(mut self, seen: Seen) -> Self {
+        self.seen = seen;
+        self
+    }
+
+    /// Returns where it happened.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns how a child process ended that did not finish its request (phase [`Exit`](Phase::Exit)).
+    #[must_use]
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        match self.cause {
+            Cause::Exit(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a panic was caught. The panic itself went to the application's own panic hook.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panic(_))
+    }
+
+    /// Returns whether the peer left in the middle (a reset, a broken pipe): usually not worth a line.
+    #[must_use]
+    pub fn is_disconnect(&self) -> bool {
+        self.seen.disconnect || self.io_errors().any(is_disconnect)
+    }
+
+    /// Returns whether a deadline passed; [`timeout`](Self::timeout) says which.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.timeout().is_some() || self.io_errors().any(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    /// Returns which of the server's deadlines passed, if one did.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Timeout> {
+        let along = || self.io_errors().find_map(|error| error.get_ref()?.downcast_ref::<Timeout>().copied());
+        self.seen.timeout.or_else(along)
+    }
+
+    fn io_errors(&self) -> impl Iterator<Item = &io::Error> {
+        let mut next = self.source();
+        std::iter::from_fn(move || {
+            let error = next?;
+            next = error.source();
+            Some(error)
+        })
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+    }
+}
+
+/// Whether an error means that the peer has gone.
+pub(crate) fn is_disconnect(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    // A datagram's peer that has gone answers ECONNREFUSED: F56.
+    let kind = error.kind();
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | io::ErrorKind::ConnectionRefused)
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Error(error) => write!(f, "{}: {error}", self.phase),
+            Cause::Panic(text) => write!(f, "{}: panicked: {text}", self.phase),
+            Cause::Exit(status) => write!(f, "{}: its process ended: {status}", self.phase),
+        }
+    }
+}
+
+impl Error for RequestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Error(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// The default of [`handle_error`](crate::Hooks::handle_error): one line, unless the peer merely left.
+pub(crate) fn report(error: &RequestError, peer: &Address) {
+    if error.is_disconnect() && !error.is_panic() {
+        return;
+    }
+    static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
+    LIMIT.say(|missed| match missed {
+        0 => format!("request from {peer} failed: {error}"),
+        _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),
+    });
+}
+
+/// Lets a bounded number of lines a second through, and counts those that it holds back.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    a_second: u32,
+    state: Mutex<(Option<Instant>, u32, u64)>,
+}
+
+impl Throttle {
+    pub(crate) const fn new(a_second: u32) -> Self {
+        Self { a_second, state: Mutex::new((None, 0, 0)) }
+    }
+
+    /// Writes what `line` makes of the number of lines held back since the last one, or holds this one back too.
+    pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
+        if let Some(missed) = self.pass() {
+            write(&line(missed));
+        }
+    }
+
+    fn pass(&self) -> Option<u64> {
+        // No user's code runs under this lock, so nothing can have poisoned it half-way.
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (since, said, missed) = &mut *state;
+        if since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
+            (*since, *said) = (Some(Instant::now()), 0);
+        }
+        if *said >= self.a_second {
+            *missed += 1;
+            return None;
+        }
+        *said += 1;
+        Some(std::mem::take(missed))
+    }
+}
+
+#[cfg(feature = "log")]
+fn write(line: &str) {
+    log::error!(target: "sockserv", "{line}");
+}
+
+#[cfg(not(feature = "log"))]
+fn write(line: &str) {
+    use io::Write;
+    // One write, so that lines of several threads and processes do not mix; a closed stderr has nowhere to complain.
+    let _ = io::stderr().write_all(format!("sockserv: {line}\n").as_bytes());
+}
+
+/// Writes one line where the default `handle_error` writes.
+pub(crate) fn note(line: &str) {
+    write(line);
+}

@@ -1,0 +1,266 @@
+//! Where requests come from: [`Listener`], what it hands out ([`Incoming`]), and what a failed accept means.
+
+pub(crate) mod packets;
+pub(crate) mod place;
+pub(crate) mod streams;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use rustix::io::Errno;
+use socket2::{SockRef, Socket};
+
+use crate::address::Address;
+use crate::request::stream::Credentials;
+use crate::transport::Transport;
+use packets::Packet;
+
+/// Where a server takes its requests from: Python's `get_request`, F35.
+///
+/// Requests need not come from a socket that the server opened, nor from a socket at all. Name an own listener in the
+/// attribute, in place of a transport: `#[server(threading, listener = Queue)]`.
+///
+/// # Examples
+///
+/// Requests out of a list:
+///
+/// ```
+/// use std::os::fd::BorrowedFd;
+/// use std::sync::Mutex;
+///
+/// use sockserv::prelude::*;
+/// use sockserv::{Incoming, Listener};
+///
+/// /// Two packets, and then no more.
+/// struct List(Mutex<Vec<&'static str>>);
+///
+/// impl Default for List {
+///     fn default() -> Self {
+///         List(Mutex::new(vec!["two", "one"]))
+///     }
+/// }
+///
+/// impl Listener for List {
+///     fn accept(&self) -> io::Result<(Incoming, Address)> {
+///         match self.0.lock().unwrap().pop() {
+///             Some(text) => Ok((Incoming::packet(text), Address::Unnamed)),
+///             None => Err(io::ErrorKind::UnexpectedEof.into()), // There will never be another one.
+///         }
+///     }
+///
+///     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+///         None
+///     }
+///
+///     fn local_addr(&self) -> Address {
+///         Address::Unnamed
+///     }
+/// }
+///
+/// #[derive(Clone)]
+/// struct Count(std::sync::Arc<Mutex<usize>>);
+///
+/// #[server(sync, listener = List)]
+/// impl Count {
+///     fn handle(&mut self, datagram: &mut Datagram) {
+///         *self.0.lock().unwrap() += datagram.packet().len();
+///     }
+/// }
+///
+/// let total = Count(Default::default());
+/// CountServer::bind(total.clone())?.serve_forever()?;
+/// assert_eq!(*total.0.lock().unwrap(), 6);
+/// # Ok::<(), io::Error>(())
+/// ```
+pub trait Listener: 'static {
+    /// Takes one request, with its peer. Called on the accepting thread.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: none is there. `UnexpectedEof`: there will never be another one; the server ends when all its
+    /// listeners have. Errors of one connection (`ConnectionAborted`, `Interrupted`, and what accept(2) lists) are skipped,
+    /// a lack of descriptors or memory pauses the listener, any other error ends the server.
+    fn accept(&self) -> io::Result<(Incoming, Address)>;
+
+    /// Returns a descriptor that is readable when there may be a request, or `None`: then `accept` is called again and
+    /// again, and may itself wait a little.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Returns where it listens.
+    fn local_addr(&self) -> Address;
+
+    /// Takes up to `most` requests at once.
+    #[doc(hidden)]
+    fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
+        for _ in 0..most {
+            let (incoming, peer) = self.accept()?;
+            take(incoming, peer);
+        }
+        Ok(())
+    }
+
+    /// The socket to give up when the server closes, and what it is.
+    #[doc(hidden)]
+    fn place(&self) -> Option<&place::Place> {
+        None
+    }
+}
+
+/// One request as it was accepted: a stream that nobody has read from yet, or a packet.
+///
+/// [`verify_request`](crate::Hooks::verify_request) may look at it; an own [`Listener`] makes it.
+#[derive(Debug)]
+pub struct Incoming {
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Stream {
+        transport: Arc<dyn Transport>,
+        local: OnceLock<Address>,
+        /// Whether the socket has the server's timeout from its listener.
+        inherits: bool,
+    },
+    Packet(Packet),
+}
+
+impl Incoming {
+    /// Makes a request of a transport: bytes in memory, another protocol's tunnel, ...
+    #[must_use]
+    pub fn stream(transport: impl Transport) -> Self {
+        Self { kind: Kind::Stream { transport: Arc::new(transport), local: OnceLock::new(), inherits: false } }
+    }
+
+    /// Makes a request of a packet whose reply goes nowhere. See [`Incoming::packet_with`].
+    #[must_use]
+    pub fn packet(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Packet(Packet::new(bytes.into(), None)) }
+    }
+
+    /// Makes a request of a packet; `reply` sends the handler's answer.
+    #[must_use]
+    pub fn packet_with(bytes: impl Into<Bytes>, reply: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { kind: Kind::Packet(Packet::new(bytes.into(), Some(Arc::new(reply)))) }
+    }
+
+    pub(crate) fn accepted(socket: Socket, local: Option<Address>, inherits: bool) -> Self {
+        let local = local.map_or_else(OnceLock::new, OnceLock::from);
+        Self { kind: Kind::Stream { transport: Arc::new(socket), local, inherits } }
+    }
+
+    /// Returns the address that the peer connected or sent to.
+    #[must_use]
+    pub fn local_addr(&self) -> &Address {
+        match &self.kind {
+            Kind::Stream { local, .. } => local.get_or_init(|| {
+                let address = self.socket().and_then(|socket| socket.local_addr().ok());
+                address.map_or(Address::Unnamed, |address| Address::from_socket(&address))
+            }),
+            Kind::Packet(packet) => packet.local(),
+        }
+    }
+
+    /// Returns the packet, if it is one.
+    #[must_use]
+    pub fn as_packet(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Packet(packet) => Some(&packet.bytes),
+            Kind::Stream { .. } => None,
+        }
+    }
+
+    /// Returns the socket: the stream's own, or the one that the packet came to.
+    #[must_use]
+    pub fn socket(&self) -> Option<SockRef<'_>> {
+        match &self.kind {
+            Kind::Stream { transport, .. } => {
+                Transport::as_fd(&**transport)?;
+                Some(SockRef::from(transport))
+            }
+            Kind::Packet(packet) => packet.socket(),
+        }
+    }
+
+    /// Returns who is at the other end of a Unix stream, as the kernel knows it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for anything but a Unix stream.
+    pub fn credentials(&self) -> io::Result<Credentials> {
+        match &self.kind {
+            Kind::Stream { transport, .. } => Credentials::of(Transport::as_fd(&**transport).ok_or(io::ErrorKind::Unsupported)?),
+            Kind::Packet(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl From<Socket> for Incoming {
+    fn from(socket: Socket) -> Self {
+        Self::accepted(socket, None, false)
+    }
+}
+
+impl From<std::net::TcpStream> for Incoming {
+    fn from(stream: std::net::TcpStream) -> Self {
+        Socket::from(stream).into()
+    }
+}
+
+impl From<std::os::unix::net::UnixStream> for Incoming {
+    fn from(stream: std::os::unix::net::UnixStream) -> Self {
+        Socket::from(stream).into()
+    }
+}
+
+/// What the accept loop does about an error of `accept`.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing is there (any more).
+    Nothing,
+    /// It concerned one connection: go on with the next.
+    Skip,
+    /// Descriptors or memory ran out: this listener pauses.
+    Pause(io::Error),
+    /// There will never be another request.
+    Exhausted,
+    /// The listener is broken.
+    Fatal(io::Error),
+}
+
+impl Failure {
+    /// Sorts an error by what accept(2) and its section "Error handling" say of it.
+    pub(crate) fn of(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::AGAIN) => Self::Nothing,
+            Some(
+                Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::PROTO
+                | Errno::PERM
+                | Errno::NETDOWN
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH
+                | Errno::TIMEDOUT
+                // A datagram socket tells of an earlier reply that nobody wanted.
+                | Errno::CONNREFUSED,
+            ) => Self::Skip,
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSR) => Self::Pause(error),
+            Some(_) => Self::Fatal(error),
+            None => match error.kind() {
+                io::ErrorKind::WouldBlock => Self::Nothing,
+                io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => Self::Skip,
+                io::ErrorKind::OutOfMemory => Self::Pause(error),
+                io::ErrorKind::UnexpectedEof => Self::Exhausted,
+                _ => Self::Fatal(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The listener of `tcp` and `unix`: accepts connections.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::address::{Address, Kind};
+use crate::listener::place::Place;
+use crate::listener::{Incoming, Listener};
+
+/// A listening stream socket.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    place: Place,
+    /// What every accepted socket's own address is, unless the listener's stands for several.
+    local: Option<Address>,
+}
+
+impl Streams {
+    pub(crate) fn new(place: Place) -> Self {
+        let local = (!place.is_wildcard()).then(|| place.address.clone());
+        Self { place, local }
+    }
+}
+
+impl Listener for Streams {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        let (socket, peer) = self.place.socket.accept()?;
+        // Only TCP's accepted sockets inherit, and only from a listener that we prepared.
+        let inherits = self.place.kind == Kind::Tcp && !self.place.is_inherited();
+        Ok((Incoming::accepted(socket, self.local.clone(), inherits), Address::from_socket(&peer)))
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(AsFd::as_fd(&*self.place.socket))
+    }
+
+    fn local_addr(&self) -> Address {
+        self.place.address.clone()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.place)
+    }
+}

@@ -1,0 +1,226 @@
+//! Every option with its default and the reason for it. The attribute and the builder both end here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::address::{Address, Endpoint, EndpointError};
+
+/// What the attribute says about a server, and the defaults where it says nothing.
+///
+/// Generated code makes one with [`Options::new`] and a setter for each option that was written.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) endpoints: Vec<Result<Endpoint, EndpointError>>,
+    /// Whether the endpoints were named at run time, so that no inherited socket takes their place.
+    pub(crate) explicit: bool,
+    pub(crate) backlog: u32,
+    pub(crate) max_connections: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) first_byte_timeout: Option<Duration>,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) accept_timeout: Option<Duration>,
+    pub(crate) rbufsize: usize,
+    pub(crate) wbufsize: usize,
+    pub(crate) max_line: usize,
+    pub(crate) max_packet_size: usize,
+    pub(crate) nodelay: bool,
+    pub(crate) keepalive: bool,
+    pub(crate) only_v6: bool,
+    pub(crate) reuse_port: bool,
+    pub(crate) reuse_address: bool,
+    pub(crate) mode: Option<u32>,
+    pub(crate) service_interval: Option<Duration>,
+    pub(crate) announce: bool,
+    pub(crate) max: Option<usize>,
+    pub(crate) max_children: Option<usize>,
+    pub(crate) stack_size: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            explicit: false,
+            // 128, as std asks for, drops bursts: 5,000 clients at once then need seconds. The kernel caps it at somaxconn.
+            backlog: 4096,
+            // Bounded, so that a flood fills the kernel's queue and not our memory.
+            max_connections: 1000,
+            timeout: Some(Duration::from_secs(300)),
+            // Silence right after connecting is what attacks and port scanners do.
+            first_byte_timeout: Some(Duration::from_secs(30)),
+            request_timeout: None,
+            // Below the ten seconds that Docker gives a container.
+            shutdown_grace: Duration::from_secs(8),
+            accept_timeout: None,
+            rbufsize: 8 << 10,
+            wbufsize: 8 << 10,
+            max_line: 16 << 20,
+            max_packet_size: 65_535,
+            // With a buffered writer Nagle's algorithm only adds the 40 ms of a delayed acknowledgement.
+            nodelay: true,
+            keepalive: false,
+            only_v6: false,
+            reuse_port: false,
+            // A restart must not fail because of connections in TIME_WAIT.
+            reuse_address: true,
+            mode: None,
+            service_interval: None,
+            announce: true,
+            max: None,
+            max_children: None,
+            stack_size: None,
+        }
+    }
+
+    /// How many requests may be alive at once, by all limits that apply.
+    pub(crate) fn limit(&self, most_by_model: Option<usize>) -> usize {
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        // 32 are left for everything else, so that running out of descriptors is not the normal limit.
+        let spare = descriptors.saturating_sub(32).max(1);
+        self.max_connections.min(most_by_model.unwrap_or(usize::MAX)).min(spare).max(1)
+    }
+}
+
+/// Declares the setters once, for [`Options`] here and for the builder in `server/builder.rs`.
+macro_rules! for_each_option {
+    ($declare:ident) => {
+        $declare! {
+            /// Sets how many connections the kernel may queue (4096; capped by `net.core.somaxconn`).
+            plain backlog: u32;
+            /// Sets how many requests may be alive at once (1000, and 32 below the limit of descriptors).
+            plain max_connections: usize;
+            /// Sets how long a read or a write may wait (5 minutes), or `None` for ever.
+            optional timeout: Duration;
+            /// Sets how long a peer may stay silent right after connecting (30 s), or `None` for ever.
+            optional first_byte_timeout: Duration;
+            /// Sets how long a whole request may take (no limit).
+            optional request_timeout: Duration;
+            /// Sets how long requests may go on after a shutdown was asked for (8 s).
+            plain shutdown_grace: Duration;
+            /// Sets how long `handle_request` waits (for ever).
+            optional accept_timeout: Duration;
+            /// Sets the size of the read buffer in bytes (8 KiB; 0 reads straight from the socket).
+            plain rbufsize: usize;
+            /// Sets the size of the write buffer in bytes (8 KiB; 0 writes straight to the socket).
+            plain wbufsize: usize;
+            /// Sets how long a line may be in bytes (16 MiB).
+            plain max_line: usize;
+            /// Sets how long a received packet may be in bytes (65,535); what is longer is truncated, and says so.
+            plain max_packet_size: usize;
+            /// Sets whether small writes leave at once (TCP_NODELAY, on).
+            plain nodelay: bool;
+            /// Sets whether the kernel probes silent peers (SO_KEEPALIVE, off).
+            plain keepalive: bool;
+            /// Sets whether `[::]` leaves IPv4 alone (IPV6_V6ONLY, off).
+            plain only_v6: bool;
+            /// Sets whether several sockets may share the port (SO_REUSEPORT, off).
+            plain reuse_port: bool;
+            /// Sets whether a port in TIME_WAIT may be taken (SO_REUSEADDR, on).
+            plain reuse_address: bool;
+            /// Sets the permissions of Unix paths (by the umask).
+            optional mode: u32;
+            /// Sets how often `service_actions` runs without a request (never).
+            optional service_interval: Duration;
+            /// Sets whether `run` says where it listens (yes).
+            plain announce: bool;
+            /// Sets how many threads `threading` may use at once (as many as `max_connections`).
+            optional max: usize;
+            /// Sets how many children `forking` may have at once (40).
+            optional max_children: usize;
+            /// Sets the stack of each thread of `threading` in bytes (std's: 2 MiB).
+            optional stack_size: usize;
+        }
+    };
+}
+pub(crate) use for_each_option;
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $kind:ident $name:ident: $ty:ty;)*) => {
+        impl Options {
+            $(setters!(@ $(#[$doc])* $kind $name: $ty);)*
+        }
+    };
+    (@ $(#[$doc:meta])* plain $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $ty) -> Self {
+            self.$name = $name;
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* optional $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<Option<$ty>>) -> Self {
+            self.$name = $name.into();
+            self
+        }
+    };
+}
+for_each_option!(setters);
+
+impl Options {
+    /// Adds endpoints to listen on. What cannot be parsed is reported by `bind`.
+    #[must_use]
+    pub fn addr(mut self, at: impl IntoEndpoints) -> Self {
+        at.add_to(&mut self.endpoints);
+        self
+    }
+}
+
+/// What the option `addr` takes: one endpoint, or several.
+pub trait IntoEndpoints {
+    #[doc(hidden)]
+    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>);
+}
+
+macro_rules! one_endpoint {
+    ($($ty:ty),*) => {
+        $(impl IntoEndpoints for $ty {
+            fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
+                endpoints.push(Endpoint::try_from(self).map_err(EndpointError::from));
+            }
+        })*
+    };
+}
+one_endpoint!(&str, String, &String, SocketAddr, Address, &Address, Endpoint);
+
+impl From<std::convert::Infallible> for EndpointError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl<T: IntoEndpoints, const N: usize> IntoEndpoints for [T; N] {
+    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
+        self.into_iter().for_each(|at| at.add_to(endpoints));
+    }
+}
+
+impl<T: IntoEndpoints + Clone> IntoEndpoints for &[T] {
+    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
+        self.iter().cloned().for_each(|at| at.add_to(endpoints));
+    }
+}
+
+impl<T: IntoEndpoints + Clone, const N: usize> IntoEndpoints for &[T; N] {
+    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
+        self.as_slice().add_to(endpoints);
+    }
+}
+
+impl<T: IntoEndpoints> IntoEndpoints for Vec<T> {
+    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
+        self.into_iter().for_each(|at| at.add_to(endpoints));
+    }
+}

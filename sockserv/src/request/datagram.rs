@@ -1,0 +1,260 @@
+//! [`Datagram`]: one packet, as a handler sees it, and the one packet that answers it.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use crate::address::{Address, Kind};
+use crate::listener::packets::Packet;
+use crate::requests::{ServerHandle, Slot, Ticket};
+
+/// One packet and its reply, as Python's `DatagramRequestHandler` has them.
+///
+/// What is written to `wfile` leaves as one packet when the handler has succeeded; nothing is sent after an error, or if
+/// nothing was written. The reply leaves from the address that the packet came to, also on a server bound to `0.0.0.0`.
+///
+/// # Examples
+///
+/// ```
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Upper;
+///
+/// #[server(udp, addr = "127.0.0.1:0")]
+/// impl Upper {
+///     fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+///         let reply = datagram.packet().to_ascii_uppercase();
+///         datagram.wfile.write_all(&reply)
+///     }
+/// }
+///
+/// let server = UpperServer::bind(Upper)?.spawn()?;
+/// let mut client = server.connect()?;
+/// client.write_all(b"hello")?;
+/// let mut reply = [0; 5];
+/// client.read_exact(&mut reply)?;
+/// assert_eq!(&reply, b"HELLO");
+/// # Ok::<(), io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Datagram {
+    /// The packet, to read from.
+    pub rfile: PacketReader,
+    /// The reply.
+    pub wfile: PacketWriter,
+    packet: Packet,
+    peer: Address,
+    handle: ServerHandle,
+    ticket: Ticket,
+}
+
+impl Datagram {
+    pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
+        Slot::add(&ticket.slot().bytes_in, packet.bytes.len());
+        let handle = ServerHandle { requests: std::sync::Arc::clone(&ticket.requests) };
+        let rfile = PacketReader { rest: packet.bytes.clone() };
+        Self { rfile, wfile: PacketWriter::default(), packet, peer, handle, ticket }
+    }
+
+    pub(crate) fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// Sends what was written, if anything was.
+    pub(crate) fn send_reply(&mut self) -> io::Result<()> {
+        let PacketWriter { bytes, written } = std::mem::take(&mut self.wfile);
+        if !written {
+            return Ok(());
+        }
+        self.packet.reply(&bytes)?;
+        Slot::add(&self.ticket.slot().bytes_out, bytes.len());
+        Ok(())
+    }
+
+    /// Returns the packet.
+    #[must_use]
+    pub fn packet(&self) -> &Bytes {
+        &self.packet.bytes
+    }
+
+    /// Returns whether the packet was longer than `max_packet_size`, so that its end is missing.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.packet.is_truncated
+    }
+
+    /// Returns who sent it.
+    #[must_use]
+    pub fn peer_addr(&self) -> &Address {
+        &self.peer
+    }
+
+    /// Returns the address that it was sent to.
+    #[must_use]
+    pub fn local_addr(&self) -> &Address {
+        self.packet.local()
+    }
+
+    /// Returns the server that it came to.
+    #[must_use]
+    pub fn server(&self) -> &ServerHandle {
+        &self.handle
+    }
+
+    /// Returns the socket that it came to, which all requests of the server share; `None` for an own listener's packet.
+    #[must_use]
+    pub fn socket(&self) -> Option<SockRef<'_>> {
+        self.packet.socket()
+    }
+
+    /// Sends a packet at once, to anybody, from the address that this one came to.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says; `AddrNotAvailable` for an unnamed Unix peer.
+    pub fn send_to<A>(&self, to: A, bytes: &[u8]) -> io::Result<()>
+    where
+        A: TryInto<Address, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let to = to.try_into().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        self.packet.send_to(&to, bytes)?;
+        Slot::add(&self.ticket.slot().bytes_out, bytes.len());
+        Ok(())
+    }
+
+    /// Opens a socket of its own for this peer, connected to it, on a free port of the same address: a conversation of
+    /// several packets beside the server's own, as TFTP has them (RFC 1350, section 4).
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says; `Unsupported` for an own listener's packet.
+    pub fn conversation(&self) -> io::Result<Conversation> {
+        let (kind, local, peer) = self.packet.ends().ok_or(io::ErrorKind::Unsupported)?;
+        let socket = Socket::new(peer.domain(), Type::DGRAM, None)?;
+        socket.bind(&free_place(kind, &local, peer)?)?;
+        socket.connect(peer)?;
+        let conversation = Conversation { socket };
+        conversation.set_timeout(self.handle.requests.options.timeout)?;
+        Ok(conversation)
+    }
+}
+
+/// Where a conversation's own socket binds: the same address, another port or name.
+fn free_place(kind: Kind, local: &Address, peer: &SockAddr) -> io::Result<SockAddr> {
+    match local.as_inet() {
+        Some(local) if peer.is_ipv6() && local.is_ipv4() => {
+            let SocketAddr::V4(v4) = local else { return Err(io::ErrorKind::InvalidInput.into()) };
+            Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), 0)).into())
+        }
+        Some(local) => Ok(SocketAddr::new(local.ip(), 0).into()),
+        None => {
+            debug_assert!(kind.is_unix() && peer.domain() == Domain::UNIX);
+            Ok(crate::sys::datagrams::autobind()) // The kernel chooses a free abstract name: unix(7).
+        }
+    }
+}
+
+/// A connected datagram socket for one peer. Made by [`Datagram::conversation`].
+#[derive(Debug)]
+pub struct Conversation {
+    socket: Socket,
+}
+
+impl Conversation {
+    /// Sends one packet.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn send(&self, packet: &[u8]) -> io::Result<usize> {
+        self.socket.send(packet)
+    }
+
+    /// Receives one packet from the peer and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` after the server's `timeout` (or [`set_timeout`](Self::set_timeout)), or what the operating system says.
+    pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.socket).read(packet) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(crate::error::Timeout::Read.into()),
+                result => return result,
+            }
+        }
+    }
+
+    /// Bounds how long [`recv`](Self::recv) waits.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn set_timeout(&self, timeout: impl Into<Option<Duration>>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout.into())
+    }
+
+    /// Returns its own address.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<Address> {
+        Ok(Address::from_socket(&self.socket.local_addr()?))
+    }
+}
+
+impl AsFd for Conversation {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Reads a packet's bytes.
+#[derive(Debug)]
+pub struct PacketReader {
+    rest: Bytes,
+}
+
+impl Read for PacketReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.rest.len().min(into.len());
+        self.rest.copy_to_slice(&mut into[..count]);
+        Ok(count)
+    }
+}
+
+impl BufRead for PacketReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(&self.rest)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.rest.advance(count.min(self.rest.len()));
+    }
+}
+
+/// Collects the one packet of the reply.
+#[derive(Debug, Default)]
+pub struct PacketWriter {
+    bytes: Vec<u8>,
+    /// Whether anything was written: an empty packet is a reply too, if `write` was called.
+    written: bool,
+}
+
+impl Write for PacketWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written = true;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! [`Rfile`], the buffered way in, and [`Reader`], the same without the tie to the way out.
+
+use std::io::{self, BufRead, Read};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::request::link::{Link, Span};
+use crate::request::wfile::Tie;
+
+/// How much `read_bytes` asks memory for at a time: a peer that announces a gigabyte must send it first.
+const STEP: usize = 64 << 10;
+
+/// The bytes that were received and not yet taken.
+#[derive(Debug)]
+pub(crate) struct Input {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    size: usize,
+    max_line: usize,
+}
+
+impl Input {
+    pub(crate) fn new(size: usize, max_line: usize) -> Self {
+        Self { buffer: Box::default(), start: 0, end: 0, size, max_line }
+    }
+
+    /// What was received and not yet taken.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Puts bytes that were received elsewhere in front of everything.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.buffer = bytes.into();
+        (self.start, self.end) = (0, bytes.len());
+    }
+
+    pub(crate) fn take(&mut self) -> Bytes {
+        let bytes = Bytes::copy_from_slice(self.unread());
+        (self.start, self.end) = (0, 0);
+        bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Receives into the empty buffer, which is made when it is first needed.
+    fn refill(&mut self, link: &Link, span: &mut Span) -> io::Result<usize> {
+        if self.buffer.len() < self.size.max(1) {
+            self.buffer = vec![0; self.size.max(1)].into_boxed_slice();
+        }
+        (self.start, self.end) = (0, 0);
+        self.end = link.read(&mut self.buffer, span)?;
+        Ok(self.end)
+    }
+}
+
+/// What the two readers have in common: an input, a link, and what happens before a wait.
+trait Source {
+    fn input(&mut self) -> &mut Input;
+    fn link(&self) -> &Link;
+    fn before_wait(&mut self);
+
+    /// Makes sure that something is in the buffer; zero bytes there is the end.
+    fn fill(&mut self, span: &mut Span) -> io::Result<()>;
+
+    fn take(&mut self, count: usize) {
+        if count > 0 {
+            let input = self.input();
+            input.start = (input.start + count).min(input.end);
+            self.link().slot().taken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn read_some(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        if self.input().is_empty() && into.len() >= self.input().size {
+            return self.read_past(into, span); // As much as the buffer would hold: straight to where it goes.
+        }
+        self.fill(span)?;
+        let count = self.input().unread().len().min(into.len());
+        into[..count].copy_from_slice(&self.input().unread()[..count]);
+        self.take(count);
+        Ok(count)
+    }
+
+    fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize>;
+
+    fn read_all(&mut self, mut into: &mut [u8], span: &mut Span) -> io::Result<()> {
+        while !into.is_empty() {
+            match self.read_some(into, span)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => into = &mut into[count..],
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends up to and with `delimiter` to `line`, as one wait, at most `max` bytes.
+    fn read_delimited(&mut self, delimiter: u8, line: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        let mut span = Span::default();
+        let mut total = 0;
+        loop {
+            if self.input().is_empty() {
+                self.fill(&mut span)?;
+            }
+            let unread = self.input().unread();
+            let found = memchr::memchr(delimiter, unread);
+            let count = found.map_or(unread.len(), |at| at + 1);
+            if total + count > max {
+                return Err(too_long(max));
+            }
+            line.extend_from_slice(&unread[..count]);
+            self.take(count);
+            total += count;
+            if found.is_some() || count == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    fn read_text(&mut self, line: &mut String) -> io::Result<usize> {
+        let max = self.input().max_line;
+        let mut bytes = std::mem::take(line).into_bytes();
+        let before = bytes.len();
+        let result = self.read_delimited(b'\n', &mut bytes, max);
+        // As std does: what is not UTF-8 is not appended.
+        let (text, error) = match std::str::from_utf8(&bytes[before..]) {
+            Ok(_) => (bytes, None),
+            Err(error) => {
+                bytes.truncate(before);
+                (bytes, Some(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
+        };
+        *line = String::from_utf8(text).unwrap_or_default();
+        result.and_then(|count| error.map_or(Ok(count), Err))
+    }
+
+    fn read_counted(&mut self, count: usize) -> io::Result<Bytes> {
+        let mut span = Span::default();
+        let mut bytes = BytesMut::new();
+        while bytes.len() < count {
+            let start = bytes.len();
+            bytes.resize(count.min(start + STEP), 0);
+            self.read_all(&mut bytes[start..], &mut span)?;
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+fn too_long(max: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {max} bytes (`max_line`)"))
+}
+
+/// A stream's way in: buffered, and tied to its way out.
+///
+/// A read that finds the buffer empty first flushes [`wfile`](crate::Stream::wfile), then asks the transport. A flush that
+/// fails does not fail the read: the next write reports it.
+#[derive(Debug)]
+pub struct Rfile {
+    pub(crate) input: Input,
+    pub(crate) tie: Rc<Tie>,
+}
+
+impl Source for Rfile {
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
+    fn link(&self) -> &Link {
+        self.tie.link()
+    }
+
+    fn before_wait(&mut self) {
+        self.tie.flush_before_read();
+    }
+
+    fn fill(&mut self, span: &mut Span) -> io::Result<()> {
+        if self.input.is_empty() {
+            self.tie.flush_before_read();
+            if self.tie.is_open() {
+                self.input.refill(self.tie.link(), span)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        self.before_wait();
+        if !self.tie.is_open() {
+            return Ok(0);
+        }
+        let count = self.tie.link().read(into, span)?;
+        if count > 0 {
+            self.link().slot().taken.store(true, Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+}
+
+/// A stream's way in, apart from its way out: `Send`, for a thread of its own. Made by [`Stream::split`](crate::Stream::split).
+///
+/// It is not tied: what the [`Writer`](crate::Writer) writes leaves by itself.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    pub(crate) input: &'a mut Input,
+    pub(crate) link: &'a Link,
+}
+
+impl Source for Reader<'_> {
+    fn input(&mut self) -> &mut Input {
+        self.input
+    }
+
+    fn link(&self) -> &Link {
+        self.link
+    }
+
+    fn before_wait(&mut self) {}
+
+    fn fill(&mut self, span: &mut Span) -> io::Result<()> {
+        if self.input.is_empty() {
+            self.input.refill(self.link, span)?;
+        }
+        Ok(())
+    }
+
+    fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        let count = self.link.read(into, span)?;
+        if count > 0 {
+            self.link.slot().taken.store(true, Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+}
+
+macro_rules! reads {
+    ($($ty:ty),*) => {$(
+        impl $ty {
+            /// Reads exactly `count` bytes, as one wait.
+            ///
+            /// # Errors
+            ///
+            /// `UnexpectedEof` if the stream ends before, or what the transport says.
+            pub fn read_bytes(&mut self, count: usize) -> io::Result<Bytes> {
+                self.read_counted(count)
+            }
+
+            /// Reads one line of at most `max` bytes with its `\n`, as one wait. Empty at the end of the stream; without
+            /// `\n` if the stream ends first.
+            ///
+            /// # Errors
+            ///
+            /// `InvalidData` if the line is longer, or what the transport says.
+            pub fn read_line_bounded(&mut self, max: usize) -> io::Result<Bytes> {
+                let mut line = Vec::new();
+                self.read_delimited(b'\n', &mut line, max)?;
+                Ok(line.into())
+            }
+        }
+
+        impl Read for $ty {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.read_some(into, &mut Span::default())
+            }
+
+            fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
+                self.read_all(into, &mut Span::default())
+            }
+        }
+
+        impl BufRead for $ty {
+            fn fill_buf(&mut self) -> io::Result<&[u8]> {
+                self.fill(&mut Span::default())?;
+                Ok(self.input.unread())
+            }
+
+            fn consume(&mut self, count: usize) {
+                self.take(count);
+            }
+
+            fn read_until(&mut self, delimiter: u8, line: &mut Vec<u8>) -> io::Result<usize> {
+                let max = self.input.max_line;
+                self.read_delimited(delimiter, line, max)
+            }
+
+            fn read_line(&mut self, line: &mut String) -> io::Result<usize> {
+                self.read_text(line)
+            }
+        }
+    )*};
+}
+reads!(Rfile, Reader<'_>);

@@ -1,0 +1,231 @@
+//! [`Sender`]: messages to a stream from anywhere in the process, without ever waiting for its peer.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex};
+use std::{fmt, io};
+
+use bytes::{Buf, Bytes};
+
+use crate::requests::{Requests, lock};
+use crate::transport::{Transport, Unsent, Wait};
+
+/// How many bytes may wait for a peer that reads slowly. One message alone may be longer.
+const MOST: usize = 1 << 20;
+
+/// Sends whole messages to one stream, from any other request or thread of the process.
+///
+/// Made by [`Stream::sender`](crate::Stream::sender). It does not keep the request alive.
+///
+/// # Examples
+///
+/// ```
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Greeter;
+///
+/// #[server(tcp, threading, addr = "127.0.0.1:0")]
+/// impl Greeter {
+///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+///         let sender = stream.sender();
+///         let other = std::thread::spawn(move || sender.send("hello from another thread\n"));
+///         other.join().unwrap().map_err(io::Error::other)?;
+///         Ok(())
+///     }
+/// }
+///
+/// let server = GreeterServer::bind(Greeter)?.spawn()?;
+/// let mut text = String::new();
+/// server.connect()?.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello from another thread\n");
+/// # Ok::<(), io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Sender {
+    outgoing: Arc<Outgoing>,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A megabyte waits for the peer already: it reads too slowly. The message was not queued.
+    Full,
+    /// The request has ended, or its connection failed.
+    Closed,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full => "the peer reads too slowly: its queue is full",
+            Self::Closed => "the request has ended",
+        })
+    }
+}
+
+impl Error for SendError {}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Full => io::ErrorKind::WouldBlock,
+            SendError::Closed => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl Sender {
+    /// Sends one whole message, or queues it. Never waits.
+    ///
+    /// What the socket does not take now is sent when it does: by the server, or by the handler's own next write. The
+    /// message never appears inside what one `write_all` of the handler writes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if too much waits already, [`SendError::Closed`] if the request has ended.
+    pub fn send(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        self.outgoing.push(message.into())
+    }
+
+    /// Returns whether the request has ended, so that no message can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        lock(&self.outgoing.state).transport.is_none()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("is_closed", &self.is_closed()).finish()
+    }
+}
+
+/// The queue between senders and the one socket.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    state: Mutex<State>,
+    requests: Arc<Requests>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Gone once the request has ended.
+    transport: Option<Arc<dyn Transport>>,
+    queue: VecDeque<Bytes>,
+    queued: usize,
+    /// The handler is in the middle of a write, and takes the queue along when it is done.
+    handler_writes: bool,
+    /// The accept loop knows that something waits.
+    armed: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(transport: Arc<dyn Transport>, requests: Arc<Requests>) -> Self {
+        let state = State { transport: Some(transport), queue: VecDeque::new(), queued: 0, handler_writes: false, armed: false };
+        Self { state: Mutex::new(state), requests }
+    }
+
+    pub(crate) fn sender(self: &Arc<Self>) -> Sender {
+        Sender { outgoing: Arc::clone(self) }
+    }
+
+    fn push(self: &Arc<Self>, message: Bytes) -> Result<(), SendError> {
+        let mut state = lock(&self.state);
+        if state.transport.is_none() {
+            return Err(SendError::Closed);
+        }
+        if state.queued > 0 && state.queued + message.len() > MOST {
+            return Err(SendError::Full);
+        }
+        state.queued += message.len();
+        state.queue.push_back(message);
+        if !state.handler_writes && !state.armed {
+            state.send_now();
+            self.arm(&mut state);
+        }
+        if state.transport.is_none() { Err(SendError::Closed) } else { Ok(()) }
+    }
+
+    /// Lets the accept loop send what is left.
+    fn arm(self: &Arc<Self>, state: &mut State) {
+        if !state.queue.is_empty() && !state.armed {
+            state.armed = true;
+            lock(&self.requests.unsent).push(Arc::clone(self) as _);
+            self.requests.wake.wake();
+        }
+    }
+
+    /// Runs one write of the handler: `write` first sends what is queued, then its own.
+    pub(crate) fn exclusively(self: &Arc<Self>, write: impl FnOnce(&VecDeque<Bytes>) -> io::Result<()>) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.handler_writes = true;
+        state.queued = 0;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state); // The handler may wait for its peer; the senders must not.
+        let result = write(&queue);
+        let mut state = lock(&self.state);
+        state.handler_writes = false;
+        state.send_now();
+        self.arm(&mut state);
+        result
+    }
+
+    /// The request has ended: senders find it closed, and the socket is no longer held here.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.transport = None;
+        state.queue.clear();
+        state.queued = 0;
+        if state.armed {
+            self.requests.wake.wake(); // The accept loop forgets it then.
+        }
+    }
+}
+
+impl State {
+    /// Sends what the socket takes without waiting.
+    fn send_now(&mut self) {
+        let Some(transport) = &self.transport else { return };
+        while let Some(message) = self.queue.front_mut() {
+            match transport.send(message, Wait::Not) {
+                Ok(count) => {
+                    self.queued -= count;
+                    message.advance(count);
+                    if message.is_empty() {
+                        self.queue.pop_front();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // The peer has left: the handler sees it itself, at its next read or write.
+                    self.transport = None;
+                    self.queue.clear();
+                    self.queued = 0;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Unsent for Outgoing {
+    fn send_more(&self) -> bool {
+        let mut state = lock(&self.state);
+        if !state.handler_writes {
+            state.send_now();
+        }
+        state.armed = state.transport.is_some() && !state.queue.is_empty();
+        state.armed
+    }
+
+    fn with_fd(&self, with: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Some(fd) = lock(&self.state).transport.as_ref().and_then(|transport| transport.as_fd()) {
+            with(fd);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! [`Stream`]: one connection, as a handler sees it.
+
+use std::io::{self, BufRead, Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use socket2::{SockRef, Socket};
+
+use crate::address::Address;
+use crate::request::link::Link;
+use crate::request::rfile::{Input, Reader, Rfile};
+use crate::request::sender::Sender;
+use crate::request::wfile::{Tie, Wfile, Writer};
+use crate::requests::ServerHandle;
+
+/// One connection: two buffered files over one transport, as Python's `StreamRequestHandler` has them.
+///
+/// `rfile` and `wfile` can be borrowed apart; the stream itself reads and writes too. They are *tied*: a read that finds
+/// the buffer empty first sends what was written. So the replies to pipelined requests leave in one write, and a prompt
+/// never hangs.
+///
+/// # Examples
+///
+/// ```
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Greeter;
+///
+/// #[server(tcp, threading, addr = "127.0.0.1:0")]
+/// impl Greeter {
+///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+///         stream.wfile.write_all(b"name? ")?; // Sent before the read below waits.
+///         let mut name = String::new();
+///         stream.rfile.read_line(&mut name)?;
+///         write!(stream, "hello, {}\n", name.trim_end())
+///     }
+/// }
+///
+/// let server = GreeterServer::bind(Greeter)?.spawn()?;
+/// let mut client = server.connect()?;
+/// client.write_all(b"world\n")?;
+/// let mut text = String::new();
+/// client.read_to_string(&mut text)?;
+/// assert_eq!(text, "name? hello, world\n");
+/// # Ok::<(), io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Stream {
+    /// The way in.
+    pub rfile: Rfile,
+    /// The way out.
+    pub wfile: Wfile,
+    /// What became of the request after it was handed to somebody else.
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+/// Who has the rest of a request.
+#[derive(Debug)]
+pub(crate) enum Elsewhere {
+    /// A thread, or a child of which this is the parent.
+    Other,
+    /// This is the child; what the rest of the request came to.
+    Here(Option<crate::error::RequestError>),
+}
+
+impl Stream {
+    pub(crate) fn new(link: Arc<Link>, unread: &[u8], unsent: &[u8]) -> Self {
+        let options = &link.requests.options;
+        let (rbufsize, wbufsize, max_line) = (options.rbufsize, options.wbufsize, options.max_line);
+        let tie = Rc::new(Tie::new(link, wbufsize));
+        tie.put(unsent);
+        let mut input = Input::new(rbufsize, max_line);
+        if !unread.is_empty() {
+            input.put(unread);
+        }
+        Self { rfile: Rfile { input, tie: Rc::clone(&tie) }, wfile: Wfile { tie }, elsewhere: None }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        self.rfile.tie.link()
+    }
+
+    /// Returns the address of the other end.
+    #[must_use]
+    pub fn peer_addr(&self) -> &Address {
+        &self.link().peer
+    }
+
+    /// Returns the address that the peer connected to.
+    #[must_use]
+    pub fn local_addr(&self) -> &Address {
+        self.link().local()
+    }
+
+    /// Returns the server that this request came to.
+    #[must_use]
+    pub fn server(&self) -> &ServerHandle {
+        self.link().server()
+    }
+
+    /// Bounds how long a read or a write waits from now on, in place of the option `timeout`; `None` is for ever.
+    ///
+    /// A wait that is in progress in another thread keeps the bound that it began with.
+    pub fn set_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.link().set_timeout(timeout.into());
+    }
+
+    /// Returns the socket, to read or set options on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the request did not come from a socket, but from an own [`Transport`](crate::Transport) without one.
+    #[must_use]
+    pub fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&**self.link())
+    }
+
+    /// Returns who is at the other end of a Unix stream: unix(7), `SO_PEERCRED`.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, if this is no Unix socket.
+    pub fn credentials(&self) -> io::Result<Credentials> {
+        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        Credentials::of(fd)
+    }
+
+    /// Sends urgent (out-of-band) data, behind what was written: tcp(7), `MSG_OOB`. TCP marks the last byte as urgent.
+    ///
+    /// # Errors
+    ///
+    /// What the flush or the operating system says; `Unsupported` without a socket.
+    pub fn send_oob(&mut self, data: &[u8]) -> io::Result<()> {
+        self.wfile.flush()?;
+        let mut data = data;
+        while !data.is_empty() {
+            let count = self.with_socket(|socket| socket.send_out_of_band(data))?;
+            data = &data[count..];
+        }
+        Ok(())
+    }
+
+    /// Receives urgent (out-of-band) data without waiting and returns how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is none, `WouldBlock` if it was announced and has not arrived; `Unsupported` without a socket.
+    pub fn recv_oob(&mut self, data: &mut [u8]) -> io::Result<usize> {
+        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let (count, _) = rustix::net::recv(fd, data, rustix::net::RecvFlags::OOB | rustix::net::RecvFlags::DONTWAIT)?;
+        Ok(count)
+    }
+
+    fn with_socket<T>(&self, call: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
+        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        call(&SockRef::from(&fd))
+    }
+
+    /// Splits the stream into its two directions, for two threads at once: full duplex, as a proxy needs it.
+    ///
+    /// The halves are not tied: each write leaves at once. What was written before is flushed; if that fails, the first
+    /// write of the half says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use sockserv::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct Echo;
+    ///
+    /// #[server(tcp, threading, addr = "127.0.0.1:0")]
+    /// impl Echo {
+    ///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+    ///         let (mut reader, mut writer) = stream.split();
+    ///         thread::scope(|scope| scope.spawn(|| io::copy(&mut reader, &mut writer)).join().unwrap())?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let server = EchoServer::bind(Echo)?.spawn()?;
+    /// let mut client = server.connect()?;
+    /// client.write_all(b"both ways")?;
+    /// let mut reply = [0; 9];
+    /// client.read_exact(&mut reply)?;
+    /// assert_eq!(&reply, b"both ways");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
+        let failed = self.wfile.flush().err();
+        let link = self.rfile.tie.link();
+        (Reader { input: &mut self.rfile.input, link }, Writer { link, failed })
+    }
+
+    /// Takes the socket out of the server's hands, with what was read ahead of it; what was written is flushed first.
+    ///
+    /// The stream is at its end afterwards. The socket is neither told of a shutdown nor closed with the request.
+    ///
+    /// # Errors
+    ///
+    /// What the flush says, or the operating system when it duplicates the descriptor; `Unsupported` without a socket.
+    #[allow(clippy::wrong_self_convention, reason = "a handler borrows its stream, and this leaves it empty")]
+    pub fn into_inner(&mut self) -> io::Result<(Socket, Bytes)> {
+        self.wfile.flush()?;
+        let socket = self.with_socket(Socket::try_clone)?;
+        self.link().release();
+        let unread = self.rfile.input.take();
+        drop(self.rfile.tie.hand_over());
+        Ok((socket, unread))
+    }
+
+    /// Returns a way to send whole messages to this peer from anywhere in the process.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        self.link().outgoing().sender()
+    }
+
+    /// Keeps the request busy until the guard drops: a shutdown lets it go on until its grace ends.
+    #[must_use = "the request is busy only until this drops"]
+    pub fn busy(&self) -> Busy {
+        self.link().slot().busy.fetch_add(1, Ordering::AcqRel);
+        Busy { link: Arc::clone(self.link()) }
+    }
+
+    /// Says that nothing is owed to the peer now, although something was read since the last write: a shutdown may end the
+    /// request at its next wait. A sink of log records calls this after each record.
+    pub fn idle(&mut self) {
+        self.link().slot().taken.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Keeps a request busy. Made by [`Stream::busy`].
+#[derive(Debug)]
+pub struct Busy {
+    link: Arc<Link>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Who is at the other end of a Unix socket, as the kernel knows it: unix(7), `SO_PEERCRED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// The process that connected.
+    pub pid: Option<u32>,
+}
+
+impl Credentials {
+    pub(crate) fn of(fd: std::os::fd::BorrowedFd<'_>) -> io::Result<Self> {
+        let credentials = rustix::net::sockopt::socket_peercred(fd)?;
+        let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
+        Ok(Self { uid: credentials.uid.as_raw(), gid: credentials.gid.as_raw(), pid })
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.rfile.read(buffer)
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.rfile.read_exact(buffer)
+    }
+}
+
+impl BufRead for Stream {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.rfile.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.rfile.consume(count);
+    }
+
+    fn read_until(&mut self, delimiter: u8, line: &mut Vec<u8>) -> io::Result<usize> {
+        self.rfile.read_until(delimiter, line)
+    }
+
+    fn read_line(&mut self, line: &mut String) -> io::Result<usize> {
+        self.rfile.read_line(line)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wfile.write(bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.wfile.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wfile.flush()
+    }
+}

@@ -1,0 +1,172 @@
+//! [`Wfile`], the buffered way out, and [`Writer`], which sends each write at once.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::request::link::Link;
+
+/// What ties a stream's two files: reading flushes what is unsent.
+#[derive(Debug)]
+pub(crate) struct Tie {
+    link: Arc<Link>,
+    unsent: RefCell<Vec<u8>>,
+    size: usize,
+    /// A flush that failed before a read; the next write reports it.
+    failed: Cell<Option<io::Error>>,
+    /// Whether the request still has its stream: not after it was handed to somebody else.
+    open: Cell<bool>,
+}
+
+impl Tie {
+    pub(crate) fn new(link: Arc<Link>, size: usize) -> Self {
+        Self { link, unsent: RefCell::default(), size, failed: Cell::new(None), open: Cell::new(true) }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
+    /// The stream has a new owner; returns what was not sent yet.
+    pub(crate) fn hand_over(&self) -> Vec<u8> {
+        self.open.set(false);
+        self.unsent.take()
+    }
+
+    /// The hand-over failed, and nothing has changed.
+    pub(crate) fn take_back(&self, unsent: Vec<u8>) {
+        self.open.set(true);
+        self.unsent.replace(unsent);
+    }
+
+    pub(crate) fn put(&self, unsent: &[u8]) {
+        self.unsent.borrow_mut().extend_from_slice(unsent);
+    }
+
+    pub(crate) fn flush_before_read(&self) {
+        if let Err(error) = self.send_unsent() {
+            self.failed.set(Some(error));
+        }
+    }
+
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.report()?;
+        self.send_unsent()
+    }
+
+    fn send_unsent(&self) -> io::Result<()> {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        let result = self.link.write_all(&unsent, &[]);
+        unsent.clear();
+        result
+    }
+
+    fn report(&self) -> io::Result<()> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Buffers all of `bytes`, or sends them behind what is buffered.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.report()?;
+        if !self.is_open() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream was handed over"));
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.link.slot().taken.store(false, Ordering::Relaxed);
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.len() + bytes.len() <= self.size {
+            if unsent.capacity() == 0 {
+                unsent.reserve_exact(self.size.min(512.max(bytes.len())));
+            }
+            unsent.extend_from_slice(bytes);
+            return Ok(());
+        }
+        if bytes.len() >= self.size {
+            let result = self.link.write_all(&unsent, bytes);
+            unsent.clear();
+            return result;
+        }
+        // One write stays whole in the buffer, so that no sender's message can come into its middle.
+        let result = self.link.write_all(&unsent, &[]);
+        unsent.clear();
+        unsent.extend_from_slice(bytes);
+        result
+    }
+}
+
+/// A stream's way out: buffered, flushed when a read is about to wait, when `handle` ends, or by hand.
+///
+/// Every write takes all it is given. Flush by hand only before waiting for something else than [`rfile`](crate::Stream::rfile).
+#[derive(Debug)]
+pub struct Wfile {
+    pub(crate) tie: Rc<Tie>,
+}
+
+impl Write for Wfile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tie.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.tie.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tie.flush()
+    }
+}
+
+/// A stream's way out, apart from its way in: `Send`, for a thread of its own. Made by [`Stream::split`](crate::Stream::split).
+///
+/// Each write is sent at once and whole; there is nothing to flush.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) failed: Option<io::Error>,
+}
+
+impl Writer<'_> {
+    /// Sends end-of-file: the peer reads what was written and then the end, while the other direction stays open.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the peer has left.
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        self.link.transport.shutdown(Shutdown::Write)
+    }
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.link.slot().taken.store(false, Ordering::Relaxed);
+        self.link.write_all(bytes, &[])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,150 @@
+//! Accepting: what is taken, verified, given a place and dispatched, and what a failed accept leads to.
+
+use std::fs::File;
+use std::io;
+
+use crate::address::Address;
+use crate::concurrency::{Model as _, Unit};
+use crate::error::{Phase, Throttle};
+use crate::guard::guard_value;
+use crate::listener::{Failure, Incoming, Kind};
+use crate::server::Server;
+use crate::server::declare::Declaration;
+use crate::server::turn::Most;
+
+/// How many connections a turn takes from one listener before the others have theirs.
+const TURN: usize = 64;
+
+/// How many clients are shed at once when no descriptor can be had and nothing of ours can end.
+const SHED: usize = 64;
+
+/// One line a second, whatever happens how often: a log must not fill the disk.
+static LINES: Throttle = Throttle::new(1);
+
+impl<H: Declaration> Server<H> {
+    /// Takes what a listener has; returns whether there was anything.
+    pub(super) fn accept(&mut self, index: usize, most: Most) -> io::Result<bool> {
+        let mut served = false;
+        for _ in 0..TURN {
+            let count = if most == Most::One { 1 } else { self.batch(index) };
+            let before = self.requests.accepted();
+            let result = self.take(index, count);
+            served |= self.requests.accepted() != before || !self.pending.is_empty();
+            if let Err(error) = result {
+                return self.failed(index, error).map(|()| served);
+            }
+            self.sources[index].took_one();
+            if most == Most::One || !self.may_accept() {
+                break;
+            }
+        }
+        Ok(served)
+    }
+
+    /// Takes at most `count` requests from a listener and dispatches them.
+    pub(super) fn take(&mut self, index: usize, count: usize) -> io::Result<()> {
+        let (source, pending) = (&self.sources[index], &mut self.pending);
+        let result = source.listener.accept_many(count, &mut |incoming, peer| pending.push_back((incoming, peer)));
+        self.dispatch_pending();
+        result
+    }
+
+    /// How many requests to take at once: packets come in batches, connections one by one, so that each is dispatched
+    /// before the next is accepted.
+    fn batch(&self, index: usize) -> usize {
+        match self.sources[index].listener.place() {
+            Some(place) if !place.kind.is_stream() => TURN,
+            _ => 1,
+        }
+    }
+
+    fn failed(&mut self, index: usize, error: io::Error) -> io::Result<()> {
+        match Failure::of(error) {
+            Failure::Nothing => self.sources[index].nap(),
+            Failure::Skip => self.requests.count_refused(),
+            Failure::Exhausted => self.sources[index].exhausted = true,
+            Failure::Pause(error) => self.pause(index, &error),
+            Failure::Fatal(error) => {
+                let at = &self.announced[index];
+                return Err(io::Error::new(error.kind(), format!("cannot accept on {at}: {error}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Descriptors or memory ran out: leaves the listener alone for a while, so that the loop does not spin.
+    fn pause(&mut self, index: usize, error: &io::Error) {
+        let shed = if self.requests.active() == 0 && self.lingering.is_empty() { self.shed(index) } else { 0 };
+        let pause = self.sources[index].pause();
+        let at = &self.announced[index];
+        LINES.say(|missed| {
+            format!("cannot accept on {at}: {error}; pausing {pause:?}, {shed} clients turned away ({missed} more not shown)")
+        });
+    }
+
+    /// Nothing of ours can end and free a descriptor: clients that wait would wait for ever, so they are turned away.
+    fn shed(&mut self, index: usize) -> usize {
+        if self.spare.take().is_none() {
+            return 0;
+        }
+        let listener = &self.sources[index].listener;
+        let shed = (0..SHED).take_while(|_| listener.accept().is_ok()).count();
+        (0..shed).for_each(|_| self.requests.count_refused());
+        self.spare = File::open("/dev/null").ok();
+        shed
+    }
+
+    /// Dispatches what was accepted, as far as there are places.
+    pub(super) fn dispatch_pending(&mut self) {
+        while let Some((incoming, peer)) = self.pending.pop_front() {
+            if let Some(back) = self.dispatch(incoming, peer) {
+                self.pending.push_front(back);
+                return;
+            }
+        }
+    }
+
+    /// Verifies and dispatches one request; gives it back if there is no place for it now.
+    fn dispatch(&mut self, incoming: Incoming, peer: Address) -> Option<(Incoming, Address)> {
+        let transport = match &incoming.kind {
+            Kind::Stream { transport, .. } => Some(transport),
+            Kind::Packet(_) => None,
+        };
+        let Some(ticket) = self.requests.take(&peer, transport) else {
+            return Some((incoming, peer));
+        };
+        if !self.verify(&incoming, &peer) {
+            ticket.refuse();
+            self.refuse(incoming);
+            return None;
+        }
+        let unit = Unit::new(incoming, peer, ticket, self.methods, self.hooks);
+        match self.model.admit(unit, &self.prototype) {
+            Ok(()) => self.look_after(),
+            Err(unit) => {
+                let peer = unit.peer_addr().clone();
+                let error = unit.give_up();
+                self.report(&error, &peer);
+            }
+        }
+        None
+    }
+
+    fn verify(&self, incoming: &Incoming, peer: &Address) -> bool {
+        let Some(verify) = self.hooks.verify_request else { return true };
+        match guard_value(Phase::Verify, || verify(&self.prototype, peer, incoming)) {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.report(&error, peer);
+                false
+            }
+        }
+    }
+
+    /// Closes a request that is not served, without a reset that would hide what was sent before.
+    fn refuse(&mut self, incoming: Incoming) {
+        if let Kind::Stream { transport, .. } = incoming.kind {
+            self.lingering.add(&self.requests, transport);
+        }
+    }
+}

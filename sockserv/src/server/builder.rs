@@ -1,0 +1,137 @@
+//! [`Builder`]: every option of the attribute again, for values that are known only at run time.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+use crate::listener::Listener;
+use crate::options::{IntoEndpoints, Options, for_each_option};
+use crate::server::Server;
+use crate::server::declare::{Declaration, Transport};
+
+/// Makes a server `S` of a handler, with other options than the attribute's.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Echo;
+///
+/// #[server(tcp, threading)]
+/// impl Echo {
+///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+///         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+///     }
+/// }
+///
+/// let server = EchoServer::builder(Echo).addr("127.0.0.1:0").timeout(Duration::from_secs(5)).bind()?;
+/// assert_ne!(server.local_addr().port(), Some(0));
+/// # Ok::<(), io::Error>(())
+/// ```
+pub struct Builder<H: Declaration, S = Server<H>> {
+    handler: H,
+    options: Options,
+    listener: Option<Box<dyn Listener + Send>>,
+    model: Option<H::Model>,
+    server: PhantomData<fn() -> S>,
+}
+
+impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
+    /// Begins with what the attribute says.
+    #[must_use]
+    pub fn new(handler: H) -> Self {
+        Self { handler, options: H::options(), listener: None, model: None, server: PhantomData }
+    }
+
+    /// Adds endpoints to listen on. The first call replaces those of the attribute, and keeps the server from taking what
+    /// systemd handed over.
+    #[must_use]
+    pub fn addr(mut self, at: impl IntoEndpoints) -> Self {
+        if !self.options.explicit {
+            self.options.explicit = true;
+            self.options.endpoints.clear();
+        }
+        self.options = self.options.addr(at);
+        self
+    }
+
+    /// As [`addr`](Self::addr), for each of them; none at all changes nothing. Meant for a program's arguments.
+    #[must_use]
+    pub fn addrs<A: IntoEndpoints>(self, at: impl IntoIterator<Item = A>) -> Self {
+        at.into_iter().fold(self, Self::addr)
+    }
+
+    /// Takes requests from this own listener (`listener = ...` in the attribute).
+    #[must_use]
+    pub fn listener(mut self, listener: impl Listener + Send) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Runs requests by this value of the model, in place of its default.
+    #[must_use]
+    pub fn model(mut self, model: H::Model) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Binds and activates.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from listening, with the address in the text.
+    pub fn bind(self) -> io::Result<S> {
+        let mut server = self.open()?;
+        server.activate()?;
+        Ok(S::from(server))
+    }
+
+    /// Binds without listening yet: [`Server::activate`] does, or serving.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from binding, with the address in the text.
+    pub fn bind_unactivated(self) -> io::Result<S> {
+        self.open().map(S::from)
+    }
+
+    fn open(self) -> io::Result<Server<H>> {
+        let own = self.listener.or_else(<H::Transport as Transport<H>>::listener);
+        Server::open(self.handler, self.model.unwrap_or_default(), self.options, own)
+    }
+}
+
+macro_rules! delegates {
+    ($($(#[$doc:meta])* $kind:ident $name:ident: $ty:ty;)*) => {
+        impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
+            $(delegates!(@ $(#[$doc])* $kind $name: $ty);)*
+        }
+    };
+    (@ $(#[$doc:meta])* plain $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $ty) -> Self {
+            self.options = self.options.$name($name);
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* optional $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<Option<$ty>>) -> Self {
+            self.options = self.options.$name($name);
+            self
+        }
+    };
+}
+for_each_option!(delegates);
+
+impl<H: Declaration, S> fmt::Debug for Builder<H, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! The end of a run: take what has arrived, close the listeners, tell the requests, and wait for the last one.
+
+use std::io;
+
+use crate::address::Endpoint;
+use crate::drain::{DrainReport, Stage};
+use crate::listener::Failure;
+use crate::listener::place::Place;
+use crate::requests::lock;
+use crate::server::declare::Declaration;
+use crate::server::turn::Most;
+use crate::server::{Server, State, ask, listener};
+
+/// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
+const BATCHES: usize = 16;
+
+/// What a drain counts from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draining {
+    ended: u64,
+    alive: u64,
+}
+
+impl<H: Declaration> Server<H> {
+    /// Ends the run. It returns as soon as the last request has ended, at the latest when the plan is over.
+    pub(super) fn drain(&mut self) {
+        self.begin_drain();
+        while !self.is_drained() {
+            // A poll set that fails leaves nothing to wait with.
+            if self.turn(None, Most::Many).is_err() {
+                break;
+            }
+        }
+        self.end_drain();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// Takes what has arrived, closes the listeners, and tells the idle requests.
+    pub(super) fn begin_drain(&mut self) {
+        self.requests.shutdown(); // A broken listener, or one that is exhausted, ends a run too.
+        let ended = self.requests.ended();
+        let mut alive = u64::from(self.requests.active());
+        if self.state == State::Active {
+            alive += self.take_the_last();
+        }
+        self.draining = Some(Draining { ended, alive });
+        self.close_listeners();
+        self.see_to_deadlines();
+    }
+
+    /// Serves what the kernel has completed already: closing the listener would reset those clients.
+    fn take_the_last(&mut self) -> u64 {
+        let before = self.requests.accepted();
+        for index in 0..self.sources.len() {
+            let batches = match self.sources[index].listener.place() {
+                Some(place) if place.kind.is_stream() => self.requests.options.backlog as usize,
+                Some(_) => BATCHES,
+                None => 0,
+            };
+            for _ in 0..batches {
+                match self.take(index, 64).map_err(Failure::of) {
+                    Ok(()) | Err(Failure::Skip) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        self.requests.accepted() - before + self.pending.len() as u64
+    }
+
+    fn close_listeners(&mut self) {
+        lock(&self.requests.listeners).clear();
+        for source in &mut self.sources {
+            // It fails only if it was not watched.
+            let _ = source.watch(&self.requests, false);
+        }
+        self.sources.retain(|source| source.listener.place().is_none());
+    }
+
+    /// Whether all requests have ended, or nothing can be done about those that have not.
+    pub(super) fn is_drained(&mut self) -> bool {
+        self.requests.want_wake(); // Before the count is looked at, so that no end is missed.
+        self.lingering.take(&self.requests);
+        let alive = self.requests.active() > 0 || self.requests.has_children() || !self.pending.is_empty();
+        (!alive || self.requests.stage() == Stage::Over) && self.lingering.is_empty()
+    }
+
+    /// Reports, and lets go of everything that belonged to this run.
+    pub(super) fn end_drain(&mut self) {
+        let Some(Draining { ended, alive }) = self.draining.take() else { return };
+        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+            self.report(&error, &peer);
+        }
+        let unfinished = std::mem::take(&mut *lock(&self.requests.cut));
+        let mine = alive.saturating_sub(unfinished.len() as u64);
+        self.requests.set_report(DrainReport { finished: (self.requests.ended() - ended).min(mine), unfinished });
+        self.requests.need_no_wake();
+        self.pending.clear();
+        self.dismiss();
+        self.unsent.clear();
+        self.state = State::Ended;
+    }
+
+    /// Makes ready for another run at the same addresses.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        self.requests.begin();
+        let mut listeners = Vec::new();
+        for at in &self.announced {
+            let Endpoint::Only(kind, address) = at else { continue };
+            let Endpoint::Address(address) = &**address else { continue };
+            if self.inherited.contains(address) {
+                let text = format!("`{at}` was inherited, and a shutdown has closed it: it cannot be opened again");
+                return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
+            }
+            let last_word = |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+            let place = Place::bind(*kind, address, &self.requests.options, &last_word)?;
+            listeners.push(listener(place, self.requests.options.max_packet_size));
+        }
+        listeners.extend(self.sources.drain(..).map(|source| source.listener)); // Own ones were never closed.
+        self.listen_to(listeners);
+        self.state = State::Bound;
+        Ok(())
+    }
+}

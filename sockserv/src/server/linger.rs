@@ -1,0 +1,95 @@
+//! Closing loses nothing: the peer's unread bytes are drained, for a bounded time, before its socket is closed.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::requests::{Requests, lock};
+use crate::sys::clock::Tick;
+use crate::sys::poller::Interest;
+use crate::transport::{Transport, Wait};
+
+/// Tokens of lingering sockets in the poller begin here.
+pub(crate) const TOKENS: u64 = 2 << 32;
+
+/// How long, and how much, the peer may go on talking: promise 5.
+const TIME: Duration = Duration::from_secs(2);
+const BYTES: usize = 64 << 10;
+
+/// The sockets that are half closed.
+#[derive(Debug, Default)]
+pub(crate) struct Lingering {
+    sockets: Vec<Socket>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Socket {
+    transport: Arc<dyn Transport>,
+    token: u64,
+    until: Tick,
+    left: usize,
+}
+
+impl Lingering {
+    /// Takes over the streams whose requests have ended.
+    pub(crate) fn take(&mut self, requests: &Requests) {
+        for transport in std::mem::take(&mut *lock(&requests.lingering)) {
+            self.add(requests, transport);
+        }
+    }
+
+    /// Sends end-of-file, and drains what the peer still says.
+    pub(crate) fn add(&mut self, requests: &Requests, transport: Arc<dyn Transport>) {
+        if transport.shutdown(Shutdown::Write).is_err() {
+            return; // The peer has left.
+        }
+        self.next += 1;
+        let token = TOKENS + (self.next & u64::from(u32::MAX));
+        let mut socket = Socket { transport, token, until: Tick::now().after(TIME), left: BYTES };
+        let Some(fd) = Transport::as_fd(&*socket.transport) else { return };
+        // Without memory for the poll set it is closed at once: the peer may see a reset.
+        if requests.poller.add(fd, token, Interest::IN).is_ok() && socket.drain() {
+            self.sockets.push(socket);
+        }
+    }
+
+    /// A peer has said something, or has left.
+    pub(crate) fn ready(&mut self, token: u64) {
+        self.sockets.retain_mut(|socket| socket.token != token || socket.drain());
+    }
+
+    /// Closes those whose time is over.
+    pub(crate) fn expire(&mut self) {
+        if !self.sockets.is_empty() {
+            let now = Tick::now();
+            self.sockets.retain(|socket| socket.until > now);
+        }
+    }
+
+    /// When the next one's time is over.
+    pub(crate) fn next(&self) -> Option<Tick> {
+        self.sockets.iter().map(|socket| socket.until).min()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+}
+
+impl Socket {
+    /// Reads what has arrived; returns whether there may be more.
+    fn drain(&mut self) -> bool {
+        let mut sink = [0; 4096];
+        while self.left > 0 {
+            match self.transport.recv(&mut sink, Wait::Not) {
+                Ok(0) => return false,
+                Ok(count) => self.left = self.left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,449 @@
+//! [`Server`]: bind, activate, serve, drain. The loop itself is in `turn.rs`, its end in `drain.rs`.
+
+mod accept;
+pub(crate) mod builder;
+pub(crate) mod declare;
+mod end;
+mod linger;
+mod open;
+pub(crate) mod several;
+mod source;
+pub(crate) mod spawn;
+mod turn;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+
+use crate::address::{Address, Endpoint};
+use crate::concurrency::Model;
+use crate::error::{Phase, RequestError};
+use crate::guard::guard_value;
+use crate::handler::Methods;
+use crate::hooks::HookTable;
+use crate::listener::packets::Packets;
+use crate::listener::place::{Place, is_listening};
+use crate::listener::streams::Streams;
+use crate::listener::{Incoming, Listener};
+use crate::options::Options;
+use crate::requests::{Requests, ServerHandle, lock};
+use crate::signals::{Signals, Targets};
+use crate::sys::clock::Tick;
+use crate::sys::poller::{Interest, Timer};
+use crate::transport::Unsent;
+use builder::Builder;
+use declare::{Declaration, Transport};
+use linger::Lingering;
+use source::Source;
+
+/// The poller's tokens for what every server has; its listeners follow.
+const WAKE: u64 = 0;
+const TIMER: u64 = 1;
+const FIRST_LISTENER: u64 = 16;
+
+/// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
+///
+/// It owns its sockets: they are closed, and own Unix paths removed, when it is dropped.
+pub struct Server<H: Declaration> {
+    prototype: H,
+    model: H::Model,
+    methods: Methods<H>,
+    hooks: HookTable<H>,
+    requests: Arc<Requests>,
+    sources: Vec<Source>,
+    addrs: Vec<Address>,
+    announced: Vec<Endpoint>,
+    state: State,
+    /// Requests that were accepted and wait for a place in the table.
+    pending: VecDeque<(Incoming, Address)>,
+    lingering: Lingering,
+    /// Senders that wait until their sockets take more, by token.
+    unsent: HashMap<u64, Arc<dyn Unsent>>,
+    next_sender: u64,
+    /// When to look at the deadlines of live requests.
+    next_look: Option<Tick>,
+    /// When `service_actions` is due without a request.
+    next_service: Option<Tick>,
+    draining: Option<end::Draining>,
+    /// Addresses of sockets that somebody else opened.
+    inherited: Vec<Address>,
+    /// Given up to shed clients when nothing else can free a descriptor.
+    spare: Option<File>,
+    timer: Timer,
+    ready: Vec<u64>,
+    handles_signals: bool,
+}
+
+/// Where a server stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its sockets have names.
+    Bound,
+    /// They listen.
+    Active,
+    /// A run is over, and the listeners are closed.
+    Ended,
+}
+
+impl<H: Declaration> Server<H> {
+    /// Binds and activates at the attribute's addresses, or takes the sockets that systemd handed over, where they fit.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from listening, with the address in the text.
+    pub fn bind(handler: H) -> io::Result<Self> {
+        Builder::<H, Self>::new(handler).bind()
+    }
+
+    /// Binds and activates at another place than the attribute's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind), or what is wrong with the endpoint.
+    pub fn bind_to<A>(at: A, handler: H) -> io::Result<Self>
+    where
+        A: TryInto<Endpoint, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let at = at.try_into().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Builder::<H, Self>::new(handler).addr(at).bind()
+    }
+
+    fn open(handler: H, model: H::Model, options: Options, own: Option<Box<dyn Listener + Send>>) -> io::Result<Self> {
+        let hooks = H::hooks();
+        let mut model = model;
+        model.configure(&options)?;
+        let requests = Arc::new(Requests::new(options, <H::Model as Model<H>>::most)?);
+        let mut server = Self {
+            prototype: handler,
+            model,
+            methods: <H::Transport as Transport<H>>::methods(),
+            hooks,
+            sources: Vec::new(),
+            addrs: Vec::new(),
+            announced: Vec::new(),
+            state: State::Bound,
+            pending: VecDeque::new(),
+            lingering: Lingering::default(),
+            unsent: HashMap::new(),
+            next_sender: 0,
+            next_look: None,
+            next_service: None,
+            draining: None,
+            inherited: Vec::new(),
+            spare: None,
+            timer: Timer::new()?,
+            ready: Vec::new(),
+            handles_signals: false,
+            requests,
+        };
+        server.requests.poller.add(&server.requests.wake, WAKE, Interest::IN)?;
+        server.requests.poller.add(&server.timer, TIMER, Interest::IN)?;
+        match own {
+            Some(listener) => server.listen_to(vec![listener]),
+            None => server.bind_places()?,
+        }
+        Ok(server)
+    }
+
+    fn bind_places(&mut self) -> io::Result<()> {
+        let last_word = |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+        let places = open::places(<H::Transport as Transport<H>>::KINDS, &self.requests.options, &last_word)?;
+        let most = self.requests.options.max_packet_size;
+        let listeners = places.into_iter().map(|place| listener(place, most)).collect();
+        self.listen_to(listeners);
+        Ok(())
+    }
+
+    fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
+        self.addrs = listeners.iter().map(|listener| listener.local_addr()).collect();
+        let announced = |listener: &Box<dyn Listener + Send>| match listener.place() {
+            Some(place) => place.announced(),
+            None => Endpoint::Address(listener.local_addr()),
+        };
+        self.announced = listeners.iter().map(announced).collect();
+        let tokens = FIRST_LISTENER..;
+        self.sources = listeners.into_iter().zip(tokens).map(|(listener, token)| Source::new(listener, token)).collect();
+        let places = || self.sources.iter().filter_map(|source| source.listener.place());
+        self.inherited = places().filter(|place| place.is_inherited()).map(|place| place.address.clone()).collect();
+        let streams = places().filter(|place| place.kind.is_stream());
+        *lock(&self.requests.listeners) = streams.map(|place| place.socket.as_raw_fd()).collect();
+    }
+
+    /// Starts to listen on what is bound. Harmless when it listens already.
+    ///
+    /// # Errors
+    ///
+    /// What `server_activate` or listen(2) says.
+    pub fn activate(&mut self) -> io::Result<()> {
+        if self.state != State::Bound {
+            return Ok(());
+        }
+        for place in self.sources.iter().filter_map(|source| source.listener.place()) {
+            ask(|| (self.hooks.server_activate)(&self.prototype, &place.socket))?;
+            if !is_listening(&*place.socket) {
+                place.activate(&self.requests.options)?;
+            }
+        }
+        if self.spare.is_none() {
+            self.spare = File::open("/dev/null").ok(); // Without one, nothing is shed: the listener pauses.
+        }
+        self.state = State::Active;
+        self.watch_sources()
+    }
+
+    /// Returns the first address it listens at, with the real port.
+    ///
+    /// # Panics
+    ///
+    /// Never: a server has at least one listener.
+    #[must_use]
+    pub fn local_addr(&self) -> &Address {
+        &self.addrs[0]
+    }
+
+    /// Returns all addresses it listens at, in the order of the transports, then of the addresses.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[Address] {
+        &self.addrs
+    }
+
+    /// Returns a way to reach this server from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { requests: Arc::clone(&self.requests) }
+    }
+
+    /// Accepts and dispatches one request, as Python's `handle_request` does: F28.
+    ///
+    /// Returns `false` if there was something else to do: a child ended, a shutdown was asked for, `accept_timeout` ran out
+    /// (after `handle_timeout`). A refused peer counts as served.
+    ///
+    /// # Errors
+    ///
+    /// What made a listener unusable.
+    ///
+    /// # Examples
+    ///
+    /// Several servers in one thread, by their descriptors (F71):
+    ///
+    /// ```
+    /// use rustix::event::{PollFd, PollFlags, poll};
+    /// use sockserv::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct Hello;
+    ///
+    /// #[server(tcp, addr = "127.0.0.1:0")]
+    /// impl Hello {
+    ///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+    ///         stream.wfile.write_all(b"hello\n")
+    ///     }
+    /// }
+    ///
+    /// let mut servers = [HelloServer::bind(Hello)?, HelloServer::bind(Hello)?];
+    /// let client = std::net::TcpStream::connect(servers[1].local_addr().as_inet().unwrap())?;
+    /// let ready = {
+    ///     let mut fds = [PollFd::new(&servers[0], PollFlags::IN), PollFd::new(&servers[1], PollFlags::IN)];
+    ///     poll(&mut fds, None)?;
+    ///     fds.each_ref().map(|fd| !fd.revents().is_empty())
+    /// };
+    /// assert_eq!(ready, [false, true]);
+    /// assert!(servers[1].handle_request()?);
+    /// assert_eq!(io::read_to_string(client)?, "hello\n");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn handle_request(&mut self) -> io::Result<bool> {
+        self.prepare()?;
+        let until = self.requests.options.accept_timeout.map(|timeout| Tick::now().after(timeout));
+        let served = loop {
+            if self.requests.is_shutting_down() {
+                self.requests.wake.clear();
+                break false;
+            }
+            let turn = self.turn(until, turn::Most::One)?;
+            if turn.served || turn.other {
+                break turn.served;
+            }
+            if until.is_some_and(|until| until <= Tick::now()) {
+                self.hook(|hooks, prototype| (hooks.handle_timeout)(prototype));
+                break false;
+            }
+        };
+        self.settle()?;
+        Ok(served)
+    }
+
+    /// Serves until a shutdown is asked for, then drains: closes the listeners, tells the requests, and returns when the
+    /// last one has ended or `shutdown_grace` is over.
+    ///
+    /// What goes wrong inside a request goes to [`handle_error`](crate::Hooks::handle_error) and does not end the server.
+    /// May be called again: it then binds the same addresses anew. What became of the requests is in
+    /// [`handle().report()`](ServerHandle::report).
+    ///
+    /// # Errors
+    ///
+    /// What made a listener unusable, after the drain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sockserv::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct Once;
+    ///
+    /// #[server(tcp, addr = "127.0.0.1:0")]
+    /// impl Once {
+    ///     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+    ///         stream.server().shutdown();
+    ///         stream.wfile.write_all(b"closing time\n")
+    ///     }
+    /// }
+    ///
+    /// let mut server = OnceServer::bind(Once)?;
+    /// let client = std::net::TcpStream::connect(server.local_addr().as_inet().unwrap())?;
+    /// server.serve_forever()?;
+    /// assert_eq!(io::read_to_string(client)?, "closing time\n");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn serve_forever(&mut self) -> io::Result<()> {
+        self.prepare()?;
+        let result = self.serve();
+        self.drain();
+        result
+    }
+
+    /// Makes ready to accept on this thread.
+    fn prepare(&mut self) -> io::Result<()> {
+        if self.state == State::Ended {
+            self.reopen()?;
+        }
+        self.activate()?;
+        self.requests.accept_here();
+        if cfg!(panic = "abort") {
+            static ONCE: std::sync::Once = std::sync::Once::new();
+            ONCE.call_once(|| crate::error::note("built with panic = \"abort\": a panic in a handler ends the whole process"));
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        while !self.is_over() {
+            self.serve_turn(None)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.requests.is_shutting_down() || self.is_exhausted()
+    }
+
+    /// One turn of `serve_forever`.
+    fn serve_turn(&mut self, until: Option<Tick>) -> io::Result<()> {
+        let interval = self.requests.options.service_interval;
+        let due = self.next_service.or_else(|| interval.map(|interval| Tick::now().after(interval)));
+        self.turn([until, due].into_iter().flatten().min(), turn::Most::Many)?;
+        self.hook(|hooks, prototype| (hooks.service_actions)(prototype));
+        self.next_service = due.filter(|&due| due > Tick::now());
+        Ok(())
+    }
+
+    /// Serves as a program does: says where it listens, drains at SIGINT or SIGTERM, cuts at the second one.
+    ///
+    /// The signals are as before when it returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Self::serve_forever), or that requests had to be cut, with their peers in the text.
+    pub fn run(mut self) -> io::Result<()> {
+        self.prepare()?;
+        let signals = Signals::handle(&[self.targets()])?;
+        self.handles_signals = true;
+        self.announce()?;
+        let result = self.serve_forever();
+        drop(signals);
+        result.and_then(|()| self.verdict())
+    }
+
+    fn targets(&self) -> Targets {
+        let (wake, life, over) = self.requests.signalled();
+        Targets::new(wake, life.unwrap_or(-1), over)
+    }
+
+    fn announce(&self) -> io::Result<()> {
+        if !self.requests.options.announce {
+            return Ok(());
+        }
+        let lines: String = self.announced.iter().map(|at| format!("listening on {at}\n")).collect();
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(lines.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// A drain that cut requests is no success.
+    fn verdict(&self) -> io::Result<()> {
+        match self.handle().report() {
+            Some(report) if report.cut() > 0 => Err(io::Error::other(format!("the shutdown cut requests: {report}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a hook that concerns no request.
+    fn hook(&self, call: impl FnOnce(&HookTable<H>, &H)) {
+        if let Err(error) = guard_value(Phase::Hook, || call(&self.hooks, &self.prototype)) {
+            self.report(&error, &Address::Unnamed);
+        }
+    }
+
+    /// Tells `handle_error` on a clone of the prototype, for a request that has no handler.
+    fn report(&self, error: &RequestError, peer: &Address) {
+        let told = guard_value(Phase::Hook, || (self.hooks.handle_error)(&mut self.prototype.clone(), error, peer));
+        if let Err(second) = told {
+            crate::error::report(error, peer);
+            crate::error::report(&second, peer);
+        }
+    }
+}
+
+/// Asks a hook whose error ends the step; its panic does, too.
+fn ask(hook: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    guard_value(Phase::Hook, hook).map_err(io::Error::other)?
+}
+
+fn listener(place: Place, max_packet_size: usize) -> Box<dyn Listener + Send> {
+    match place.kind.is_stream() {
+        true => Box::new(Streams::new(place)),
+        false => Box::new(Packets::new(place, max_packet_size)),
+    }
+}
+
+impl<H: Declaration> AsFd for Server<H> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.requests.poller.as_fd()
+    }
+}
+
+impl<H: Declaration> AsRawFd for Server<H> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<H: Declaration> Drop for Server<H> {
+    /// Closes the listeners. Requests that are alive, after a loop of `handle_request`, are drained as at a shutdown.
+    fn drop(&mut self) {
+        if !self.requests.is_child() && self.state != State::Ended {
+            self.requests.shutdown();
+            self.drain();
+        }
+    }
+}
+
+impl<H: Declaration> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addrs", &self.addrs).field("state", &self.state).finish_non_exhaustive()
+    }
+}

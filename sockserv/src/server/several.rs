@@ -1,0 +1,176 @@
+//! Several servers in one thread, by their descriptors, under one set of signals.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::server::Server;
+use crate::server::declare::Declaration;
+use crate::server::turn::Most;
+use crate::signals::{Signals, Targets};
+use crate::sys::clock::Tick;
+use crate::sys::poller::timespec;
+
+/// A server that `#[server(...)]` made.
+pub trait Serve {
+    /// Its handler.
+    type Handler: Declaration;
+
+    /// Returns what it wraps.
+    fn into_server(self) -> Server<Self::Handler>;
+}
+
+/// Several servers: a tuple of up to eight.
+pub trait Several {
+    #[doc(hidden)]
+    fn into_each(self) -> Vec<Box<dyn Each>>;
+}
+
+/// Runs several servers in this thread as [`Server::run`] runs one: all say where they listen, and all drain at SIGINT or
+/// SIGTERM. A server that is shut down by its own handle ends alone.
+///
+/// What a `sync` handler waits for, the other servers wait for too; under the other models they do not.
+///
+/// # Errors
+///
+/// The first error of any of them, when all have ended.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use sockserv::prelude::*;
+/// # #[derive(Clone)] struct Echo;
+/// # #[server(tcp, threading, addr = "127.0.0.1:7007")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
+/// # #[derive(Clone)] struct Time;
+/// # #[server(udp, addr = "127.0.0.1:3700")] impl Time { fn handle(&mut self, _: &mut Datagram) {} }
+/// # fn main() -> io::Result<()> {
+/// sockserv::run((EchoServer::bind(Echo)?, TimeServer::bind(Time)?))
+/// # }
+/// ```
+pub fn run(servers: impl Several) -> io::Result<()> {
+    let mut servers = servers.into_each();
+    servers.iter_mut().try_for_each(|server| server.start())?;
+    let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
+    let signals = Signals::handle(&targets)?;
+    servers.iter().try_for_each(|server| server.announce())?;
+    let mut result = Ok(());
+    let mut live: Vec<usize> = (0..servers.len()).collect();
+    while !live.is_empty() {
+        wait(&servers, &live)?;
+        live.retain(|&index| match servers[index].step() {
+            Ok(ended) => !ended,
+            Err(error) => {
+                if result.is_ok() {
+                    result = Err(error);
+                }
+                false
+            }
+        });
+    }
+    drop(signals);
+    servers.iter().fold(result, |result, server| result.and_then(|()| server.verdict()))
+}
+
+/// Waits until one of them has something to do.
+fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
+    let due = live.iter().filter_map(|&index| servers[index].due()).min();
+    let mut fds: Vec<_> = live.iter().map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN)).collect();
+    match poll(&mut fds, due.map(|due| timespec(due.left())).as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One of several servers, without its type.
+#[doc(hidden)]
+pub trait Each {
+    #[doc(hidden)]
+    fn start(&mut self) -> io::Result<()>;
+    #[doc(hidden)]
+    fn announce(&self) -> io::Result<()>;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
+    fn targets(&self) -> Targets;
+    #[doc(hidden)]
+    fn fd(&self) -> BorrowedFd<'_>;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
+    fn due(&self) -> Option<Tick>;
+    /// Does what is to be done, without waiting; returns whether the server has ended.
+    #[doc(hidden)]
+    fn step(&mut self) -> io::Result<bool>;
+    #[doc(hidden)]
+    fn verdict(&self) -> io::Result<()>;
+}
+
+#[allow(private_interfaces, reason = "hidden, and implemented here alone")]
+impl<H: Declaration> Each for Server<H> {
+    fn start(&mut self) -> io::Result<()> {
+        self.handles_signals = true;
+        self.prepare()
+    }
+
+    fn announce(&self) -> io::Result<()> {
+        Server::announce(self)
+    }
+
+    fn targets(&self) -> Targets {
+        Server::targets(self)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn due(&self) -> Option<Tick> {
+        let must_ask = self.must_ask().then(Tick::coarse);
+        [self.next_due(), self.next_service, must_ask].into_iter().flatten().min()
+    }
+
+    fn step(&mut self) -> io::Result<bool> {
+        if self.is_draining() {
+            self.turn(Some(Tick::coarse()), Most::Many)?;
+        } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
+            self.drain();
+            return Err(error);
+        } else if self.is_over() {
+            self.begin_drain();
+        }
+        let ended = self.is_draining() && self.is_drained();
+        if ended {
+            self.end_drain();
+        }
+        Ok(ended)
+    }
+
+    fn verdict(&self) -> io::Result<()> {
+        Server::verdict(self)
+    }
+}
+
+macro_rules! tuples {
+    ($($($name:ident)+;)*) => {$(
+        impl<$($name: Serve<Handler: 'static>),+> Several for ($($name,)+)
+        where
+            $(<$name::Handler as Declaration>::Model: 'static),+
+        {
+            #[allow(non_snake_case, reason = "each server is named as its type")]
+            fn into_each(self) -> Vec<Box<dyn Each>> {
+                let ($($name,)+) = self;
+                vec![$(Box::new($name.into_server())),+]
+            }
+        }
+    )*};
+}
+tuples! {
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G I;
+}

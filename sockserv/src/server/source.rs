@@ -1,0 +1,85 @@
+//! One listener in the accept loop: whether it is watched, and when it is to be left alone.
+
+use std::io;
+use std::time::Duration;
+
+use crate::listener::Listener;
+use crate::requests::Requests;
+use crate::sys::clock::Tick;
+use crate::sys::poller::Interest;
+
+/// The first pause of a listener that lacks descriptors or memory; each further one is twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a listener without a descriptor is asked that has nothing.
+const NAP: Duration = Duration::from_millis(10);
+
+/// A listener and its state.
+pub(crate) struct Source {
+    pub(crate) listener: Box<dyn Listener + Send>,
+    pub(crate) token: u64,
+    watched: bool,
+    paused: Option<Tick>,
+    pause: Duration,
+    /// There will never be another request.
+    pub(crate) exhausted: bool,
+}
+
+impl Source {
+    pub(crate) fn new(listener: Box<dyn Listener + Send>, token: u64) -> Self {
+        Self { listener, token, watched: false, paused: None, pause: FIRST_PAUSE, exhausted: false }
+    }
+
+    /// Whether `accept` must be called without being told by a descriptor.
+    pub(crate) fn must_be_asked(&self) -> bool {
+        self.listener.as_fd().is_none() && !self.exhausted && self.paused.is_none()
+    }
+
+    /// Puts it into the poll set, or takes it out.
+    pub(crate) fn watch(&mut self, requests: &Requests, wanted: bool) -> io::Result<()> {
+        if self.paused.is_some_and(|until| until <= Tick::now()) {
+            self.paused = None;
+        }
+        let wanted = wanted && self.paused.is_none() && !self.exhausted;
+        let Some(fd) = self.listener.as_fd() else { return Ok(()) };
+        if wanted != self.watched {
+            match wanted {
+                true => requests.poller.add(fd, self.token, Interest::IN)?,
+                false => requests.poller.remove(fd)?,
+            }
+            self.watched = wanted;
+        }
+        Ok(())
+    }
+
+    /// When it is to be watched again.
+    pub(crate) fn paused_until(&self) -> Option<Tick> {
+        self.paused
+    }
+
+    pub(crate) fn took_one(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// Leaves it alone for a while; returns how long.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.paused = Some(Tick::now().after(pause));
+        self.pause = (pause * 2).min(LAST_PAUSE);
+        pause
+    }
+
+    /// It had nothing, and no descriptor says when it has.
+    pub(crate) fn nap(&mut self) {
+        if self.listener.as_fd().is_none() {
+            self.paused = Some(Tick::now().after(NAP));
+        }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("at", &self.listener.local_addr()).field("watched", &self.watched).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! One turn of the loop: wait until something is ready, do it, and see to what is due.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::concurrency::Model as _;
+use crate::drain::Stage;
+use crate::error::RequestError;
+use crate::children;
+use crate::requests::{Told, lock};
+use crate::server::declare::Declaration;
+use crate::server::{FIRST_LISTENER, Server, State, TIMER, WAKE, linger};
+use crate::signals::Signals;
+use crate::sys::clock::Tick;
+use crate::sys::poller::Interest;
+
+/// Tokens of senders in the poller begin here.
+const SENDERS: u64 = 3 << 32;
+
+/// How many requests a turn may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Most {
+    /// For `handle_request`.
+    One,
+    /// As many as are there, within reason.
+    Many,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// A request was dispatched, or a peer refused.
+    pub(super) served: bool,
+    /// Something else was done that a caller of `handle_request` may want to know.
+    pub(super) other: bool,
+}
+
+impl<H: Declaration> Server<H> {
+    /// Waits for something to do, at most `until`, and does it.
+    pub(super) fn turn(&mut self, until: Option<Tick>, most: Most) -> io::Result<Turn> {
+        self.watch_sources()?;
+        let mut turn = Turn::default();
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        let next = [until, self.next_due()].into_iter().flatten().min();
+        let wait = if self.must_ask() { Some(Duration::ZERO) } else { next.map(Tick::left) };
+        self.requests.poller.wait(&mut ready, wait)?;
+        let mut children = false;
+        for &token in &ready {
+            match token {
+                WAKE => turn.other |= self.woken(),
+                TIMER => {
+                    self.timer.set(None)?;
+                    turn.other = true;
+                }
+                FIRST_LISTENER..children::TOKENS if most == Most::Many || !turn.served => {
+                    turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
+                }
+                FIRST_LISTENER..children::TOKENS => {} // It is still ready at the next turn.
+                children::TOKENS..linger::TOKENS => children = true,
+                linger::TOKENS..SENDERS => self.lingering.ready(token),
+                _ => self.send_more(token),
+            }
+        }
+        self.ready = ready;
+        if children {
+            self.reap();
+            turn.other = true;
+        }
+        turn.served |= self.ask_sources(most, turn.served)?;
+        self.see_to_deadlines();
+        Ok(turn)
+    }
+
+    fn must_ask(&self) -> bool {
+        self.may_accept() && self.sources.iter().any(super::Source::must_be_asked)
+    }
+
+    fn ask_sources(&mut self, most: Most, served: bool) -> io::Result<bool> {
+        let mut served = served;
+        for index in 0..self.sources.len() {
+            if self.may_accept() && self.sources[index].must_be_asked() && (most == Most::Many || !served) {
+                served |= self.accept(index, most)?;
+            }
+        }
+        Ok(served)
+    }
+
+    /// Whether new requests are welcome now.
+    pub(super) fn may_accept(&self) -> bool {
+        let requests = &self.requests;
+        if self.state != State::Active || requests.is_shutting_down() || requests.is_suspended() {
+            return false;
+        }
+        if self.pending.is_empty() && !requests.is_full() {
+            requests.need_no_wake();
+            return true;
+        }
+        requests.want_wake();
+        self.pending.is_empty() && !requests.is_full() // One may have ended before the wake-up was asked for.
+    }
+
+    /// Watches the listeners, or leaves them alone while nothing can be accepted: the kernel's queue holds the clients.
+    pub(super) fn watch_sources(&mut self) -> io::Result<()> {
+        let wanted = self.may_accept();
+        self.sources.iter_mut().try_for_each(|source| source.watch(&self.requests, wanted))
+    }
+
+    /// After a `handle_request`: what is due later must make the descriptor readable, for who polls it from outside.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        self.watch_sources()?;
+        match self.next_due() {
+            Some(due) => self.timer.set(Some(due.left())),
+            None => Ok(()),
+        }
+    }
+
+    fn next_due(&self) -> Option<Tick> {
+        let paused = self.sources.iter().filter_map(super::Source::paused_until);
+        let plan = self.requests.plan().filter(|_| self.requests.active() > 0);
+        let stage = plan.and_then(|plan| plan.next(Tick::now()));
+        // Nothing alive, nothing due: an idle server makes no system call.
+        let look = self.next_look.filter(|_| self.requests.active() > 0);
+        paused.chain(look).chain(stage).chain(self.lingering.next()).min()
+    }
+
+    /// Somebody wants the loop's attention; returns whether a caller of `handle_request` should hear of it.
+    fn woken(&mut self) -> bool {
+        self.requests.wake.clear();
+        if self.handles_signals {
+            match Signals::count() {
+                0 => {}
+                1 => self.requests.shutdown(),
+                _ => {
+                    self.requests.shutdown();
+                    self.requests.note_end_of_grace();
+                }
+            }
+        }
+        self.lingering.take(&self.requests);
+        for unsent in std::mem::take(&mut *lock(&self.requests.unsent)) {
+            self.wait_for(unsent);
+        }
+        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+            self.report(&error, &peer);
+        }
+        self.dispatch_pending();
+        self.requests.is_shutting_down()
+    }
+
+    /// Sends what a sender could not send, as soon as its socket takes it.
+    fn wait_for(&mut self, unsent: Arc<dyn crate::transport::Unsent>) {
+        if !unsent.send_more() {
+            return;
+        }
+        self.next_sender += 1;
+        let token = SENDERS + (self.next_sender & u64::from(u32::MAX));
+        let mut added = false;
+        unsent.with_fd(&mut |fd| {
+            // The same socket may be there already: then its entry is renewed under this token.
+            let poller = &self.requests.poller;
+            let interest = Interest::OUT | Interest::ONESHOT;
+            added = poller.add(fd, token, interest).is_ok() || poller.modify(fd, token, interest).is_ok();
+        });
+        if added {
+            self.unsent.retain(|_, other| !Arc::ptr_eq(other, &unsent));
+            self.unsent.insert(token, unsent);
+        }
+    }
+
+    fn send_more(&mut self, token: u64) {
+        let Some(unsent) = self.unsent.remove(&token) else { return };
+        self.wait_for(unsent);
+    }
+
+    fn reap(&mut self) {
+        for (status, kept) in self.requests.reap() {
+            let error = RequestError::exit(status);
+            let peer = kept.peer().clone();
+            drop(kept); // Gives the place in the table back.
+            self.report(&error, &peer);
+        }
+        self.lingering.take(&self.requests);
+        self.dispatch_pending();
+    }
+
+    /// Ends what has waited too long, and looks for when to look again.
+    pub(super) fn see_to_deadlines(&mut self) {
+        self.lingering.expire();
+        let now = Tick::now();
+        let stage = self.requests.plan().map_or(Stage::Serving, |plan| plan.stage(now));
+        if stage == Stage::Serving && self.next_look.is_none_or(|look| look > now) {
+            return;
+        }
+        let options = &self.requests.options;
+        let (first_byte, request) = (options.first_byte_timeout, options.request_timeout);
+        let mut next: Option<Tick> = None;
+        let mut late = Vec::new();
+        self.requests.for_each(|slot, index| {
+            let told = slot.told();
+            let why = match stage {
+                Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+                Stage::Told if told == Told::No => Some(Told::Shutdown),
+                Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
+                _ => None,
+            };
+            let expired = request.and(slot.expires()).filter(|_| told != Told::Request && told != Told::Cut);
+            let silent = first_byte.filter(|_| told == Told::No).and_then(|timeout| slot.silent_until(now, timeout));
+            let why = why.or(expired.filter(|&at| at <= now).map(|_| Told::Request));
+            let why = why.or(silent.filter(|&at| at <= now).map(|_| Told::FirstByte));
+            match why {
+                Some(why) => late.push((index, why)),
+                None => next = [next, expired, silent].into_iter().flatten().min(),
+            }
+        });
+        for (index, why) in late {
+            self.requests.end(index, why);
+        }
+        self.next_look = [next, self.requests.press(stage)].into_iter().flatten().min();
+    }
+
+    /// A request was dispatched: its deadlines may be the next.
+    pub(super) fn look_after(&mut self) {
+        let options = &self.requests.options;
+        let sooner = [options.first_byte_timeout, options.request_timeout].into_iter().flatten().min();
+        if let Some(timeout) = sooner
+            && self.requests.active() > 0
+        {
+            let due = Tick::coarse().after(timeout);
+            self.next_look = Some(self.next_look.map_or(due, |look| look.min(due)));
+        }
+    }
+
+    /// Whether no listener will ever have another request, and all that were taken have ended.
+    pub(super) fn is_exhausted(&self) -> bool {
+        !self.sources.is_empty() && self.sources.iter().all(|source| source.exhausted) && self.pending.is_empty()
+    }
+
+    /// Lets the model end what it keeps, at the end of a run.
+    pub(super) fn dismiss(&mut self) {
+        let until = std::time::Instant::now() + crate::drain::PATIENCE;
+        self.model.drain(until);
+    }
+}

@@ -1,0 +1,136 @@
+//! A checked `fork`: refused while the process has other threads, with their names in the error.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::{fs, process};
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+
+/// Whether a fork must be safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// Refuse to fork while there are other threads: one of them may hold a lock that the child needs.
+    Refuse,
+    /// The user vouches for it: `unsafe(forking)`.
+    Allow,
+}
+
+/// Where the program goes on after [`fork`].
+#[derive(Debug)]
+pub(crate) enum Fork {
+    Child,
+    Parent(Child),
+}
+
+/// A child process that is ours: known by a descriptor, so its number can never mean a stranger.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+/// Makes a child process, with the standard streams flushed so that nothing is written twice.
+pub(crate) fn fork(threads: Threads) -> io::Result<Fork> {
+    if threads == Threads::Refuse {
+        check_alone()?;
+    }
+    flush();
+    // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
+    let pid = unsafe { libc::fork() };
+    match Pid::from_raw(pid) {
+        None => Ok(Fork::Child),
+        Some(_) if pid < 0 => Err(io::Error::last_os_error()),
+        Some(pid) => Child::adopt(pid).map(Fork::Parent),
+    }
+}
+
+/// Returns an error that names the other threads of this process, if it has any.
+pub(crate) fn check_alone() -> io::Result<()> {
+    // A process's task folder has two links and one more for each thread: proc(5), one system call instead of three.
+    if rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3) {
+        return Ok(());
+    }
+    let own = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let mut names = Vec::new();
+    for task in fs::read_dir("/proc/self/task")?.flatten() {
+        if task.file_name() != *own {
+            // A thread that ended in between has no name left, and no lock either.
+            names.extend(fs::read_to_string(task.path().join("comm")).map(|name| format!("`{}`", name.trim_end())));
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    Err(io::Error::other(format!(
+        "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
+         start the server before them, or vouch for them with `unsafe(forking)`"
+    )))
+}
+
+/// Ends a child without running anybody's destructors twice; the parent's exit code for it is `code`.
+pub(crate) fn exit(code: i32) -> ! {
+    flush();
+    // SAFETY: `_exit` takes any code and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes descriptors whose owners stay behind in the parent's frames, which a child never returns to.
+pub(crate) fn close_in_child(descriptors: impl IntoIterator<Item = RawFd>) {
+    for descriptor in descriptors {
+        // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
+fn flush() {
+    // A stream that cannot be flushed has nowhere to say so.
+    let _ = io::stdout().flush();
+    let _ = io::stderr().flush();
+}
+
+impl Child {
+    fn adopt(pid: Pid) -> io::Result<Self> {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self { pid, pidfd }),
+            Err(error) => {
+                // Out of descriptors: a child that nobody could watch must not run. Both calls name our own child, which
+                // nobody else may reap, so neither can meet a stranger.
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Sends a signal. A child that has ended is not an error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.pidfd, signal);
+    }
+
+    /// Returns how the child ended, or `None` while it runs. Never looks at another child.
+    pub(crate) fn ended(&self) -> Option<process::ExitStatus> {
+        use std::os::unix::process::ExitStatusExt;
+        match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(None) => None,
+            Ok(Some(status)) => {
+                let code = status.exit_status().map_or(0, |code| code << 8);
+                let signal = status.terminating_signal().unwrap_or(0);
+                let core = if status.dumped() { 0x80 } else { 0 };
+                Some(process::ExitStatus::from_raw(code | signal | core))
+            }
+            // Somebody ignores SIGCHLD, so the kernel kept no status: the child has ended all the same.
+            Err(_) => Some(process::ExitStatus::from_raw(0)),
+        }
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}

@@ -1,0 +1,35 @@
+//! Sockets that this process was started with: a descriptor becomes ours once, and never twice.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
+
+/// The descriptors that were taken, so that none gets a second owner.
+static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+
+/// Takes a descriptor that the process inherited.
+pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: `F_GETFD` only reads the flags of a number that may be any.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(fd) {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "a server has taken this descriptor already"));
+    }
+    // SAFETY: sets one flag of an open descriptor.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    // SAFETY: it is open, it was named as inherited by who started us, and the set says that it has no owner here yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Borrows an inherited descriptor that nobody has taken, to look at what it is.
+pub(crate) fn peek(fd: RawFd) -> Option<BorrowedFd<'static>> {
+    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&fd);
+    // SAFETY: `F_GETFD` only reads the flags of a number that may be any.
+    if taken || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and nobody owns it, so nobody closes it until `take`.
+    Some(unsafe { BorrowedFd::borrow_raw(fd) })
+}

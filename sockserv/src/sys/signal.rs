@@ -1,0 +1,106 @@
+//! Signal handlers that do one thing, write to descriptors, and that are put back when they are no longer needed.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::{fmt, io, mem, ptr};
+
+pub(crate) use libc::{SIGINT, SIGTERM};
+
+/// How many servers one set of signals can reach.
+const SERVERS: usize = 64;
+
+/// Where the handler writes: two descriptors at the first signal, one at each further one; -1 is nowhere.
+static DRAIN: [[AtomicI32; 2]; SERVERS] = [const { [const { AtomicI32::new(-1) }; 2] }; SERVERS];
+static CUT: [AtomicI32; SERVERS] = [const { AtomicI32::new(-1) }; SERVERS];
+
+/// How many signals came since the last [`aim`].
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Handles one signal until it is dropped; then what was there before handles it again.
+pub(crate) struct Handled {
+    signal: i32,
+    before: libc::sigaction,
+}
+
+/// Chooses the descriptors that the handler writes to; all that were chosen before are forgotten.
+///
+/// They must stay open until the next call. Beyond the first 64 servers none is told.
+pub(crate) fn aim(targets: impl Iterator<Item = ([RawFd; 2], RawFd)>) {
+    let mut targets = targets.fuse();
+    COUNT.store(0, Ordering::SeqCst);
+    for (drain, cut) in DRAIN.iter().zip(&CUT) {
+        let ([wake, life], over) = targets.next().unwrap_or(([-1, -1], -1));
+        // Release pairs with the handler's loads.
+        drain[0].store(wake, Ordering::Release);
+        drain[1].store(life, Ordering::Release);
+        cut.store(over, Ordering::Release);
+    }
+}
+
+/// How many signals came since the last [`aim`].
+pub(crate) fn count() -> u32 {
+    COUNT.load(Ordering::SeqCst)
+}
+
+/// Makes each of the signals write to the descriptors chosen by [`aim`].
+pub(crate) fn handle(signals: &[i32]) -> io::Result<Vec<Handled>> {
+    signals.iter().map(|&signal| set(signal, on_signal as *const () as usize)).collect()
+}
+
+/// Makes the process ignore a signal.
+pub(crate) fn ignore(signal: i32) -> io::Result<Handled> {
+    set(signal, libc::SIG_IGN)
+}
+
+extern "C" fn on_signal(_: i32) {
+    // SAFETY: the address of the calling thread's own errno, valid while the thread runs.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above; the interrupted code must find its errno unchanged.
+    let before = unsafe { *errno };
+    let first = COUNT.fetch_add(1, Ordering::SeqCst) == 0;
+    for (drain, cut) in DRAIN.iter().zip(&CUT) {
+        tell(&drain[0]);
+        tell(&drain[1]);
+        if !first {
+            tell(cut);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { *errno = before };
+}
+
+fn tell(descriptor: &AtomicI32) {
+    let descriptor = descriptor.load(Ordering::Acquire); // Pairs with `aim`.
+    if descriptor >= 0 {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: `write` is async-signal-safe and takes the eight bytes of a live array; the descriptors do not block.
+        unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
+    }
+}
+
+fn set(signal: i32, action: usize) -> io::Result<Handled> {
+    // SAFETY: all bytes zero is a valid `sigaction`: no handler, no flags, an empty mask.
+    let mut new: libc::sigaction = unsafe { mem::zeroed() };
+    new.sa_sigaction = action;
+    new.sa_flags = libc::SA_RESTART;
+    // SAFETY: as above.
+    let mut before: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: both point to a valid `sigaction`, and the handler does nothing but async-signal-safe `write`s.
+    if unsafe { libc::sigaction(signal, &raw const new, &raw mut before) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Handled { signal, before })
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        // SAFETY: `before` is what the kernel gave us for this signal, and it accepted this signal once.
+        unsafe { libc::sigaction(self.signal, &raw const self.before, ptr::null_mut()) };
+    }
+}
+
+impl fmt::Debug for Handled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handled").field("signal", &self.signal).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,7 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+#[server(tcp)]
+struct Echo;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use sockserv::prelude::*;
+
+#[server(tcp)]
+fn handle(_stream: &mut Stream) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use sockserv::prelude::*;
+
+#[server(tcp)]
+mod echo {}
+
+fn main() {}

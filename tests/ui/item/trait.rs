@@ -1,0 +1,8 @@
+use sockserv::prelude::*;
+
+#[server(tcp)]
+trait Echo {
+    fn handle(&mut self, stream: &mut Stream);
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp)]
+impl Echo {
+    fn handle(self, _stream: &mut Stream) {}
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp)]
+impl Echo {
+    unsafe fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+fn main() {}

@@ -1,0 +1,30 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+use std::os::fd::BorrowedFd;
+
+#[derive(Default, Debug)]
+struct MyListener;
+
+impl sockserv::Listener for MyListener {
+    fn accept(&self) -> io::Result<(sockserv::Incoming, Address)> {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        Address::Unnamed
+    }
+}
+
+#[server(tcp, listener = MyListener)]
+impl Echo {
+    fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+fn main() {}

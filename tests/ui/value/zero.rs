@@ -1,0 +1,11 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, max_connections = 0, rbufsize = 0, threading(max = 0))]
+impl Echo {
+    fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+fn main() {}
