@@ -54,7 +54,7 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Returns a descriptor that polls as this transport does, if it has one.
-    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
 /// Output that waits until its transport takes more; the accept loop sends it then.
@@ -93,7 +93,7 @@ impl Transport for Socket {
         self.set_write_timeout(timeout)
     }
 
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(AsFd::as_fd(self))
     }
 }
@@ -101,8 +101,8 @@ impl Transport for Socket {
 impl AsFd for dyn Transport {
     /// # Panics
     ///
-    /// Panics if the transport has no descriptor; ask [`Transport::as_fd`] first.
+    /// Panics if the transport has no descriptor; ask [`Transport::descriptor`] first.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        Transport::as_fd(self).expect("this transport has no descriptor")
+        self.descriptor().expect("this transport has no descriptor")
     }
 }

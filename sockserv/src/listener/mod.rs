@@ -177,7 +177,7 @@ impl Incoming {
     pub fn socket(&self) -> Option<SockRef<'_>> {
         match &self.kind {
             Kind::Stream { transport, .. } => {
-                Transport::as_fd(&**transport)?;
+                transport.descriptor()?;
                 Some(SockRef::from(transport))
             }
             Kind::Packet(packet) => packet.socket(),
@@ -191,7 +191,7 @@ impl Incoming {
     /// `Unsupported` for anything but a Unix stream.
     pub fn credentials(&self) -> io::Result<Credentials> {
         match &self.kind {
-            Kind::Stream { transport, .. } => Credentials::of(Transport::as_fd(&**transport).ok_or(io::ErrorKind::Unsupported)?),
+            Kind::Stream { transport, .. } => Credentials::of(transport.descriptor().ok_or(io::ErrorKind::Unsupported)?),
             Kind::Packet(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

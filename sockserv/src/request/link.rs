@@ -90,7 +90,7 @@ impl Link {
 
     pub(crate) fn local(&self) -> &Address {
         self.local.get_or_init(|| {
-            let socket = self.transport.as_fd();
+            let socket = self.transport.descriptor();
             let address = socket.and_then(|fd| socket2::SockRef::from(&fd).local_addr().ok());
             address.map_or(Address::Unnamed, |address| Address::from_socket(&address))
         })
@@ -220,7 +220,7 @@ impl Link {
     /// Polls until the transport is ready, or a shutdown tells this request to end (then there may be nothing to read).
     fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<()> {
         let requests = &self.ticket.requests;
-        let Some(socket) = self.transport.as_fd() else {
+        let Some(socket) = self.transport.descriptor() else {
             return Ok(()); // Without a descriptor the transport waits by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
@@ -406,7 +406,7 @@ impl Link {
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.transport.as_fd().expect("this request has no socket: its own transport has no descriptor")
+        (*self.transport).as_fd()
     }
 }
 

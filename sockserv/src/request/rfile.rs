@@ -68,7 +68,7 @@ trait Source {
     /// Makes sure that something is in the buffer; zero bytes there is the end.
     fn fill(&mut self, span: &mut Span) -> io::Result<()>;
 
-    fn take(&mut self, count: usize) {
+    fn took(&mut self, count: usize) {
         if count > 0 {
             let input = self.input();
             input.start = (input.start + count).min(input.end);
@@ -83,7 +83,7 @@ trait Source {
         self.fill(span)?;
         let count = self.input().unread().len().min(into.len());
         into[..count].copy_from_slice(&self.input().unread()[..count]);
-        self.take(count);
+        self.took(count);
         Ok(count)
     }
 
@@ -114,7 +114,7 @@ trait Source {
                 return Err(too_long(max));
             }
             line.extend_from_slice(&unread[..count]);
-            self.take(count);
+            self.took(count);
             total += count;
             if found.is_some() || count == 0 {
                 return Ok(total);
@@ -279,7 +279,7 @@ macro_rules! reads {
             }
 
             fn consume(&mut self, count: usize) {
-                self.take(count);
+                self.took(count);
             }
 
             fn read_until(&mut self, delimiter: u8, line: &mut Vec<u8>) -> io::Result<usize> {

@@ -224,7 +224,7 @@ impl Unsent for Outgoing {
     }
 
     fn with_fd(&self, with: &mut dyn FnMut(BorrowedFd<'_>)) {
-        if let Some(fd) = lock(&self.state).transport.as_ref().and_then(|transport| transport.as_fd()) {
+        if let Some(fd) = lock(&self.state).transport.as_ref().and_then(|transport| transport.descriptor()) {
             with(fd);
         }
     }

@@ -125,7 +125,7 @@ impl Stream {
     ///
     /// What the operating system says, if this is no Unix socket.
     pub fn credentials(&self) -> io::Result<Credentials> {
-        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
         Credentials::of(fd)
     }
 
@@ -150,13 +150,13 @@ impl Stream {
     ///
     /// `InvalidInput` if there is none, `WouldBlock` if it was announced and has not arrived; `Unsupported` without a socket.
     pub fn recv_oob(&mut self, data: &mut [u8]) -> io::Result<usize> {
-        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
         let (count, _) = rustix::net::recv(fd, data, rustix::net::RecvFlags::OOB | rustix::net::RecvFlags::DONTWAIT)?;
         Ok(count)
     }
 
     fn with_socket<T>(&self, call: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
-        let fd = self.link().transport.as_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
         call(&SockRef::from(&fd))
     }
 

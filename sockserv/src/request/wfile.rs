@@ -1,6 +1,7 @@
 //! [`Wfile`], the buffered way out, and [`Writer`], which sends each write at once.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io::{self, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -10,7 +11,6 @@ use std::sync::atomic::Ordering;
 use crate::request::link::Link;
 
 /// What ties a stream's two files: reading flushes what is unsent.
-#[derive(Debug)]
 pub(crate) struct Tie {
     link: Arc<Link>,
     unsent: RefCell<Vec<u8>>,
@@ -106,6 +106,12 @@ impl Tie {
         unsent.clear();
         unsent.extend_from_slice(bytes);
         result
+    }
+}
+
+impl fmt::Debug for Tie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tie").field("link", &self.link).field("unsent", &self.unsent.borrow().len()).finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::listener::Listener;
 use crate::options::{IntoEndpoints, Options, for_each_option};

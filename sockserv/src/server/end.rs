@@ -90,7 +90,8 @@ impl<H: Declaration> Server<H> {
     /// Reports, and lets go of everything that belonged to this run.
     pub(super) fn end_drain(&mut self) {
         let Some(Draining { ended, alive }) = self.draining.take() else { return };
-        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+        let failures = std::mem::take(&mut *lock(&self.requests.failures));
+        for (error, peer) in failures {
             self.report(&error, &peer);
         }
         let unfinished = std::mem::take(&mut *lock(&self.requests.cut));

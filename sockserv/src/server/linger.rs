@@ -48,7 +48,7 @@ impl Lingering {
         self.next += 1;
         let token = TOKENS + (self.next & u64::from(u32::MAX));
         let mut socket = Socket { transport, token, until: Tick::now().after(TIME), left: BYTES };
-        let Some(fd) = Transport::as_fd(&*socket.transport) else { return };
+        let Some(fd) = socket.transport.descriptor() else { return };
         // Without memory for the poll set it is closed at once: the peer may see a reset.
         if requests.poller.add(fd, token, Interest::IN).is_ok() && socket.drain() {
             self.sockets.push(socket);

@@ -115,7 +115,8 @@ impl<H: Declaration> Server<H> {
         let hooks = H::hooks();
         let mut model = model;
         model.configure(&options)?;
-        let requests = Arc::new(Requests::new(options, <H::Model as Model<H>>::most)?);
+        let most = <H::Model as Model<H>>::most(&options);
+        let requests = Arc::new(Requests::new(options, most)?);
         let mut server = Self {
             prototype: handler,
             model,

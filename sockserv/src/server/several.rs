@@ -15,11 +15,11 @@ use crate::sys::poller::timespec;
 
 /// A server that `#[server(...)]` made.
 pub trait Serve {
-    /// Its handler.
-    type Handler: Declaration;
+    /// What it wraps: a [`Server`] for its handler.
+    type Server;
 
     /// Returns what it wraps.
-    fn into_server(self) -> Server<Self::Handler>;
+    fn into_server(self) -> Self::Server;
 }
 
 /// Several servers: a tuple of up to eight.
@@ -152,10 +152,7 @@ impl<H: Declaration> Each for Server<H> {
 
 macro_rules! tuples {
     ($($($name:ident)+;)*) => {$(
-        impl<$($name: Serve<Handler: 'static>),+> Several for ($($name,)+)
-        where
-            $(<$name::Handler as Declaration>::Model: 'static),+
-        {
+        impl<$($name: Serve<Server: Each + 'static>),+> Several for ($($name,)+) {
             #[allow(non_snake_case, reason = "each server is named as its type")]
             fn into_each(self) -> Vec<Box<dyn Each>> {
                 let ($($name,)+) = self;

@@ -73,7 +73,7 @@ impl<H: Declaration> Server<H> {
         Ok(turn)
     }
 
-    fn must_ask(&self) -> bool {
+    pub(super) fn must_ask(&self) -> bool {
         self.may_accept() && self.sources.iter().any(super::Source::must_be_asked)
     }
 
@@ -116,7 +116,7 @@ impl<H: Declaration> Server<H> {
         }
     }
 
-    fn next_due(&self) -> Option<Tick> {
+    pub(super) fn next_due(&self) -> Option<Tick> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
         let plan = self.requests.plan().filter(|_| self.requests.active() > 0);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
@@ -139,10 +139,12 @@ impl<H: Declaration> Server<H> {
             }
         }
         self.lingering.take(&self.requests);
-        for unsent in std::mem::take(&mut *lock(&self.requests.unsent)) {
+        let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
+        for unsent in unsent {
             self.wait_for(unsent);
         }
-        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+        let failures = std::mem::take(&mut *lock(&self.requests.failures));
+        for (error, peer) in failures {
             self.report(&error, &peer);
         }
         self.dispatch_pending();
