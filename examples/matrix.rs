@@ -3,10 +3,10 @@
 //! Talk: `nc 127.0.0.1 7007`, or `socat - UDP:127.0.0.1:7007` after `-- udp sync 127.0.0.1:7007`
 
 use std::env;
+use std::str::FromStr;
 use std::time::Duration;
 
 use sockserv::prelude::*;
-use sockserv::{Builder, Declaration};
 
 /// One module for each cell, named as its words; `serve` finds the cell by them.
 macro_rules! matrix {
@@ -25,8 +25,11 @@ macro_rules! matrix {
         fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<()> {
             match (transport, model) {
                 $($(($name, stringify!($model)) => {
-                    let builder = $row::$model::EchoServer::builder($row::$model::Echo);
-                    arguments.apply(builder)?.bind()?.run()
+                    let mut builder = $row::$model::EchoServer::builder($row::$model::Echo);
+                    for (name, value) in &arguments.options {
+                        builder = set!(builder, name.as_str(), value);
+                    }
+                    builder.addrs(arguments.addrs).bind()?.run()
                 })+)+
                 _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
             }
@@ -63,6 +66,32 @@ macro_rules! cell {
     };
 }
 use cell;
+
+/// An option by its name in the attribute, given as `--name value`.
+macro_rules! set {
+    ($builder:ident, $name:expr, $value:ident) => {
+        match $name {
+            "accept-timeout" => $builder.accept_timeout(duration($value)?),
+            "backlog" => $builder.backlog(parsed($value)?),
+            "first-byte-timeout" => $builder.first_byte_timeout(duration($value)?),
+            "keepalive" => $builder.keepalive(parsed($value)?),
+            "max" => $builder.max(parsed::<usize>($value)?),
+            "max-children" => $builder.max_children(parsed::<usize>($value)?),
+            "max-connections" => $builder.max_connections(parsed($value)?),
+            "max-line" => $builder.max_line(parsed($value)?),
+            "max-packet-size" => $builder.max_packet_size(parsed($value)?),
+            "nodelay" => $builder.nodelay(parsed($value)?),
+            "only-v6" => $builder.only_v6(parsed($value)?),
+            "rbufsize" => $builder.rbufsize(parsed($value)?),
+            "request-timeout" => $builder.request_timeout(duration($value)?),
+            "reuse-port" => $builder.reuse_port(parsed($value)?),
+            "shutdown-grace" => $builder.shutdown_grace(duration($value)?.unwrap_or_default()),
+            "timeout" => $builder.timeout(duration($value)?),
+            "wbufsize" => $builder.wbufsize(parsed($value)?),
+            name => return Err(invalid(format!("unknown option `--{name}`"))),
+        }
+    };
+}
 
 matrix! {
     "tcp" tcp: Stream(tcp), sync threading forking;
@@ -105,42 +134,22 @@ impl Arguments {
         }
         Ok(arguments)
     }
-
-    fn apply<H: Declaration, S>(&self, mut builder: Builder<H, S>) -> io::Result<Builder<H, S>> {
-        for (name, value) in &self.options {
-            builder = match name.as_str() {
-                "accept-timeout" => builder.accept_timeout(duration(value)?),
-                "backlog" => builder.backlog(number(value)?),
-                "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
-                "max-children" => builder.max_children(number(value)?),
-                "max-connections" => builder.max_connections(number(value)?),
-                "max-line" => builder.max_line(number(value)?),
-                "max-packet-size" => builder.max_packet_size(number(value)?),
-                "max-threads" => builder.max(number(value)?),
-                "rbufsize" => builder.rbufsize(number(value)?),
-                "request-timeout" => builder.request_timeout(duration(value)?),
-                "shutdown-grace" => builder.shutdown_grace(duration(value)?),
-                "timeout" => builder.timeout(duration(value)?),
-                "wbufsize" => builder.wbufsize(number(value)?),
-                _ => return Err(invalid(format!("unknown option `--{name}`"))),
-            };
-        }
-        Ok(builder.addrs(&self.addrs))
-    }
 }
 
-/// `2s` or `200ms`.
-fn duration(value: &str) -> io::Result<Duration> {
-    match value.strip_suffix("ms") {
-        Some(millis) => number(millis).map(Duration::from_millis),
-        None => number(value.strip_suffix('s').unwrap_or(value)).map(Duration::from_secs),
-    }
+/// `2s`, `200ms` or `none`.
+fn duration(value: &str) -> io::Result<Option<Duration>> {
+    Ok(match (value.strip_suffix("ms"), value.strip_suffix('s')) {
+        (Some(millis), _) => Some(Duration::from_millis(parsed(millis)?)),
+        (None, Some(seconds)) => Some(Duration::from_secs(parsed(seconds)?)),
+        (None, None) if value == "none" => None,
+        (None, None) => return Err(invalid(format!("`{value}` is no duration: `2s`, `200ms`"))),
+    })
 }
 
-fn number<N: std::str::FromStr>(value: &str) -> io::Result<N> {
+fn parsed<T: FromStr>(value: &str) -> io::Result<T> {
     value
         .parse()
-        .map_err(|_| invalid(format!("`{value}` is no number that fits here")))
+        .map_err(|_| invalid(format!("`{value}` does not fit here")))
 }
 
 fn invalid(message: String) -> io::Error {
