@@ -9,7 +9,6 @@ use rustix::process::Signal;
 
 use crate::address::Address;
 use crate::drain::{LAST_WORDS, Stage};
-use crate::error::RequestError;
 use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -47,8 +46,8 @@ impl Requests {
         match fork::fork(threads)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
-                lock(&self.children.running).clear(); // Closes the other children's sockets; their tickets are the parent's.
-                self.become_child()?;
+                self.become_child()?; // First of all: whatever is dropped from here on is the parent's to give back.
+                lock(&self.children.running).clear(); // Closes the other children's sockets.
                 Ok(None)
             }
         }
@@ -120,9 +119,4 @@ impl Requests {
     pub(crate) fn has_children(&self) -> bool {
         !lock(&self.children.running).is_empty()
     }
-}
-
-/// What a child's end says when its request had not.
-pub(crate) fn failure(status: ExitStatus) -> RequestError {
-    RequestError::exit(status)
 }

@@ -40,6 +40,7 @@ pub use request::{
 pub use requests::{ServerHandle, Stats};
 pub use server::Server;
 pub use server::builder::Builder;
+pub use server::declare::Declaration;
 pub use server::several::{Serve, Several, run};
 pub use server::spawn::{Client, Running};
 pub use std::io::{BufRead, Read, Write};

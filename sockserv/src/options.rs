@@ -128,17 +128,17 @@ macro_rules! for_each_option {
             /// Sets whether a port in TIME_WAIT may be taken (SO_REUSEADDR, on).
             plain reuse_address: bool;
             /// Sets the permissions of Unix paths (by the umask).
-            optional mode: u32;
+            given mode: u32;
             /// Sets how often `service_actions` runs without a request (never).
             optional service_interval: Duration;
             /// Sets whether `run` says where it listens (yes).
             plain announce: bool;
             /// Sets how many threads `threading` may use at once (as many as `max_connections`).
-            optional max: usize;
+            given max: usize;
             /// Sets how many children `forking` may have at once (40).
-            optional max_children: usize;
+            given max_children: usize;
             /// Sets the stack of each thread of `threading` in bytes (std's: 2 MiB).
-            optional stack_size: usize;
+            given stack_size: usize;
         }
     };
 }
@@ -155,6 +155,14 @@ macro_rules! setters {
         #[must_use]
         pub fn $name(mut self, $name: $ty) -> Self {
             self.$name = $name;
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* given $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $ty) -> Self {
+            self.$name = Some($name);
             self
         }
     };

@@ -14,7 +14,7 @@ use std::{fmt, io, thread};
 use crate::address::Address;
 use crate::children::Children;
 use crate::drain::{DrainReport, Plan, Stage, Unfinished};
-use crate::error::{Phase, RequestError, Timeout};
+use crate::error::{Phase, RequestError};
 use crate::options::Options;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Poller, Wake};
@@ -355,6 +355,7 @@ impl Requests {
 
     /// Makes this process the child of a fork: it keeps its request and the life line, and nothing else.
     pub(crate) fn become_child(&self) -> io::Result<()> {
+        let wake = self.child.get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
         drop(lock(&self.life_end).take());
         crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
         lock(&self.lingering).clear();
@@ -362,7 +363,6 @@ impl Requests {
         for side in &self.sides {
             *lock(side) = Side::default(); // Other requests' sockets: their peers must not wait for our end.
         }
-        let wake = self.child.get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
         crate::signals::as_child(wake)
     }
 
@@ -557,11 +557,6 @@ impl Ticket {
         self.requests.control().accepted.fetch_sub(1, Ordering::Relaxed);
         self.requests.count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
-    }
-
-    pub(crate) fn expired(&self) -> Option<Timeout> {
-        let expires = self.slot().expires()?;
-        (expires <= Tick::now()).then_some(Timeout::Request)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Builder<H: Declaration, S = Server<H>> {
     server: PhantomData<fn() -> S>,
 }
 
-impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
+impl<H: Declaration, S> Builder<H, S> {
     /// Begins with what the attribute says.
     #[must_use]
     pub fn new(handler: H) -> Self {
@@ -85,7 +85,10 @@ impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
     /// # Errors
     ///
     /// What keeps it from listening, with the address in the text.
-    pub fn bind(self) -> io::Result<S> {
+    pub fn bind(self) -> io::Result<S>
+    where
+        S: From<Server<H>>,
+    {
         let mut server = self.open()?;
         server.activate()?;
         Ok(S::from(server))
@@ -96,7 +99,10 @@ impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
     /// # Errors
     ///
     /// What keeps it from binding, with the address in the text.
-    pub fn bind_unactivated(self) -> io::Result<S> {
+    pub fn bind_unactivated(self) -> io::Result<S>
+    where
+        S: From<Server<H>>,
+    {
         self.open().map(S::from)
     }
 
@@ -108,9 +114,12 @@ impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
 
 macro_rules! delegates {
     ($($(#[$doc:meta])* $kind:ident $name:ident: $ty:ty;)*) => {
-        impl<H: Declaration, S: From<Server<H>>> Builder<H, S> {
+        impl<H: Declaration, S> Builder<H, S> {
             $(delegates!(@ $(#[$doc])* $kind $name: $ty);)*
         }
+    };
+    (@ $(#[$doc:meta])* given $name:ident: $ty:ty) => {
+        delegates!(@ $(#[$doc])* plain $name: $ty);
     };
     (@ $(#[$doc:meta])* plain $name:ident: $ty:ty) => {
         $(#[$doc])*
