@@ -61,7 +61,12 @@ impl Requests {
             self.wake.wake();
         }
         self.forget_transport(kept.ticket().index); // The child waits, is told and cut by its own means.
-        lock(&self.children.running).push(Running { child, kept, told: None, killed: false });
+        lock(&self.children.running).push(Running {
+            child,
+            kept,
+            told: None,
+            killed: false,
+        });
     }
 
     /// Reaps the children that have ended; returns those that did not finish their request by themselves.
@@ -83,7 +88,12 @@ impl Requests {
             if kept.ticket().ended() == Ended::Not {
                 kept.close();
                 failed.push((status, kept));
-            } else if kept.ticket().slot().linger.load(std::sync::atomic::Ordering::Acquire) {
+            } else if kept
+                .ticket()
+                .slot()
+                .linger
+                .load(std::sync::atomic::Ordering::Acquire)
+            {
                 kept.close();
             }
         }
@@ -98,7 +108,9 @@ impl Requests {
             let expires = running.kept.ticket().slot().expires();
             // The child's own wait ends it at its deadline; what computes is told a little later, and then killed.
             let late = expires.map(|expires| expires.after(LAST_WORDS));
-            if running.told.is_none() && (stage >= Stage::Told || late.is_some_and(|late| late <= now)) {
+            if running.told.is_none()
+                && (stage >= Stage::Told || late.is_some_and(|late| late <= now))
+            {
                 running.child.signal(Signal::TERM);
                 running.told = Some(now);
                 if stage < Stage::Told {
@@ -110,7 +122,11 @@ impl Requests {
                 running.child.signal(Signal::KILL);
                 running.killed = true;
             }
-            let look = if running.killed { None } else { killed.or(late) };
+            let look = if running.killed {
+                None
+            } else {
+                killed.or(late)
+            };
             next = [next, look].into_iter().flatten().min();
         }
         next

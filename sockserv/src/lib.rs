@@ -35,7 +35,8 @@ pub use hooks::Hooks;
 pub use listener::{Incoming, Listener};
 pub use options::{IntoEndpoints, Options};
 pub use request::{
-    Busy, Conversation, Credentials, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError, Sender, Stream, Wfile, Writer,
+    Busy, Conversation, Credentials, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile,
+    SendError, Sender, Stream, Wfile, Writer,
 };
 pub use requests::{ServerHandle, Stats};
 pub use server::Server;
@@ -50,5 +51,8 @@ pub use transport::{Transport, Wait};
 pub mod prelude {
     pub use std::io::{self, BufRead, Read, Write};
 
-    pub use crate::{Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Request, RequestError, Stream, StreamHandler, server};
+    pub use crate::{
+        Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Request, RequestError,
+        Stream, StreamHandler, server,
+    };
 }

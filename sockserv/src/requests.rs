@@ -149,17 +149,31 @@ impl Slot {
     }
 
     fn phase(&self) -> Phase {
-        const ALL: [Phase; 6] = [Phase::Verify, Phase::Dispatch, Phase::Setup, Phase::Handle, Phase::Finish, Phase::Reply];
-        ALL.get(usize::from(self.phase.load(Ordering::Relaxed))).copied().unwrap_or(Phase::Close)
+        const ALL: [Phase; 6] = [
+            Phase::Verify,
+            Phase::Dispatch,
+            Phase::Setup,
+            Phase::Handle,
+            Phase::Finish,
+            Phase::Reply,
+        ];
+        ALL.get(usize::from(self.phase.load(Ordering::Relaxed)))
+            .copied()
+            .unwrap_or(Phase::Close)
     }
 
     pub(crate) fn expires(&self) -> Option<Tick> {
-        Some(self.expires.load(Ordering::Relaxed)).filter(|&at| at != 0).map(Tick)
+        Some(self.expires.load(Ordering::Relaxed))
+            .filter(|&at| at != 0)
+            .map(Tick)
     }
 
     pub(crate) fn add(counter: &AtomicU64, bytes: usize) {
         // Each counter has one writer, so no atomic addition is needed; two halves of a split stream write different ones.
-        counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        counter.store(
+            counter.load(Ordering::Relaxed) + bytes as u64,
+            Ordering::Relaxed,
+        );
     }
 
     fn reset(&self, timeout: Option<Duration>) {
@@ -172,7 +186,10 @@ impl Slot {
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
-        self.expires.store(timeout.map_or(0, |timeout| now.after(timeout).0), Ordering::Relaxed);
+        self.expires.store(
+            timeout.map_or(0, |timeout| now.after(timeout).0),
+            Ordering::Relaxed,
+        );
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
@@ -226,7 +243,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Requests {
     pub(crate) fn new(options: Options, most_by_model: Option<usize>) -> io::Result<Self> {
         let limit = options.limit(most_by_model);
-        let (life, life_end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
+        let (life, life_end) = rustix::pipe::pipe_with(
+            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
+        )?;
         let requests = Self {
             control: Shared::zeroed(1)?,
             slots: Shared::zeroed(limit)?,
@@ -248,7 +267,10 @@ impl Requests {
             cut: Mutex::default(),
             report: Mutex::default(),
         };
-        requests.control().free.store(u64::from(NONE), Ordering::Relaxed);
+        requests
+            .control()
+            .free
+            .store(u64::from(NONE), Ordering::Relaxed);
         for index in (0..requests.slots.len()).rev() {
             requests.give_back(index as u32); // Last, so that the first slot is taken first and few pages are touched.
         }
@@ -264,16 +286,26 @@ impl Requests {
     }
 
     /// Takes a slot for a request, or `None` if all are taken; then the end of one wakes the accept loop.
-    pub(crate) fn take(self: &Arc<Self>, peer: &Address, transport: Option<&Arc<dyn Transport>>) -> Option<Ticket> {
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        peer: &Address,
+        transport: Option<&Arc<dyn Transport>>,
+    ) -> Option<Ticket> {
         let index = self.take_index().or_else(|| {
             self.want_wake(); // Then look again: one may have ended in between.
             self.take_index()
         })?;
-        *lock(&self.sides[index as usize]) = Side { peer: Some(peer.clone()), transport: transport.cloned() };
+        *lock(&self.sides[index as usize]) = Side {
+            peer: Some(peer.clone()),
+            transport: transport.cloned(),
+        };
         self.slot(index).reset(self.options.request_timeout);
         self.control().active.fetch_add(1, Ordering::SeqCst);
         self.control().accepted.fetch_add(1, Ordering::Relaxed);
-        Some(Ticket { requests: Arc::clone(self), index })
+        Some(Ticket {
+            requests: Arc::clone(self),
+            index,
+        })
     }
 
     fn take_index(&self) -> Option<u32> {
@@ -286,7 +318,12 @@ impl Requests {
             }
             let next = self.slot(index).next_free.load(Ordering::Relaxed);
             // Acquire pairs with the release in `give_back`: the slot's last words are seen before it is used again.
-            match free.compare_exchange_weak(head, changed(head, next), Ordering::AcqRel, Ordering::Acquire) {
+            match free.compare_exchange_weak(
+                head,
+                changed(head, next),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Some(index),
                 Err(now) => head = now,
             }
@@ -297,8 +334,15 @@ impl Requests {
         let free = &self.control().free;
         let mut head = free.load(Ordering::Relaxed);
         loop {
-            self.slot(index).next_free.store(head as u32, Ordering::Relaxed);
-            match free.compare_exchange_weak(head, changed(head, index), Ordering::Release, Ordering::Relaxed) {
+            self.slot(index)
+                .next_free
+                .store(head as u32, Ordering::Relaxed);
+            match free.compare_exchange_weak(
+                head,
+                changed(head, index),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -309,7 +353,6 @@ impl Requests {
     pub(crate) fn is_full(&self) -> bool {
         self.control().free.load(Ordering::SeqCst) as u32 == NONE
     }
-
 
     pub(crate) fn active(&self) -> u32 {
         self.control().active.load(Ordering::SeqCst)
@@ -355,7 +398,9 @@ impl Requests {
 
     /// Makes this process the child of a fork: it keeps its request and the life line, and nothing else.
     pub(crate) fn become_child(&self) -> io::Result<()> {
-        let wake = self.child.get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
+        let wake = self
+            .child
+            .get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
         drop(lock(&self.life_end).take());
         crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
         lock(&self.lingering).clear();
@@ -378,7 +423,11 @@ impl Requests {
 
     /// What the handler of a signal writes to: it wakes the accept loop, and whoever polls the life line.
     pub(crate) fn signalled(&self) -> (BorrowedFd<'_>, Option<RawFd>, BorrowedFd<'_>) {
-        (self.wake.as_fd(), lock(&self.life_end).as_ref().map(AsRawFd::as_raw_fd), self.over.as_fd())
+        (
+            self.wake.as_fd(),
+            lock(&self.life_end).as_ref().map(AsRawFd::as_raw_fd),
+            self.over.as_fd(),
+        )
     }
 
     pub(crate) fn shutdown(&self) {
@@ -394,11 +443,16 @@ impl Requests {
     pub(crate) fn note_shutdown(&self) {
         let now = Tick::now().0;
         // SeqCst: a request that stores `waiting` and then finds this zero is found waiting by the drain, or the reverse.
-        let _ = self.control().asked.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .control()
+            .asked
+            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        let _ = self.over_at.compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .over_at
+            .compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
@@ -411,7 +465,8 @@ impl Requests {
 
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
-        let asked = Tick(Some(self.control().asked.load(Ordering::SeqCst)).filter(|&asked| asked != 0)?);
+        let asked =
+            Tick(Some(self.control().asked.load(Ordering::SeqCst)).filter(|&asked| asked != 0)?);
         match self.over_at.load(Ordering::SeqCst) {
             0 => Some(Plan::new(asked, self.options.shutdown_grace)),
             // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
@@ -421,7 +476,8 @@ impl Requests {
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        self.plan().map_or(Stage::Serving, |plan| plan.stage(Tick::now()))
+        self.plan()
+            .map_or(Stage::Serving, |plan| plan.stage(Tick::now()))
     }
 
     /// Forgets the last shutdown, so that the server can serve again.
@@ -463,7 +519,9 @@ impl Requests {
         }
         self.slot(index).tell(why);
         let side = lock(&self.sides[index as usize]);
-        let Some(transport) = &side.transport else { return };
+        let Some(transport) = &side.transport else {
+            return;
+        };
         let how = match why {
             Told::Request | Told::Cut => std::net::Shutdown::Both,
             _ => std::net::Shutdown::Read,
@@ -480,7 +538,10 @@ impl Requests {
     pub(crate) fn describe(&self, index: u32) -> Unfinished {
         let slot = self.slot(index);
         Unfinished {
-            peer: lock(&self.sides[index as usize]).peer.clone().unwrap_or(Address::Unnamed),
+            peer: lock(&self.sides[index as usize])
+                .peer
+                .clone()
+                .unwrap_or(Address::Unnamed),
             age: Tick::now().since(Tick(slot.started.load(Ordering::Relaxed))),
             phase: slot.phase(),
             bytes_in: slot.bytes_in.load(Ordering::Relaxed),
@@ -554,7 +615,10 @@ impl Ticket {
 
     /// The request was never one: it does not count as accepted and ended.
     pub(crate) fn refuse(self) {
-        self.requests.control().accepted.fetch_sub(1, Ordering::Relaxed);
+        self.requests
+            .control()
+            .accepted
+            .fetch_sub(1, Ordering::Relaxed);
         self.requests.count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
@@ -576,8 +640,12 @@ impl Ticket {
             (Ended::Not, REFUSED) => 0,
             (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::Relaxed),
         };
-        control.bytes_in.fetch_add(slot.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
-        control.bytes_out.fetch_add(slot.bytes_out.load(Ordering::Relaxed), Ordering::Relaxed);
+        control
+            .bytes_in
+            .fetch_add(slot.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
+        control
+            .bytes_out
+            .fetch_add(slot.bytes_out.load(Ordering::Relaxed), Ordering::Relaxed);
         let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
         drop(side); // Closing may take a system call: not under the lock.
         control.active.fetch_sub(1, Ordering::SeqCst);

@@ -47,21 +47,23 @@ impl<H: Send + 'static> Model<H> for Threading {
         if let Err(error) = self.make_room() {
             return Err(unit.refuse(error));
         }
-        lock(&self.crew.state).queue.push_back(Box::new(move || unit.run()));
+        lock(&self.crew.state)
+            .queue
+            .push_back(Box::new(move || unit.run()));
         self.crew.work.notify_one();
         Ok(())
     }
 
     fn drain(&mut self, until: Instant) {
-        lock(&self.crew.state).closed = true;
-        self.crew.work.notify_all();
         let mut state = lock(&self.crew.state);
-        // A thread that is still in a handler was left behind; those that wait for work end at once.
-        while !state.threads.is_empty() && state.idle > 0 && Instant::now() < until {
+        state.closed = true;
+        self.crew.work.notify_all();
+        // Those that wait for work end at once; one that is still in a handler is left behind in the end.
+        while !state.threads.is_empty() && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            state = self.crew.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.crew.work.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.closed = false; // The threads have left, and the server may serve again.
         let ended = std::mem::take(&mut state.ended);
         drop(state);
         join(ended);
@@ -81,6 +83,7 @@ impl Threading {
     /// Makes sure that a thread waits for the next piece of work.
     fn make_room(&mut self) -> io::Result<()> {
         let mut state = lock(&self.crew.state);
+        state.closed = false; // A drain may have come before: the server serves again.
         let ended = std::mem::take(&mut state.ended);
         if state.idle > state.queue.len() {
             drop(state);
@@ -119,7 +122,10 @@ impl Crew {
             if state.closed {
                 break;
             }
-            let (woken, timeout) = self.work.wait_timeout(state, KEPT).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = self
+                .work
+                .wait_timeout(state, KEPT)
+                .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             if timeout.timed_out() && state.queue.is_empty() {
                 break;
@@ -151,6 +157,9 @@ impl Drop for Threading {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("idle", &self.idle).field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("idle", &self.idle)
+            .field("threads", &self.threads.len())
+            .finish_non_exhaustive()
     }
 }

@@ -56,9 +56,20 @@ pub struct Datagram {
 impl Datagram {
     pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
         Slot::add(&ticket.slot().bytes_in, packet.bytes.len());
-        let handle = ServerHandle { requests: std::sync::Arc::clone(&ticket.requests) };
-        let rfile = PacketReader { rest: packet.bytes.clone() };
-        Self { rfile, wfile: PacketWriter::default(), packet, peer, handle, ticket }
+        let handle = ServerHandle {
+            requests: std::sync::Arc::clone(&ticket.requests),
+        };
+        let rfile = PacketReader {
+            rest: packet.bytes.clone(),
+        };
+        Self {
+            rfile,
+            wfile: PacketWriter::default(),
+            packet,
+            peer,
+            handle,
+            ticket,
+        }
     }
 
     pub(crate) fn ticket(&self) -> &Ticket {
@@ -121,7 +132,9 @@ impl Datagram {
     where
         A: TryInto<Address, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
-        let to = to.try_into().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let to = to
+            .try_into()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         self.packet.send_to(&to, bytes)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
@@ -148,7 +161,9 @@ impl Datagram {
 fn free_place(kind: Kind, local: &Address, peer: &SockAddr) -> io::Result<SockAddr> {
     match local.as_inet() {
         Some(local) if peer.is_ipv6() && local.is_ipv4() => {
-            let SocketAddr::V4(v4) = local else { return Err(io::ErrorKind::InvalidInput.into()) };
+            let SocketAddr::V4(v4) = local else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
             Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), 0)).into())
         }
         Some(local) => Ok(SocketAddr::new(local.ip(), 0).into()),
@@ -184,7 +199,9 @@ impl Conversation {
         loop {
             match (&self.socket).read(packet) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(crate::error::Timeout::Read.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(crate::error::Timeout::Read.into());
+                }
                 result => return result,
             }
         }

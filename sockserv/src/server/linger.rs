@@ -47,8 +47,15 @@ impl Lingering {
         }
         self.next += 1;
         let token = TOKENS + (self.next & u64::from(u32::MAX));
-        let mut socket = Socket { transport, token, until: Tick::now().after(TIME), left: BYTES };
-        let Some(fd) = socket.transport.descriptor() else { return };
+        let mut socket = Socket {
+            transport,
+            token,
+            until: Tick::now().after(TIME),
+            left: BYTES,
+        };
+        let Some(fd) = socket.transport.descriptor() else {
+            return;
+        };
         // Without memory for the poll set it is closed at once: the peer may see a reset.
         if requests.poller.add(fd, token, Interest::IN).is_ok() && socket.drain() {
             self.sockets.push(socket);
@@ -57,7 +64,8 @@ impl Lingering {
 
     /// A peer has said something, or has left.
     pub(crate) fn ready(&mut self, token: u64) {
-        self.sockets.retain_mut(|socket| socket.token != token || socket.drain());
+        self.sockets
+            .retain_mut(|socket| socket.token != token || socket.drain());
     }
 
     /// Closes those whose time is over.
