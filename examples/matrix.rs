@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sockserv::prelude::*;
+use sockserv::{Builder, Declaration};
 
 /// One module for each cell, named as its words; `serve` finds the cell by them.
 macro_rules! matrix {
@@ -25,11 +26,8 @@ macro_rules! matrix {
         fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<()> {
             match (transport, model) {
                 $($(($name, stringify!($model)) => {
-                    let mut builder = $row::$model::EchoServer::builder($row::$model::Echo);
-                    for (name, value) in &arguments.options {
-                        builder = set!(builder, name.as_str(), value);
-                    }
-                    builder.addrs(arguments.addrs).bind()?.run()
+                    let builder = $row::$model::EchoServer::builder($row::$model::Echo);
+                    arguments.apply(builder)?.bind()?.run()
                 })+)+
                 _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
             }
@@ -66,32 +64,6 @@ macro_rules! cell {
     };
 }
 use cell;
-
-/// An option by its name in the attribute, given as `--name value`.
-macro_rules! set {
-    ($builder:ident, $name:expr, $value:ident) => {
-        match $name {
-            "accept-timeout" => $builder.accept_timeout(duration($value)?),
-            "backlog" => $builder.backlog(parsed($value)?),
-            "first-byte-timeout" => $builder.first_byte_timeout(duration($value)?),
-            "keepalive" => $builder.keepalive(parsed($value)?),
-            "max" => $builder.max(parsed::<usize>($value)?),
-            "max-children" => $builder.max_children(parsed::<usize>($value)?),
-            "max-connections" => $builder.max_connections(parsed($value)?),
-            "max-line" => $builder.max_line(parsed($value)?),
-            "max-packet-size" => $builder.max_packet_size(parsed($value)?),
-            "nodelay" => $builder.nodelay(parsed($value)?),
-            "only-v6" => $builder.only_v6(parsed($value)?),
-            "rbufsize" => $builder.rbufsize(parsed($value)?),
-            "request-timeout" => $builder.request_timeout(duration($value)?),
-            "reuse-port" => $builder.reuse_port(parsed($value)?),
-            "shutdown-grace" => $builder.shutdown_grace(duration($value)?.unwrap_or_default()),
-            "timeout" => $builder.timeout(duration($value)?),
-            "wbufsize" => $builder.wbufsize(parsed($value)?),
-            name => return Err(invalid(format!("unknown option `--{name}`"))),
-        }
-    };
-}
 
 matrix! {
     "tcp" tcp: Stream(tcp), sync threading forking;
@@ -133,6 +105,32 @@ impl Arguments {
             }
         }
         Ok(arguments)
+    }
+
+    fn apply<H: Declaration, S>(&self, mut builder: Builder<H, S>) -> io::Result<Builder<H, S>> {
+        for (name, value) in &self.options {
+            builder = match name.as_str() {
+                "accept-timeout" => builder.accept_timeout(duration(value)?),
+                "backlog" => builder.backlog(parsed(value)?),
+                "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
+                "keepalive" => builder.keepalive(parsed(value)?),
+                "max" => builder.max(parsed::<usize>(value)?),
+                "max-children" => builder.max_children(parsed::<usize>(value)?),
+                "max-connections" => builder.max_connections(parsed(value)?),
+                "max-line" => builder.max_line(parsed(value)?),
+                "max-packet-size" => builder.max_packet_size(parsed(value)?),
+                "nodelay" => builder.nodelay(parsed(value)?),
+                "only-v6" => builder.only_v6(parsed(value)?),
+                "rbufsize" => builder.rbufsize(parsed(value)?),
+                "request-timeout" => builder.request_timeout(duration(value)?),
+                "reuse-port" => builder.reuse_port(parsed(value)?),
+                "shutdown-grace" => builder.shutdown_grace(duration(value)?.unwrap_or_default()),
+                "timeout" => builder.timeout(duration(value)?),
+                "wbufsize" => builder.wbufsize(parsed(value)?),
+                _ => return Err(invalid(format!("unknown option `--{name}`"))),
+            };
+        }
+        Ok(builder.addrs(&self.addrs))
     }
 }
 
