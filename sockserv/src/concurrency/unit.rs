@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
@@ -15,6 +14,7 @@ use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
+use crate::requests::children::Kept;
 use crate::requests::{Ended, Ticket};
 use crate::sys::fork::{self, Threads};
 
@@ -42,7 +42,7 @@ struct KeptPacket {
 }
 
 /// The hook that is told of a failure.
-type Tell<H> = fn(&mut H, &RequestError, &Address);
+pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
 
 impl<H> Unit<H> {
     /// Returns `None`, having closed the request, if the handler does not serve its kind.
@@ -126,27 +126,26 @@ impl<H> Unit<H> {
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
-        let Self {
-            handler: Some(handler),
-            request,
-            tell,
-            ..
-        } = self
-        else {
-            return;
-        };
-        match request {
+        let (requests, peer) = (
+            Arc::clone(&self.ticket().requests),
+            self.peer_addr().clone(),
+        );
+        if let Some(error) = self.live() {
+            requests.report_later(error, peer);
+        }
+    }
+
+    /// Returns what went wrong after the handler was gone.
+    fn live(self) -> Option<RequestError> {
+        let handler = self.handler?;
+        match self.request {
             Accepted::Stream(link, calls) => {
                 link.run_here();
-                live(handler, Stream::new(link, &[], &[]), calls, tell);
+                live(handler, Stream::new(link, &[], &[]), calls, self.tell)
             }
             Accepted::Packet(kept, packet, calls) => {
-                live(
-                    handler,
-                    Datagram::new(*packet, kept.peer, kept.ticket),
-                    calls,
-                    tell,
-                );
+                let datagram = Datagram::new(*packet, kept.peer, kept.ticket);
+                live(handler, datagram, calls, self.tell)
             }
         }
     }
@@ -167,11 +166,13 @@ impl<H> Unit<H> {
                 Ok(())
             }
             Ok(None) => {
-                if self.clone_handler(prototype) {
-                    self.run();
-                } else {
-                    let peer = self.peer_addr().clone();
-                    crate::error::report(&self.give_up(), &peer);
+                let (tell, peer) = (self.tell, self.peer_addr().clone());
+                let failure = match self.clone_handler(prototype) {
+                    true => self.live(),
+                    false => Some(self.give_up()),
+                };
+                if let Some(error) = failure {
+                    report_on_clone(prototype, tell, &error, &peer);
                 }
                 fork::exit(0)
             }
@@ -179,8 +180,13 @@ impl<H> Unit<H> {
     }
 }
 
-/// The life of a request, the same for both kinds and in every model.
-fn live<H, R: Live>(mut handler: H, mut request: R, calls: Calls<H, R>, tell: Tell<H>) {
+/// The life of a request, the same for both kinds and in every model. Returns what went wrong when the handler was gone.
+fn live<H, R: Live>(
+    mut handler: H,
+    mut request: R,
+    calls: Calls<H, R>,
+    tell: Tell<H>,
+) -> Option<RequestError> {
     let mut failure = First(None);
     let ready = step(&mut request, Phase::Setup, |request| {
         (calls.setup)(&mut handler, request)
@@ -190,7 +196,7 @@ fn live<H, R: Live>(mut handler: H, mut request: R, calls: Calls<H, R>, tell: Te
             (calls.handle)(&mut handler, request)
         });
         if let Some(elsewhere) = request.elsewhere() {
-            return leave(handler, request, elsewhere, handled, tell);
+            return leave(handler, request, elsewhere, &handled, tell);
         }
         failure.keep(handled);
         failure.keep(step(&mut request, Phase::Reply, |request| {
@@ -205,7 +211,7 @@ fn live<H, R: Live>(mut handler: H, mut request: R, calls: Calls<H, R>, tell: Te
             Ok(request.reply()?)
         }));
     }
-    conclude(handler, request, failure.0.as_ref(), tell);
+    conclude(handler, request, failure.0.as_ref(), tell)
 }
 
 /// The end of a request whose rest somebody else has, or this child has done.
@@ -213,19 +219,21 @@ fn leave<H, R: Live>(
     mut handler: H,
     request: R,
     elsewhere: Elsewhere,
-    handled: Result<(), RequestError>,
+    handled: &Result<(), RequestError>,
     tell: Tell<H>,
-) {
+) -> Option<RequestError> {
     match elsewhere {
         Elsewhere::Here(failure) => {
-            conclude(handler, request, failure.as_ref(), tell);
+            if let Some(error) = conclude(handler, request, failure.as_ref(), tell) {
+                crate::error::report(&error, &Address::Unnamed);
+            }
             fork::exit(0)
         }
         Elsewhere::Other => {
             if let Err(error) = handled {
-                report(&mut handler, tell, &error, request.peer());
+                report(&mut handler, tell, error, request.peer());
             }
-            discard(handler, &request);
+            discard(handler, &request).filter(|_| handled.is_ok())
         }
     }
 }
@@ -252,18 +260,26 @@ fn step<R: Live>(
     guard(phase, || call(request)).map_err(|error| error.saw(request.seen()))
 }
 
-/// Reports the failure if there is one, drops the handler, and ends the request.
-fn conclude<H, R: Live>(mut handler: H, request: R, failure: Option<&RequestError>, tell: Tell<H>) {
-    request.ticket().end(if failure.is_some() {
+/// Reports the failure if there is one, drops the handler, and ends the request. Returns a failure of the drop, unless
+/// there was one before: only the first is told.
+fn conclude<H, R: Live>(
+    mut handler: H,
+    request: R,
+    failure: Option<&RequestError>,
+    tell: Tell<H>,
+) -> Option<RequestError> {
+    if let Some(error) = failure {
+        report(&mut handler, tell, error, request.peer());
+    }
+    let late = discard(handler, &request);
+    let failed = failure.is_some() || late.is_some();
+    request.ticket().end(if failed {
         Ended::Failed
     } else {
         Ended::Finished
     });
-    if let Some(error) = failure {
-        report(&mut handler, tell, error, request.peer());
-    }
-    discard(handler, &request);
     request.close();
+    late.filter(|_| failure.is_none())
 }
 
 /// Tells the handler of its failure. A panic in there has nobody left to be told to but the default.
@@ -277,19 +293,28 @@ fn report<H>(handler: &mut H, tell: Tell<H>, error: &RequestError, peer: &Addres
     }
 }
 
-/// Drops the handler under guard. It is gone then, so its panic is reported on a clone of the prototype.
-fn discard<H, R: Live>(handler: H, request: &R) {
+/// Tells a clone of the prototype, where the request has no handler of its own.
+pub(crate) fn report_on_clone<H: Clone>(
+    prototype: &H,
+    tell: Tell<H>,
+    error: &RequestError,
+    peer: &Address,
+) {
+    let told = guard_value(Phase::Hook, || tell(&mut prototype.clone(), error, peer));
+    if let Err(second) = told {
+        crate::error::report(error, peer);
+        crate::error::report(&second, peer);
+    }
+}
+
+/// Drops the handler under guard.
+fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
     request.ticket().slot().set_phase(Phase::Close);
-    let dropped = guard(Phase::Close, || {
+    guard(Phase::Close, || {
         drop(handler);
         Ok(())
-    });
-    if let Err(error) = dropped {
-        request
-            .ticket()
-            .requests
-            .report_later(error, request.peer().clone());
-    }
+    })
+    .err()
 }
 
 impl Kept for KeptPacket {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
-use crate::request::stream::Credentials;
+use crate::credentials::Credentials;
 use crate::transport::Transport;
 use packets::Packet;
 

@@ -15,10 +15,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::drain::Stage;
 use crate::error::{Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
+use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
@@ -87,11 +87,6 @@ impl Link {
     pub(crate) fn run_here(&self) {
         let polls = self.ticket.requests.is_accepting_here();
         self.polls.store(polls, Ordering::Relaxed);
-        let (timeout, set) = (&self.timeout, &self.socket_timeout);
-        if !polls && timeout.load(Ordering::Relaxed) != set.load(Ordering::Relaxed) {
-            // A transport that cannot be bounded is still told and cut by the accept loop.
-            let _ = self.fit(timeout.load(Ordering::Relaxed));
-        }
     }
 
     pub(crate) fn server(&self) -> &ServerHandle {
@@ -376,6 +371,10 @@ impl Link {
     }
 
     fn send_blocking(&self, bytes: &[u8]) -> io::Result<usize> {
+        let timeout = self.timeout.load(Ordering::Relaxed);
+        if timeout != self.socket_timeout.load(Ordering::Relaxed) {
+            self.fit(timeout)?; // What was left of a long read is no bound for a write.
+        }
         self.transport.send(bytes, Wait::Block).map_err(|error| {
             match (error.kind(), self.slot().told()) {
                 (io::ErrorKind::WouldBlock, _) => Timeout::Write.into(),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
+use crate::credentials::Credentials;
 use crate::request::link::Link;
 use crate::request::rfile::{Input, Reader, Rfile};
 use crate::request::sender::Sender;
@@ -278,30 +279,6 @@ pub struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Who is at the other end of a Unix socket, as the kernel knows it: unix(7), `SO_PEERCRED`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Credentials {
-    /// The user's number.
-    pub uid: u32,
-    /// The group's number.
-    pub gid: u32,
-    /// The process that connected.
-    pub pid: Option<u32>,
-}
-
-impl Credentials {
-    pub(crate) fn of(fd: std::os::fd::BorrowedFd<'_>) -> io::Result<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(fd)?;
-        let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
-        Ok(Self {
-            uid: credentials.uid.as_raw(),
-            gid: credentials.gid.as_raw(),
-            pid,
-        })
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::address::{Address, Endpoint};
 use crate::concurrency::Model;
+use crate::concurrency::unit::report_on_clone;
 use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;
@@ -73,6 +74,7 @@ pub struct Server<H: Declaration> {
     /// Given up to shed clients when nothing else can free a descriptor.
     spare: Option<File>,
     timer: Timer,
+    timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
 }
@@ -143,6 +145,7 @@ impl<H: Declaration> Server<H> {
             inherited: Vec::new(),
             spare: None,
             timer: Timer::new()?,
+            timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
             requests,
@@ -459,13 +462,7 @@ impl<H: Declaration> Server<H> {
 
     /// Tells `handle_error` on a clone of the prototype, for a request that has no handler.
     fn report(&self, error: &RequestError, peer: &Address) {
-        let told = guard_value(Phase::Hook, || {
-            (self.hooks.handle_error)(&mut self.prototype.clone(), error, peer)
-        });
-        if let Err(second) = told {
-            crate::error::report(error, peer);
-            crate::error::report(&second, peer);
-        }
+        report_on_clone(&self.prototype, self.hooks.handle_error, error, peer);
     }
 }
 

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::children;
 use crate::concurrency::Model as _;
 use crate::drain::Stage;
 use crate::error::RequestError;
+use crate::requests::children;
 use crate::requests::{Told, lock};
 use crate::server::declare::Declaration;
 use crate::server::{FIRST_LISTENER, Server, State, TIMER, WAKE, linger};
@@ -116,10 +116,12 @@ impl<H: Declaration> Server<H> {
     /// After a `handle_request`: what is due later must make the descriptor readable, for who polls it from outside.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         self.watch_sources()?;
-        match self.next_due() {
-            Some(due) => self.timer.set(Some(due.left())),
-            None => Ok(()),
+        let due = self.next_due();
+        if due.is_some() || self.timer_is_set {
+            self.timer.set(due.map(Tick::left))?;
+            self.timer_is_set = due.is_some();
         }
+        Ok(())
     }
 
     pub(super) fn next_due(&self) -> Option<Tick> {

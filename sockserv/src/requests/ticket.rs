@@ -1,0 +1,75 @@
+//! [`Ticket`]: a request's place in the table, and how it counts when it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::requests::slot::{Ended, REFUSED, Slot};
+use crate::requests::{Requests, lock};
+
+/// A request's place in the table, given back when it is dropped, on whatever path.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) index: u32,
+}
+
+impl Ticket {
+    pub(crate) fn slot(&self) -> &Slot {
+        self.requests.slot(self.index)
+    }
+
+    pub(crate) fn end(&self, ended: Ended) {
+        self.slot().ended.store(ended as u8, Ordering::Release); // Pairs with the parent's load, after the child's exit.
+    }
+
+    pub(crate) fn ended(&self) -> Ended {
+        self.slot().ended()
+    }
+
+    /// The request was never one: it does not count as accepted and ended.
+    pub(crate) fn refuse(self) {
+        self.requests
+            .control()
+            .accepted
+            .fetch_sub(1, Ordering::Relaxed);
+        self.requests.count_refused();
+        self.slot().ended.store(REFUSED, Ordering::Relaxed);
+    }
+}
+
+impl Ticket {
+    /// Counts the request as ended: before its peer can see the end, so that who saw it finds it counted.
+    pub(crate) fn settle(&self) {
+        let (requests, slot) = (&self.requests, self.slot());
+        if requests.is_child() || !slot.live.swap(false, Ordering::AcqRel) {
+            return; // In a child the parent counts, when this process has ended.
+        }
+        let control = requests.control();
+        match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
+            (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::Relaxed),
+            (Ended::Not, REFUSED) => 0,
+            (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::Relaxed),
+        };
+        control
+            .bytes_in
+            .fetch_add(slot.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
+        control
+            .bytes_out
+            .fetch_add(slot.bytes_out.load(Ordering::Relaxed), Ordering::Relaxed);
+        let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
+        drop(side); // Closing may take a system call: not under the lock.
+        control.active.fetch_sub(1, Ordering::SeqCst);
+        requests.wake_if_wanted();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.requests.is_child() {
+            return; // The parent has a ticket for the same slot.
+        }
+        self.settle();
+        self.requests.give_back(self.index);
+        self.requests.wake_if_wanted();
+    }
+}
