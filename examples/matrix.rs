@@ -3,6 +3,7 @@
 //! Talk: `nc 127.0.0.1 7007`, or `socat - UDP:127.0.0.1:7007` after `-- udp sync 127.0.0.1:7007`
 
 use std::env;
+use std::str::FromStr;
 use std::time::Duration;
 
 use sockserv::prelude::*;
@@ -110,18 +111,22 @@ impl Arguments {
         for (name, value) in &self.options {
             builder = match name.as_str() {
                 "accept-timeout" => builder.accept_timeout(duration(value)?),
-                "backlog" => builder.backlog(number(value)?),
+                "backlog" => builder.backlog(parsed(value)?),
                 "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
-                "max-children" => builder.max_children(number(value)?),
-                "max-connections" => builder.max_connections(number(value)?),
-                "max-line" => builder.max_line(number(value)?),
-                "max-packet-size" => builder.max_packet_size(number(value)?),
-                "max-threads" => builder.max(number(value)?),
-                "rbufsize" => builder.rbufsize(number(value)?),
+                "keepalive" => builder.keepalive(parsed(value)?),
+                "max" => builder.max(parsed::<usize>(value)?),
+                "max-children" => builder.max_children(parsed::<usize>(value)?),
+                "max-connections" => builder.max_connections(parsed(value)?),
+                "max-line" => builder.max_line(parsed(value)?),
+                "max-packet-size" => builder.max_packet_size(parsed(value)?),
+                "nodelay" => builder.nodelay(parsed(value)?),
+                "only-v6" => builder.only_v6(parsed(value)?),
+                "rbufsize" => builder.rbufsize(parsed(value)?),
                 "request-timeout" => builder.request_timeout(duration(value)?),
-                "shutdown-grace" => builder.shutdown_grace(duration(value)?),
+                "reuse-port" => builder.reuse_port(parsed(value)?),
+                "shutdown-grace" => builder.shutdown_grace(duration(value)?.unwrap_or_default()),
                 "timeout" => builder.timeout(duration(value)?),
-                "wbufsize" => builder.wbufsize(number(value)?),
+                "wbufsize" => builder.wbufsize(parsed(value)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),
             };
         }
@@ -129,18 +134,20 @@ impl Arguments {
     }
 }
 
-/// `2s` or `200ms`.
-fn duration(value: &str) -> io::Result<Duration> {
-    match value.strip_suffix("ms") {
-        Some(millis) => number(millis).map(Duration::from_millis),
-        None => number(value.strip_suffix('s').unwrap_or(value)).map(Duration::from_secs),
-    }
+/// `2s`, `200ms` or `none`.
+fn duration(value: &str) -> io::Result<Option<Duration>> {
+    Ok(match (value.strip_suffix("ms"), value.strip_suffix('s')) {
+        (Some(millis), _) => Some(Duration::from_millis(parsed(millis)?)),
+        (None, Some(seconds)) => Some(Duration::from_secs(parsed(seconds)?)),
+        (None, None) if value == "none" => None,
+        (None, None) => return Err(invalid(format!("`{value}` is no duration: `2s`, `200ms`"))),
+    })
 }
 
-fn number<N: std::str::FromStr>(value: &str) -> io::Result<N> {
+fn parsed<T: FromStr>(value: &str) -> io::Result<T> {
     value
         .parse()
-        .map_err(|_| invalid(format!("`{value}` is no number that fits here")))
+        .map_err(|_| invalid(format!("`{value}` does not fit here")))
 }
 
 fn invalid(message: String) -> io::Error {

@@ -13,6 +13,8 @@ pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;
 pub use crate::server::Server;
 pub use crate::server::builder::Builder;
-pub use crate::server::declare::{Both, Datagrams, Declaration, NoAddr, Own, Streams, Tcp, Transport, Udp, Unix, UnixDatagram};
+pub use crate::server::declare::{
+    Both, Datagrams, Declaration, NoAddr, Own, Streams, Tcp, Transport, Udp, Unix, UnixDatagram,
+};
 pub use crate::server::several::Serve;
 pub use crate::server::spawn::Running;

@@ -84,7 +84,10 @@ impl Address {
                 let path = [&[0], name.as_slice()].concat();
                 SockAddr::unix(OsStr::from_bytes(&path))
             }
-            Self::Unnamed => Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "an unnamed Unix socket has no address")),
+            Self::Unnamed => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "an unnamed Unix socket has no address",
+            )),
         }
     }
 }
@@ -229,7 +232,7 @@ fn announce(kind: Kind, endpoint: &Endpoint, f: &mut fmt::Formatter<'_>) -> fmt:
 }
 
 /// A text that is no [`Endpoint`]; its `Display` says why, and what to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EndpointError {
     text: String,
     reason: &'static str,
@@ -238,6 +241,13 @@ pub struct EndpointError {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", self.text, self.reason)
+    }
+}
+
+/// As `Display`: a `main` that returns the error prints this.
+impl fmt::Debug for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -253,7 +263,10 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        parse(text).map_err(|reason| EndpointError { text: text.to_owned(), reason })
+        parse(text).map_err(|reason| EndpointError {
+            text: text.to_owned(),
+            reason,
+        })
     }
 }
 
@@ -266,7 +279,10 @@ fn parse(text: &str) -> Result<Endpoint, &'static str> {
         return only(Kind::Udp, rest);
     }
     if let Some(rest) = text.strip_prefix("unix-datagram:") {
-        return Ok(Endpoint::Only(Kind::UnixDatagram, Box::new(parse_unix(rest)?)));
+        return Ok(Endpoint::Only(
+            Kind::UnixDatagram,
+            Box::new(parse_unix(rest)?),
+        ));
     }
     if let Some(rest) = text.strip_prefix("unix:") {
         return parse_unix(rest);
@@ -308,10 +324,19 @@ fn parse_fd(number: &str) -> Result<Endpoint, &'static str> {
 fn parse_systemd(text: &str) -> Result<Endpoint, &'static str> {
     let (name, index) = match text.split_once(':') {
         None => (text, None),
-        Some((name, index)) => (name, Some(index.parse().map_err(|_| "has no number as its index; write `systemd:name:0`")?)),
+        Some((name, index)) => (
+            name,
+            Some(
+                index
+                    .parse()
+                    .map_err(|_| "has no number as its index; write `systemd:name:0`")?,
+            ),
+        ),
     };
     match name {
-        "" => Err("names no socket; write the `FileDescriptorName=` of the unit, as in `systemd:name`"),
+        "" => Err(
+            "names no socket; write the `FileDescriptorName=` of the unit, as in `systemd:name`",
+        ),
         _ => Ok(Endpoint::Systemd(name.into(), index)),
     }
 }
@@ -323,13 +348,21 @@ fn parse_inet(text: &str) -> Result<Endpoint, &'static str> {
     if text.parse::<IpAddr>().is_ok() {
         return Err("has no port; write `address:port`, and an IPv6 address in brackets");
     }
-    let (host, port) = text.rsplit_once(':').ok_or("has no port; write `host:port`, or `unix:/path`")?;
-    let port = port.parse().map_err(|_| "has no port between 0 and 65535 behind its last colon")?;
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or("has no port; write `host:port`, or `unix:/path`")?;
+    let port = port
+        .parse()
+        .map_err(|_| "has no port between 0 and 65535 behind its last colon")?;
     if host.is_empty() {
-        return Err("has no host; write `0.0.0.0:port` for every IPv4 address, `[::]:port` for all");
+        return Err(
+            "has no host; write `0.0.0.0:port` for every IPv4 address, `[::]:port` for all",
+        );
     }
     if host.contains(['[', ']', ':', '/']) {
-        return Err("is no address; write `127.0.0.1:port`, `[::1]:port`, `host:port` or `unix:/path`");
+        return Err(
+            "is no address; write `127.0.0.1:port`, `[::1]:port`, `host:port` or `unix:/path`",
+        );
     }
     Ok(Endpoint::Host(host.into(), port))
 }
@@ -414,15 +447,36 @@ mod tests {
             "unix-datagram:/run/log",
             "unix-datagram:@log",
         ] {
-            assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()).as_deref(), Ok(text));
+            assert_eq!(
+                text.parse::<Endpoint>()
+                    .map(|endpoint| endpoint.to_string())
+                    .as_deref(),
+                Ok(text)
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_says_why() {
-        for text in ["", "127.0.0.1", "::1", "localhost", ":80", "a:65536", "unix:", "@", "fd:x", "fd:-1", "systemd:", "http://x:1"] {
+        for text in [
+            "",
+            "127.0.0.1",
+            "::1",
+            "localhost",
+            ":80",
+            "a:65536",
+            "unix:",
+            "@",
+            "fd:x",
+            "fd:-1",
+            "systemd:",
+            "http://x:1",
+        ] {
             let error = text.parse::<Endpoint>().expect_err(text);
-            assert!(error.to_string().starts_with(&format!("`{text}` ")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("`{text}` ")),
+                "{error}"
+            );
         }
         assert!(format!("/{}", "x".repeat(107)).parse::<Endpoint>().is_err());
     }

@@ -40,12 +40,20 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(asked: Tick, grace: Duration) -> Self {
         let told = asked.after(grace);
-        Self { told, cut: told.after(LAST_WORDS), over: told.after(LAST_WORDS).after(PATIENCE) }
+        Self {
+            told,
+            cut: told.after(LAST_WORDS),
+            over: told.after(LAST_WORDS).after(PATIENCE),
+        }
     }
 
     /// The second signal: nothing waits any longer.
     pub(crate) fn cut_now(now: Tick) -> Self {
-        Self { told: now, cut: now, over: now.after(PATIENCE) }
+        Self {
+            told: now,
+            cut: now,
+            over: now.after(PATIENCE),
+        }
     }
 
     pub(crate) fn stage(&self, now: Tick) -> Stage {
@@ -59,7 +67,9 @@ impl Plan {
 
     /// When the next stage begins.
     pub(crate) fn next(&self, now: Tick) -> Option<Tick> {
-        [self.told, self.cut, self.over].into_iter().find(|&begins| begins > now)
+        [self.told, self.cut, self.over]
+            .into_iter()
+            .find(|&begins| begins > now)
     }
 }
 

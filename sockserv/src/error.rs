@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -141,17 +142,31 @@ pub(crate) struct Seen {
 
 impl RequestError {
     pub(crate) fn new(phase: Phase, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { phase, cause: Cause::Error(error.into()), seen: Seen::default() }
+        Self {
+            phase,
+            cause: Cause::Error(error.into()),
+            seen: Seen::default(),
+        }
     }
 
     pub(crate) fn panic(phase: Phase, payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self { phase, cause: Cause::Panic(text.unwrap_or_else(|| "of a value without text".into())), seen: Seen::default() }
+        Self {
+            phase,
+            cause: Cause::Panic(text.unwrap_or_else(|| "of a value without text".into())),
+            seen: Seen::default(),
+        }
     }
 
     pub(crate) fn exit(status: ExitStatus) -> Self {
-        Self { phase: Phase::Exit, cause: Cause::Exit(status), seen: Seen::default() }
+        Self {
+            phase: Phase::Exit,
+            cause: Cause::Exit(status),
+            seen: Seen::default(),
+        }
     }
 
     pub(crate) fn saw(mut self, seen: Seen) -> Self {
@@ -189,13 +204,19 @@ impl RequestError {
     /// Returns whether a deadline passed; [`timeout`](Self::timeout) says which.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.timeout().is_some() || self.io_errors().any(|error| error.kind() == io::ErrorKind::TimedOut)
+        self.timeout().is_some()
+            || self
+                .io_errors()
+                .any(|error| error.kind() == io::ErrorKind::TimedOut)
     }
 
     /// Returns which of the server's deadlines passed, if one did.
     #[must_use]
     pub fn timeout(&self) -> Option<Timeout> {
-        let along = || self.io_errors().find_map(|error| error.get_ref()?.downcast_ref::<Timeout>().copied());
+        let along = || {
+            self.io_errors()
+                .find_map(|error| error.get_ref()?.downcast_ref::<Timeout>().copied())
+        };
         self.seen.timeout.or_else(along)
     }
 
@@ -215,7 +236,14 @@ pub(crate) fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     // A datagram's peer that has gone answers ECONNREFUSED: F56.
     let kind = error.kind();
-    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | io::ErrorKind::ConnectionRefused)
+    matches!(
+        kind,
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | NotConnected
+            | io::ErrorKind::ConnectionRefused
+    )
 }
 
 impl fmt::Display for RequestError {
@@ -243,6 +271,9 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
         return;
     }
     static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
+    // The text is the handler's own, and a panic in there must not end the server.
+    let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
+    let error = text.unwrap_or_else(|_| format!("{}: its error cannot be shown", error.phase));
     LIMIT.say(|missed| match missed {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),
@@ -258,7 +289,10 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     pub(crate) const fn new(a_second: u32) -> Self {
-        Self { a_second, state: Mutex::new((None, 0, 0)) }
+        Self {
+            a_second,
+            state: Mutex::new((None, 0, 0)),
+        }
     }
 
     /// Writes what `line` makes of the number of lines held back since the last one, or holds this one back too.
@@ -270,7 +304,10 @@ impl Throttle {
 
     fn pass(&self) -> Option<u64> {
         // No user's code runs under this lock, so nothing can have poisoned it half-way.
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (since, said, missed) = &mut *state;
         if since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
             (*since, *said) = (Some(Instant::now()), 0);

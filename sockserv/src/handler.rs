@@ -90,13 +90,21 @@ pub(crate) struct Calls<H, R> {
 
 impl<H: StreamHandler> Calls<H, Stream> {
     pub(crate) fn streams() -> Self {
-        Self { setup: H::setup, handle: H::handle, finish: H::finish }
+        Self {
+            setup: H::setup,
+            handle: H::handle,
+            finish: H::finish,
+        }
     }
 }
 
 impl<H: DatagramHandler> Calls<H, Datagram> {
     pub(crate) fn datagrams() -> Self {
-        Self { setup: H::setup, handle: H::handle, finish: H::finish }
+        Self {
+            setup: H::setup,
+            handle: H::handle,
+            finish: H::finish,
+        }
     }
 }
 
@@ -125,6 +133,9 @@ impl<H> Copy for Methods<H> {}
 
 impl<H> std::fmt::Debug for Methods<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Methods").field("stream", &self.stream.is_some()).field("datagram", &self.datagram.is_some()).finish()
+        f.debug_struct("Methods")
+            .field("stream", &self.stream.is_some())
+            .field("datagram", &self.datagram.is_some())
+            .finish()
     }
 }

@@ -1,9 +1,66 @@
 //! Write what one connection says, in plain blocking Rust; one attribute makes it a server under any concurrency model.
+//!
+//! ```no_run
+//! use sockserv::prelude::*;
+//!
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! #[server(tcp, threading, addr = "127.0.0.1:7007")]
+//! impl Echo {
+//!     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+//!         let mut line = String::new();
+//!         while stream.rfile.read_line(&mut line)? > 0 {
+//!             stream.wfile.write_all(line.as_bytes())?;
+//!             line.clear();
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn main() -> io::Result<()> {
+//!     EchoServer::bind(Echo)?.run()
+//! }
+//! ```
+//!
+//! `threading` is the one word to change: `sync` serves one request after another, `forking` gives each a process of its
+//! own. `tcp` may be `udp`, `unix`, `unix_datagram`, or a stream and a datagram kind together.
+//!
+//! # What to read
+//!
+//! | | |
+//! |---|---|
+//! | [`server`] | the attribute: transports, models, options |
+//! | [`Stream`], [`Datagram`], [`Request`] | what a handler is given |
+//! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have beside `handle` |
+//! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
+//! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
+//! | [`Address`], [`Endpoint`] | where a peer is, where one may listen |
+//! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
+//! | [`compile_errors`] | every message of the attribute, with its cure |
+//!
+//! # The life of a request
+//!
+//! `setup`, `handle`, flush, `finish`, flush (or the datagram's reply), `handle_error` if anything failed (once, with the
+//! first failure), end-of-file to the peer, close. After an error or a panic in `setup` neither `handle` nor `finish` runs;
+//! `finish` runs whenever `setup` succeeded. What a stream handler wrote before an error is still sent. Every request has
+//! its own clone of the handler; what requests share stands behind an `Arc` in a field.
+//!
+//! # Platforms, features, version
+//!
+//! Linux: the runtime is built on epoll, eventfd and pidfd (Linux 5.4). Rust 1.88 or later.
+//!
+//! | feature | |
+//! |---|---|
+//! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr |
+
+#![doc(test(attr(deny(warnings))))]
+
 extern crate self as sockserv;
 
 mod address;
-mod children;
 mod concurrency;
+mod credentials;
 mod drain;
 mod error;
 mod guard;
@@ -21,6 +78,14 @@ mod transport;
 #[doc(hidden)]
 pub mod __private;
 
+#[doc = include_str!("compile_errors.md")]
+pub mod compile_errors {}
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use bytes;
 pub use socket2;
 pub use sockserv_macros::server;
@@ -28,6 +93,7 @@ pub use std::io;
 
 pub use address::{Address, Endpoint, EndpointError, Kind};
 pub use concurrency::{Forking, Model, Synchronous, Threading, UncheckedForking, Unit};
+pub use credentials::Credentials;
 pub use drain::{DrainReport, Unfinished};
 pub use error::{IntoOutcome, Outcome, Phase, RequestError, Timeout};
 pub use handler::{DatagramHandler, StreamHandler};
@@ -35,7 +101,8 @@ pub use hooks::Hooks;
 pub use listener::{Incoming, Listener};
 pub use options::{IntoEndpoints, Options};
 pub use request::{
-    Busy, Conversation, Credentials, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError, Sender, Stream, Wfile, Writer,
+    Busy, Conversation, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError,
+    Sender, Stream, Wfile, Writer,
 };
 pub use requests::{ServerHandle, Stats};
 pub use server::Server;
@@ -50,5 +117,8 @@ pub use transport::{Transport, Wait};
 pub mod prelude {
     pub use std::io::{self, BufRead, Read, Write};
 
-    pub use crate::{Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Request, RequestError, Stream, StreamHandler, server};
+    pub use crate::{
+        Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Request, RequestError,
+        Stream, StreamHandler, server,
+    };
 }

@@ -84,10 +84,15 @@ impl Options {
     /// How many requests may be alive at once, by all limits that apply.
     pub(crate) fn limit(&self, most_by_model: Option<usize>) -> usize {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let descriptors = descriptors.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let descriptors = descriptors.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
         // 32 are left for everything else, so that running out of descriptors is not the normal limit.
         let spare = descriptors.saturating_sub(32).max(1);
-        self.max_connections.min(most_by_model.unwrap_or(usize::MAX)).min(spare).max(1)
+        self.max_connections
+            .min(most_by_model.unwrap_or(usize::MAX))
+            .min(spare)
+            .max(1)
     }
 }
 
@@ -201,7 +206,9 @@ macro_rules! one_endpoint {
         })*
     };
 }
-one_endpoint!(&str, String, &String, SocketAddr, Address, &Address, Endpoint);
+one_endpoint!(
+    &str, String, &String, SocketAddr, Address, &Address, Endpoint
+);
 
 impl From<std::convert::Infallible> for EndpointError {
     fn from(never: std::convert::Infallible) -> Self {

@@ -23,7 +23,10 @@ pub(crate) struct Targets {
 
 impl Targets {
     pub(crate) fn new(wake: BorrowedFd<'_>, life: RawFd, over: BorrowedFd<'_>) -> Self {
-        Self { drain: [wake.as_raw_fd(), life], cut: over.as_raw_fd() }
+        Self {
+            drain: [wake.as_raw_fd(), life],
+            cut: over.as_raw_fd(),
+        }
     }
 }
 
@@ -31,7 +34,9 @@ impl Signals {
     /// Handles both signals for servers that live at least as long.
     pub(crate) fn handle(targets: &[Targets]) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
-        Ok(Self { _handled: signal::handle(&[signal::SIGINT, signal::SIGTERM])? })
+        Ok(Self {
+            _handled: signal::handle(&[signal::SIGINT, signal::SIGTERM])?,
+        })
     }
 
     /// How many of the signals came.
@@ -51,7 +56,9 @@ pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
     use std::os::fd::AsFd;
     let wake = wake.as_fd().as_raw_fd();
     signal::aim([([wake, wake], wake)].into_iter());
-    let handled = [signal::ignore(signal::SIGINT)?].into_iter().chain(signal::handle(&[signal::SIGTERM])?);
+    let handled = [signal::ignore(signal::SIGINT)?]
+        .into_iter()
+        .chain(signal::handle(&[signal::SIGTERM])?);
     handled.for_each(std::mem::forget); // For the child's whole life; there is nothing to go back to.
     Ok(())
 }

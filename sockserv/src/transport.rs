@@ -10,6 +10,10 @@ use std::{fmt, io};
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::Socket;
 
+/// How long, and how much, a peer may go on talking after the end before its socket is closed: promise 5.
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_BYTES: usize = 64 << 10;
+
 /// Whether a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {

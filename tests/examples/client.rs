@@ -18,78 +18,61 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) package: &'static str,
-    /// How to find out that it is there and may do its work.
-    probe: &'static [&'static str],
+    /// The shell's answer to whether it is there, is the right one, and may do its work.
+    probe: &'static str,
 }
 
 pub(crate) const NC: Program = Program {
     name: "nc",
     package: "netcat-openbsd",
-    probe: &["-h"],
+    probe: "nc -h 2>&1 | grep -q OpenBSD",
 };
+/// It always asks port 79, which takes a network namespace of our own.
 pub(crate) const FINGER: Program = Program {
     name: "finger",
     package: "finger iproute2 util-linux",
-    probe: &[
-        "-rn",
-        "sh",
-        "-c",
-        "ip link set lo up && command -v finger nsenter",
-    ],
+    probe: "unshare -rn sh -c 'ip link set lo up && command -v finger && command -v nsenter'",
 };
 pub(crate) const DIG: Program = Program {
     name: "dig",
     package: "bind9-dnsutils",
-    probe: &["-v"],
+    probe: "command -v dig",
 };
 pub(crate) const CURL: Program = Program {
     name: "curl",
     package: "curl",
-    probe: &["-V"],
+    probe: "command -v curl",
 };
 pub(crate) const WRK: Program = Program {
     name: "wrk",
     package: "wrk",
-    probe: &["-v"],
+    probe: "command -v wrk",
 };
 pub(crate) const LOGGER: Program = Program {
     name: "logger",
     package: "bsdutils",
-    probe: &["-V"],
+    probe: "logger --version | grep -q util-linux",
 };
 pub(crate) const REDIS_CLI: Program = Program {
     name: "redis-cli",
     package: "redis-tools",
-    probe: &["-v"],
+    probe: "command -v redis-cli",
 };
 pub(crate) const REDIS_BENCHMARK: Program = Program {
     name: "redis-benchmark",
     package: "redis-tools",
-    probe: &["-v"],
+    probe: "command -v redis-benchmark",
 };
 pub(crate) const SOCAT: Program = Program {
     name: "socat",
     package: "socat",
-    probe: &["-V"],
+    probe: "command -v socat",
 };
 
 impl Program {
-    /// `finger` always asks port 79, which takes a network namespace of our own.
     pub(crate) fn is_usable(self) -> bool {
-        let program = if self.name == FINGER.name {
-            "unshare"
-        } else {
-            self.name
-        };
-        let quiet = || Stdio::null();
-        let status = Command::new(program)
-            .args(self.probe)
-            .stdin(quiet())
-            .stdout(quiet())
-            .stderr(quiet())
-            .status();
-        // Some programs answer a question for their version with a status of their own.
-        status.is_ok_and(|status| status.success() || program != "unshare")
+        let shell = Command::new("sh").args(["-c", self.probe]).output();
+        shell.is_ok_and(|output| output.status.success())
     }
 
     /// Runs it to its end, with `input` on its standard input.

@@ -112,6 +112,7 @@ fn a_drain_lets_a_download_finish() -> Outcome {
         2 * HALF
     ))?;
     behind.send("1".repeat(HALF))?;
+    drop(upstream); // Who only asks whether the proxy still listens leads to nothing behind it.
     forward.terminate()?;
     wait_until_refused(forward.addr());
     behind.send("2".repeat(HALF))?;

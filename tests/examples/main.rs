@@ -4,6 +4,8 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use client::Program;
+
 mod chat;
 mod client;
 mod daytime;
@@ -47,15 +49,16 @@ fn plain(name: &str, test: fn() -> Outcome) -> Trial {
 }
 
 /// A test that needs `program`; its kind names the package of a missing one.
-fn with_client(program: client::Program, name: &str, test: fn() -> Outcome) -> Trial {
+fn with_client(
+    program: Program,
+    name: &str,
+    test: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
     let trial = Trial::test(name, test);
     if program.is_usable() {
         return trial.with_kind(program.name);
     }
-    trial
-        .with_kind(format!(
-            "needs {}, apt-get install {}",
-            program.name, program.package
-        ))
-        .with_ignored_flag(true)
+    let Program { name, package, .. } = program;
+    let missing = format!("needs {name}, apt-get install {package}");
+    trial.with_kind(missing).with_ignored_flag(true)
 }

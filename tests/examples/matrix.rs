@@ -2,7 +2,7 @@ use libtest_mimic::Trial;
 
 use crate::client::{Directory, SOCAT};
 use crate::server::Example;
-use crate::{Outcome, plain};
+use crate::{Outcome, plain, with_client};
 
 const MODELS: [&str; 3] = ["sync", "threading", "forking"];
 const TRANSPORTS: [&str; 6] = ["tcp", "udp", "unix", "unix_datagram", "tcp+udp", "unix+udp"];
@@ -15,13 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     for transport in TRANSPORTS {
         for model in MODELS {
             let name = format!("matrix::socat_talks_to_{transport}_{model}");
-            let trial = Trial::test(name, move || answers(transport, model)).with_kind(SOCAT.name);
-            trials.push(match SOCAT.is_usable() {
-                true => trial,
-                false => trial
-                    .with_kind("needs socat, apt-get install socat")
-                    .with_ignored_flag(true),
-            });
+            trials.push(with_client(SOCAT, &name, move || answers(transport, model)));
         }
     }
     trials

@@ -1,6 +1,6 @@
 //! `threading`: a thread for each request. Idle threads are kept a while, so a connection costs a wake-up and no new thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,40 +28,47 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Default)]
 struct Crew {
     state: Mutex<State>,
-    work: Condvar,
+    /// Signalled when a thread ends while the crew is closed.
+    ended: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Work>,
-    /// How many threads wait for work. Never fewer than there is work in the queue.
-    idle: usize,
+    /// Threads that wait for work, the one that waits shortest last: its stack is still in the cache.
+    idle: Vec<Arc<Seat>>,
     closed: bool,
     threads: HashMap<u64, JoinHandle<()>>,
     /// Threads that have ended: joining them does not wait.
     ended: Vec<JoinHandle<()>>,
 }
 
+/// Where one thread is given its work: each has its own, so that a hand-over touches no lock that others want.
+struct Seat {
+    id: u64,
+    work: Mutex<Option<Work>>,
+    given: Condvar,
+}
+
 impl<H: Send + 'static> Model<H> for Threading {
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
-        if let Err(error) = self.make_room() {
-            return Err(unit.refuse(error));
+        match self.seat() {
+            Ok(seat) => {
+                seat.give(Box::new(move || unit.run()));
+                Ok(())
+            }
+            Err(error) => Err(unit.refuse(error)),
         }
-        lock(&self.crew.state).queue.push_back(Box::new(move || unit.run()));
-        self.crew.work.notify_one();
-        Ok(())
     }
 
     fn drain(&mut self, until: Instant) {
-        lock(&self.crew.state).closed = true;
-        self.crew.work.notify_all();
+        self.dismiss();
         let mut state = lock(&self.crew.state);
-        // A thread that is still in a handler was left behind; those that wait for work end at once.
-        while !state.threads.is_empty() && state.idle > 0 && Instant::now() < until {
+        // Those that wait for work end at once; one that is still in a handler is left behind in the end.
+        while !state.threads.is_empty() && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            state = self.crew.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let woken = self.crew.ended.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.closed = false; // The threads have left, and the server may serve again.
         let ended = std::mem::take(&mut state.ended);
         drop(state);
         join(ended);
@@ -78,59 +85,99 @@ impl<H: Send + 'static> Model<H> for Threading {
 }
 
 impl Threading {
-    /// Makes sure that a thread waits for the next piece of work.
-    fn make_room(&mut self) -> io::Result<()> {
+    /// Returns the seat of a thread that waits for work, or of a new one.
+    fn seat(&mut self) -> io::Result<Arc<Seat>> {
         let mut state = lock(&self.crew.state);
+        state.closed = false; // A drain may have come before: the server serves again.
         let ended = std::mem::take(&mut state.ended);
-        if state.idle > state.queue.len() {
-            drop(state);
-            join(ended);
-            return Ok(());
-        }
+        let idle = state.idle.pop();
+        drop(state);
+        join(ended);
+        idle.map_or_else(|| self.start(), Ok)
+    }
+
+    fn start(&mut self) -> io::Result<Arc<Seat>> {
         self.started += 1;
-        let (id, crew) = (self.started, Arc::clone(&self.crew));
+        let id = self.started;
+        let seat = Arc::new(Seat {
+            id,
+            work: Mutex::default(),
+            given: Condvar::new(),
+        });
+        let (crew, own) = (Arc::clone(&self.crew), Arc::clone(&seat));
         let mut builder = thread::Builder::new().name(format!("sockserv-{id}"));
         if let Some(size) = self.stack_size {
             builder = builder.stack_size(size);
         }
-        // It counts as idle from here on, so that nobody starts another one for the same work.
-        let thread = builder.spawn(move || crew.serve(id))?;
-        state.idle += 1;
+        let mut state = lock(&self.crew.state); // Held, so that the thread finds itself in the list when it ends.
+        let thread = builder.spawn(move || crew.serve(&own))?;
         state.threads.insert(id, thread);
-        drop(state);
-        join(ended);
-        Ok(())
+        Ok(seat)
+    }
+
+    /// Lets the threads that wait for work end, and those in a handler end with it.
+    fn dismiss(&self) {
+        let mut state = lock(&self.crew.state);
+        state.closed = true;
+        for seat in state.idle.drain(..) {
+            seat.give(Box::new(|| ())); // It wakes, and finds the crew closed.
+        }
     }
 }
 
 impl Crew {
     /// The life of one thread: work, wait for more, and after a while of nothing an end.
-    fn serve(&self, id: u64) {
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(work) = state.queue.pop_front() {
-                state.idle -= 1;
-                drop(state);
-                work();
-                state = lock(&self.state);
-                state.idle += 1;
-                continue;
-            }
+    fn serve(&self, seat: &Arc<Seat>) {
+        while let Some(work) = seat.wait().or_else(|| self.leave(seat)) {
+            work();
+            let mut state = lock(&self.state);
             if state.closed {
                 break;
             }
-            let (woken, timeout) = self.work.wait_timeout(state, KEPT).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            if timeout.timed_out() && state.queue.is_empty() {
-                break;
-            }
+            state.idle.push(Arc::clone(seat));
         }
-        state.idle -= 1;
-        let handle = state.threads.remove(&id);
+        let mut state = lock(&self.state);
+        let handle = state.threads.remove(&seat.id);
         state.ended.extend(handle);
-        if state.closed {
-            self.work.notify_all(); // `drain` waits for the last one.
+        self.ended.notify_all();
+    }
+
+    /// Takes a thread that has waited long enough off the list; returns the work that it was given meanwhile.
+    fn leave(&self, seat: &Arc<Seat>) -> Option<Work> {
+        let mut state = lock(&self.state);
+        let place = state.idle.iter().position(|idle| Arc::ptr_eq(idle, seat));
+        if let Some(place) = place {
+            state.idle.remove(place);
+            return None;
         }
+        drop(state);
+        // Whoever took it off the list is about to give it work.
+        seat.wait()
+    }
+}
+
+impl Seat {
+    fn give(&self, work: Work) {
+        *lock(&self.work) = Some(work);
+        self.given.notify_one();
+    }
+
+    /// Waits a while for work.
+    fn wait(&self) -> Option<Work> {
+        let mut work = lock(&self.work);
+        let until = Instant::now() + KEPT;
+        while work.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            work = self
+                .given
+                .wait_timeout(work, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        work.take()
     }
 }
 
@@ -143,14 +190,14 @@ fn join(ended: Vec<JoinHandle<()>>) {
 
 impl Drop for Threading {
     fn drop(&mut self) {
-        // Threads that wait end; those in a handler end with it.
-        lock(&self.crew.state).closed = true;
-        self.crew.work.notify_all();
+        self.dismiss();
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("idle", &self.idle).field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

@@ -5,17 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
-use crate::hooks::HookTable;
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
+use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
-use crate::request::Live;
+use crate::requests::children::Kept;
 use crate::requests::{Ended, Ticket};
 use crate::sys::fork::{self, Threads};
 
@@ -24,56 +23,98 @@ use crate::sys::fork::{self, Threads};
 /// It is `Send` if the handler is. Dropped without [`run`](Self::run), the request is closed.
 pub struct Unit<H> {
     handler: Option<H>,
-    request: Accepted,
-    methods: Methods<H>,
-    hooks: HookTable<H>,
-    refusal: Option<RequestError>,
+    request: Accepted<H>,
+    tell: Tell<H>,
+    refusal: Option<Box<RequestError>>,
 }
 
-#[derive(Debug)]
-enum Accepted {
-    Stream(Arc<Link>),
-    Packet(Box<KeptPacket>, Packet),
+/// A request, and the methods that handle its kind.
+enum Accepted<H> {
+    Stream(Arc<Link>, Calls<H, Stream>),
+    Packet(Box<(Remains, Packet)>, Calls<H, Datagram>),
 }
 
-/// What a parent keeps of a packet that a child handles.
+/// What a parent keeps of a request that a child handles.
 #[derive(Debug)]
-struct KeptPacket {
+struct Remains {
     peer: Address,
     ticket: Ticket,
 }
 
+impl<H> Accepted<H> {
+    /// Closes this process's copy of the socket.
+    fn into_kept(self) -> Box<dyn Kept> {
+        match self {
+            Self::Packet(packet, _) => Box::new(packet.0),
+            // Nobody else has the link yet; should somebody, it is kept as a whole.
+            Self::Stream(link, _) => match Arc::try_unwrap(link) {
+                Ok(link) => {
+                    let (peer, ticket) = link.into_kept();
+                    Box::new(Remains { peer, ticket })
+                }
+                Err(link) => Box::new(link),
+            },
+        }
+    }
+}
+
+/// What went wrong when the handler was gone, and whose request it was.
+type Late = (RequestError, Address);
+
+/// The hook that is told of a failure.
+pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
+
 impl<H> Unit<H> {
-    pub(crate) fn new(incoming: Incoming, peer: Address, ticket: Ticket, methods: Methods<H>, hooks: HookTable<H>) -> Self {
+    /// Returns `None`, having closed the request, if the handler does not serve its kind.
+    pub(crate) fn new(
+        incoming: Incoming,
+        peer: Address,
+        ticket: Ticket,
+        methods: Methods<H>,
+        tell: Tell<H>,
+    ) -> Option<Self> {
         let request = match incoming.kind {
-            Kind::Stream { transport, local, inherits } => {
-                Accepted::Stream(Arc::new(Link::new(transport, peer, local.into_inner(), inherits, ticket)))
+            Kind::Stream {
+                transport,
+                local,
+                inherits,
+            } => {
+                let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
+                Accepted::Stream(Arc::new(link), methods.stream?)
             }
-            Kind::Packet(packet) => Accepted::Packet(Box::new(KeptPacket { peer, ticket }), packet),
+            Kind::Packet(packet) => {
+                let calls = methods.datagram?;
+                Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
+            }
         };
-        Self { handler: None, request, methods, hooks, refusal: None }
+        Some(Self {
+            handler: None,
+            request,
+            tell,
+            refusal: None,
+        })
     }
 
     /// Returns the address of the other end.
     #[must_use]
     pub fn peer_addr(&self) -> &Address {
         match &self.request {
-            Accepted::Stream(link) => &link.peer,
-            Accepted::Packet(kept, _) => &kept.peer,
+            Accepted::Stream(link, _) => &link.peer,
+            Accepted::Packet(packet, _) => &packet.0.peer,
         }
     }
 
     /// Says why the request cannot run, before it is given back from [`dispatch`](crate::Model::dispatch).
     #[must_use]
     pub fn refuse(mut self, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.refusal = Some(RequestError::new(Phase::Dispatch, reason));
+        self.refusal = Some(Box::new(RequestError::new(Phase::Dispatch, reason)));
         self
     }
 
     fn ticket(&self) -> &Ticket {
         match &self.request {
-            Accepted::Stream(link) => link,
-            Accepted::Packet(kept, _) => &kept.ticket,
+            Accepted::Stream(link, _) => link,
+            Accepted::Packet(packet, _) => &packet.0.ticket,
         }
     }
 
@@ -85,36 +126,47 @@ impl<H> Unit<H> {
         self.ticket().slot().set_phase(Phase::Dispatch);
         match guard_value(Phase::Dispatch, || prototype.clone()) {
             Ok(handler) => self.handler = Some(handler),
-            Err(error) => self.refusal = Some(error),
+            Err(error) => self.refusal = Some(Box::new(error)),
         }
         self.handler.is_some()
     }
 
     /// Closes a request that never ran; returns why.
-    pub(crate) fn give_up(mut self) -> RequestError {
+    pub(crate) fn give_up(self) -> RequestError {
         self.ticket().end(Ended::Failed);
-        if let Accepted::Stream(link) = &self.request {
+        if let Accepted::Stream(link, _) = &self.request {
             link.hang_up(false);
         }
-        self.refusal.take().unwrap_or_else(|| RequestError::new(Phase::Dispatch, "the model did not take the request"))
+        let unknown = || RequestError::new(Phase::Dispatch, "the model did not take the request");
+        self.refusal.map_or_else(unknown, |refusal| *refusal)
     }
 
     /// Runs the whole life cycle: setup, handle, finish, the reply, `handle_error` if anything failed, and the end.
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
-        let Self { handler: Some(handler), request, methods, hooks, .. } = self else { return };
-        match request {
-            Accepted::Stream(link) => {
+        let requests = Arc::clone(self.ticket().requests());
+        if let Some((error, peer)) = self.live() {
+            requests.report_later(error, peer);
+        }
+    }
+
+    /// Returns what went wrong after the handler was gone.
+    fn live(self) -> Option<Late> {
+        let handler = self.handler?;
+        match self.request {
+            Accepted::Stream(link, calls) => {
                 link.run_here();
-                if let Some(calls) = methods.stream {
-                    live(handler, Stream::new(link, &[], &[]), calls, hooks);
-                }
+                live(handler, Stream::new(link, &[], &[]), calls, self.tell)
             }
-            Accepted::Packet(kept, packet) => {
-                if let Some(calls) = methods.datagram {
-                    live(handler, Datagram::new(packet, kept.peer, kept.ticket), calls, hooks);
-                }
+            Accepted::Packet(packet, calls) => {
+                let (Remains { peer, ticket }, packet) = *packet;
+                live(
+                    handler,
+                    Datagram::new(packet, peer, ticket),
+                    calls,
+                    self.tell,
+                )
             }
         }
     }
@@ -124,22 +176,24 @@ impl<H> Unit<H> {
     where
         H: Clone,
     {
-        let requests = Arc::clone(&self.ticket().requests);
+        let requests = Arc::clone(self.ticket().requests());
         match requests.fork(threads) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {
-                match self.request {
-                    Accepted::Stream(link) => requests.watch(child, Box::new(link)),
-                    Accepted::Packet(kept, _) => requests.watch(child, kept),
-                }
+                requests.watch(child, self.request.into_kept());
                 Ok(())
             }
             Ok(None) => {
-                if self.clone_handler(prototype) {
-                    self.run();
-                } else {
-                    let peer = self.peer_addr().clone();
-                    crate::error::report(&self.give_up(), &peer);
+                let tell = self.tell;
+                let failure = match self.clone_handler(prototype) {
+                    true => self.live(),
+                    false => {
+                        let peer = self.peer_addr().clone();
+                        Some((self.give_up(), peer))
+                    }
+                };
+                if let Some((error, peer)) = failure {
+                    report_on_clone(prototype, tell, &error, &peer);
                 }
                 fork::exit(0)
             }
@@ -147,65 +201,116 @@ impl<H> Unit<H> {
     }
 }
 
-/// The life of a request, the same for both kinds and in every model.
-fn live<H, R: Live>(mut handler: H, mut request: R, calls: Calls<H, R>, hooks: HookTable<H>) {
-    let mut failure = None;
-    match step(&mut request, Phase::Setup, |request| (calls.setup)(&mut handler, request)) {
-        Err(error) => failure = Some(error),
-        Ok(()) => {
-            let outcome = step(&mut request, Phase::Handle, |request| (calls.handle)(&mut handler, request));
-            match request.elsewhere() {
-                None => {
-                    failure = outcome.err();
-                    keep_first(&mut failure, step(&mut request, Phase::Reply, |request| Ok(request.flush()?)));
-                    keep_first(&mut failure, step(&mut request, Phase::Finish, |request| (calls.finish)(&mut handler, request)));
-                }
-                Some(Elsewhere::Other) => {
-                    if let Err(error) = outcome {
-                        report(&mut handler, hooks, &error, request.peer());
-                    }
-                    return discard(handler, &request);
-                }
-                Some(Elsewhere::Here(result)) => {
-                    failure = result;
-                    conclude(handler, request, hooks, failure.take());
-                    fork::exit(0)
-                }
+/// The life of a request, the same for both kinds and in every model. Returns what went wrong when the handler was gone.
+fn live<H, R: Live>(
+    mut handler: H,
+    mut request: R,
+    calls: Calls<H, R>,
+    tell: Tell<H>,
+) -> Option<Late> {
+    let mut failure = First(None);
+    let ready = step(&mut request, Phase::Setup, |request| {
+        (calls.setup)(&mut handler, request)
+    });
+    if failure.keep(ready) {
+        let handled = step(&mut request, Phase::Handle, |request| {
+            (calls.handle)(&mut handler, request)
+        });
+        if let Some(elsewhere) = request.elsewhere() {
+            return leave(handler, request, elsewhere, &handled, tell);
+        }
+        failure.keep(handled);
+        failure.keep(step(&mut request, Phase::Reply, |request| {
+            Ok(request.flush()?)
+        }));
+        failure.keep(step(&mut request, Phase::Finish, |request| {
+            (calls.finish)(&mut handler, request)
+        }));
+    }
+    if failure.0.is_none() || R::REPLIES_AFTER_FAILURE {
+        failure.keep(step(&mut request, Phase::Reply, |request| {
+            Ok(request.reply()?)
+        }));
+    }
+    conclude(handler, request, failure.0.as_ref(), tell)
+}
+
+/// The end of a request whose rest somebody else has, or this child has done.
+fn leave<H, R: Live>(
+    mut handler: H,
+    request: R,
+    elsewhere: Elsewhere,
+    handled: &Result<(), RequestError>,
+    tell: Tell<H>,
+) -> Option<Late> {
+    match elsewhere {
+        Elsewhere::Here(failure) => {
+            if let Some((error, peer)) = conclude(handler, request, failure.as_ref(), tell) {
+                crate::error::report(&error, &peer);
             }
+            fork::exit(0)
+        }
+        Elsewhere::Other => {
+            if let Err(error) = handled {
+                report(&mut handler, tell, error, request.peer());
+            }
+            let late = discard(handler, &request).filter(|_| handled.is_ok());
+            late.map(|error| (error, request.peer().clone()))
         }
     }
-    if failure.is_none() || R::REPLIES_AFTER_FAILURE {
-        keep_first(&mut failure, step(&mut request, Phase::Reply, |request| Ok(request.reply()?)));
+}
+
+/// The first thing that went wrong: what `handle_error` is told.
+struct First(Option<RequestError>);
+
+impl First {
+    /// Returns whether it went well.
+    fn keep(&mut self, result: Result<(), RequestError>) -> bool {
+        let went_well = result.is_ok();
+        self.0 = self.0.take().or(result.err());
+        went_well
     }
-    conclude(handler, request, hooks, failure);
 }
 
 /// Runs one step of the life under guard, and adds to its error what the request itself saw.
-fn step<R: Live>(request: &mut R, phase: Phase, call: impl FnOnce(&mut R) -> crate::error::Outcome) -> Result<(), RequestError> {
+fn step<R: Live>(
+    request: &mut R,
+    phase: Phase,
+    call: impl FnOnce(&mut R) -> crate::error::Outcome,
+) -> Result<(), RequestError> {
     request.ticket().slot().set_phase(phase);
     guard(phase, || call(request)).map_err(|error| error.saw(request.seen()))
 }
 
-fn keep_first(failure: &mut Option<RequestError>, result: Result<(), RequestError>) {
-    if failure.is_none() {
-        *failure = result.err();
+/// Reports the failure if there is one, drops the handler, and ends the request. Returns a failure of the drop, unless
+/// there was one before: only the first is told.
+fn conclude<H, R: Live>(
+    mut handler: H,
+    request: R,
+    failure: Option<&RequestError>,
+    tell: Tell<H>,
+) -> Option<Late> {
+    if let Some(error) = failure {
+        report(&mut handler, tell, error, request.peer());
     }
-}
-
-/// Reports the failure if there is one, drops the handler, and ends the request.
-fn conclude<H, R: Live>(mut handler: H, request: R, hooks: HookTable<H>, failure: Option<RequestError>) {
-    request.ticket().end(if failure.is_some() { Ended::Failed } else { Ended::Finished });
-    if let Some(error) = &failure {
-        report(&mut handler, hooks, error, request.peer());
-    }
-    discard(handler, &request);
+    let late = discard(handler, &request);
+    let failed = failure.is_some() || late.is_some();
+    request.ticket().end(if failed {
+        Ended::Failed
+    } else {
+        Ended::Finished
+    });
+    let late = late
+        .filter(|_| failure.is_none())
+        .map(|error| (error, request.peer().clone()));
     request.close();
+    late
 }
 
 /// Tells the handler of its failure. A panic in there has nobody left to be told to but the default.
-fn report<H>(handler: &mut H, hooks: HookTable<H>, error: &RequestError, peer: &Address) {
+fn report<H>(handler: &mut H, tell: Tell<H>, error: &RequestError, peer: &Address) {
     let told = guard(Phase::Hook, || {
-        (hooks.handle_error)(handler, error, peer);
+        tell(handler, error, peer);
         Ok(())
     });
     if let Err(second) = told {
@@ -213,19 +318,31 @@ fn report<H>(handler: &mut H, hooks: HookTable<H>, error: &RequestError, peer: &
     }
 }
 
-/// Drops the handler under guard. It is gone then, so its panic is reported on a clone of the prototype.
-fn discard<H, R: Live>(handler: H, request: &R) {
-    request.ticket().slot().set_phase(Phase::Close);
-    let dropped = guard(Phase::Close, || {
-        drop(handler);
-        Ok(())
-    });
-    if let Err(error) = dropped {
-        request.ticket().requests.report_later(error, request.peer().clone());
+/// Tells a clone of the prototype, where the request has no handler of its own.
+pub(crate) fn report_on_clone<H: Clone>(
+    prototype: &H,
+    tell: Tell<H>,
+    error: &RequestError,
+    peer: &Address,
+) {
+    let told = guard_value(Phase::Hook, || tell(&mut prototype.clone(), error, peer));
+    if let Err(second) = told {
+        crate::error::report(error, peer);
+        crate::error::report(&second, peer);
     }
 }
 
-impl Kept for KeptPacket {
+/// Drops the handler under guard.
+fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
+    request.ticket().slot().set_phase(Phase::Close);
+    guard(Phase::Close, || {
+        drop(handler);
+        Ok(())
+    })
+    .err()
+}
+
+impl Kept for Remains {
     fn ticket(&self) -> &Ticket {
         &self.ticket
     }
@@ -233,12 +350,12 @@ impl Kept for KeptPacket {
     fn peer(&self) -> &Address {
         &self.peer
     }
-
-    fn close(&self) {}
 }
 
 impl<H> fmt::Debug for Unit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unit").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("Unit")
+            .field("peer", self.peer_addr())
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
-use crate::request::stream::Credentials;
+use crate::credentials::Credentials;
 use crate::transport::Transport;
 use packets::Packet;
 
@@ -131,24 +131,43 @@ impl Incoming {
     /// Makes a request of a transport: bytes in memory, another protocol's tunnel, ...
     #[must_use]
     pub fn stream(transport: impl Transport) -> Self {
-        Self { kind: Kind::Stream { transport: Arc::new(transport), local: OnceLock::new(), inherits: false } }
+        Self {
+            kind: Kind::Stream {
+                transport: Arc::new(transport),
+                local: OnceLock::new(),
+                inherits: false,
+            },
+        }
     }
 
     /// Makes a request of a packet whose reply goes nowhere. See [`Incoming::packet_with`].
     #[must_use]
     pub fn packet(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Packet(Packet::new(bytes.into(), None)) }
+        Self {
+            kind: Kind::Packet(Packet::new(bytes.into(), None)),
+        }
     }
 
     /// Makes a request of a packet; `reply` sends the handler's answer.
     #[must_use]
-    pub fn packet_with(bytes: impl Into<Bytes>, reply: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self { kind: Kind::Packet(Packet::new(bytes.into(), Some(Arc::new(reply)))) }
+    pub fn packet_with(
+        bytes: impl Into<Bytes>,
+        reply: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            kind: Kind::Packet(Packet::new(bytes.into(), Some(Arc::new(reply)))),
+        }
     }
 
     pub(crate) fn accepted(socket: Socket, local: Option<Address>, inherits: bool) -> Self {
         let local = local.map_or_else(OnceLock::new, OnceLock::from);
-        Self { kind: Kind::Stream { transport: Arc::new(socket), local, inherits } }
+        Self {
+            kind: Kind::Stream {
+                transport: Arc::new(socket),
+                local,
+                inherits,
+            },
+        }
     }
 
     /// Returns the address that the peer connected or sent to.
@@ -191,7 +210,9 @@ impl Incoming {
     /// `Unsupported` for anything but a Unix stream.
     pub fn credentials(&self) -> io::Result<Credentials> {
         match &self.kind {
-            Kind::Stream { transport, .. } => Credentials::of(transport.descriptor().ok_or(io::ErrorKind::Unsupported)?),
+            Kind::Stream { transport, .. } => {
+                Credentials::of(transport.descriptor().ok_or(io::ErrorKind::Unsupported)?)
+            }
             Kind::Packet(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

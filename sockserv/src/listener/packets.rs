@@ -36,12 +36,22 @@ pub(crate) struct Home {
     socket: Arc<Socket>,
     kind: Kind,
     address: Address,
+    is_v6: bool,
 }
 
 impl Packets {
     pub(crate) fn new(place: Place, max_packet_size: usize) -> Self {
-        let home = Home { socket: Arc::clone(&place.socket), kind: place.kind, address: place.address.clone() };
-        Self { place, home: Arc::new(home), batch: RefCell::new(Batch::new(BATCH, max_packet_size)) }
+        let home = Home {
+            socket: Arc::clone(&place.socket),
+            kind: place.kind,
+            address: place.address.clone(),
+            is_v6: place.is_v6,
+        };
+        Self {
+            place,
+            home: Arc::new(home),
+            batch: RefCell::new(Batch::new(BATCH, max_packet_size)),
+        }
     }
 
     fn packet(&self, received: &Received<'_>) -> Packet {
@@ -49,7 +59,10 @@ impl Packets {
             bytes: Bytes::copy_from_slice(received.bytes),
             is_truncated: received.is_truncated,
             local: OnceLock::new(),
-            way: Way::Home { home: Arc::clone(&self.home), peer: received.peer.clone(), source: received.source },
+            way: Way::Home {
+                home: Arc::clone(&self.home),
+                source: received.source,
+            },
         }
     }
 }
@@ -67,7 +80,12 @@ impl Listener for Packets {
         for index in 0..count {
             let received = batch.get(index);
             let peer = Address::from_socket(&received.peer);
-            take(Incoming { kind: Request::Packet(self.packet(&received)) }, peer);
+            take(
+                Incoming {
+                    kind: Request::Packet(self.packet(&received)),
+                },
+                peer,
+            );
         }
         Ok(())
     }
@@ -87,7 +105,9 @@ impl Listener for Packets {
 
 impl fmt::Debug for Packets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Packets").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Packets")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,20 +123,33 @@ pub(crate) struct Packet {
 type Reply = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 
 enum Way {
-    Home { home: Arc<Home>, peer: SockAddr, source: Option<Source> },
+    Home {
+        home: Arc<Home>,
+        source: Option<Source>,
+    },
     Own(Option<Reply>),
 }
 
 impl Packet {
     pub(crate) fn new(bytes: Bytes, reply: Option<Reply>) -> Self {
-        Self { bytes, is_truncated: false, local: OnceLock::from(Address::Unnamed), way: Way::Own(reply) }
+        Self {
+            bytes,
+            is_truncated: false,
+            local: OnceLock::from(Address::Unnamed),
+            way: Way::Own(reply),
+        }
     }
 
     pub(crate) fn local(&self) -> &Address {
         self.local.get_or_init(|| match &self.way {
-            Way::Home { home, source: Some(source), .. } => {
-                Address::from(SocketAddr::new(source.ip, home.address.port().unwrap_or_default()))
-            }
+            Way::Home {
+                home,
+                source: Some(source),
+                ..
+            } => Address::from(SocketAddr::new(
+                source.ip,
+                home.address.port().unwrap_or_default(),
+            )),
             Way::Home { home, .. } => home.address.clone(),
             Way::Own(_) => Address::Unnamed,
         })
@@ -130,17 +163,17 @@ impl Packet {
     }
 
     /// What a socket of one's own for this peer must be bound and connected to.
-    pub(crate) fn ends(&self) -> Option<(Kind, Address, &SockAddr)> {
+    pub(crate) fn ends(&self, peer: &Address) -> io::Result<(Kind, &Address, SockAddr)> {
         match &self.way {
-            Way::Home { home, peer, .. } => Some((home.kind, self.local().clone(), peer)),
-            Way::Own(_) => None,
+            Way::Home { home, .. } => Ok((home.kind, self.local(), home.reachable(peer)?)),
+            Way::Own(_) => Err(no_socket()),
         }
     }
 
     /// Sends the reply, from the address that the packet came to.
-    pub(crate) fn reply(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn reply(&self, peer: &Address, bytes: &[u8]) -> io::Result<()> {
         match &self.way {
-            Way::Home { home, peer, source } => home.send(bytes, peer, *source),
+            Way::Home { home, source } => home.send(bytes, &home.reachable(peer)?, *source),
             Way::Own(Some(reply)) => reply(bytes),
             Way::Own(None) => Ok(()),
         }
@@ -148,31 +181,43 @@ impl Packet {
 
     pub(crate) fn send_to(&self, to: &Address, bytes: &[u8]) -> io::Result<()> {
         match &self.way {
-            Way::Home { home, source, .. } => home.send(bytes, &home.reachable(to)?, *source),
-            Way::Own(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this packet came from no socket")),
+            Way::Home { home, source } => home.send(bytes, &home.reachable(to)?, *source),
+            Way::Own(_) => Err(no_socket()),
         }
     }
+}
+
+fn no_socket() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this packet came from no socket",
+    )
 }
 
 impl Home {
     /// The form of an address that this socket can send to: an IPv6 socket reaches IPv4 peers by their mapped addresses.
     fn reachable(&self, to: &Address) -> io::Result<SockAddr> {
-        match (to, self.socket.local_addr()?.is_ipv6()) {
+        match (to, self.is_v6) {
             (Address::Inet(SocketAddr::V4(v4)), true) => {
                 Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())).into())
             }
+            (Address::Unnamed, _) => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "an unnamed Unix peer cannot be answered",
+            )),
             _ => to.to_socket(),
         }
     }
 
     fn send(&self, bytes: &[u8], to: &SockAddr, source: Option<Source>) -> io::Result<()> {
-        if to.is_unnamed() {
-            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "an unnamed Unix peer cannot be answered"));
-        }
         loop {
             let sent = match source {
                 Some(source) => send_from(&*self.socket, bytes, to, source),
-                None => self.socket.send_to_with_flags(bytes, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL),
+                None => self.socket.send_to_with_flags(
+                    bytes,
+                    to,
+                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+                ),
             };
             match sent {
                 Ok(_) => return Ok(()),

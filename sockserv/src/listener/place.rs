@@ -21,11 +21,13 @@ const FIRST_INHERITED: RawFd = 3;
 
 /// A bound socket, and what must be tidied up when it closes.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     pub(crate) socket: Arc<Socket>,
     pub(crate) kind: Kind,
     pub(crate) address: Address,
-    path: Option<OwnPath>,
+    pub(crate) is_v6: bool,
+    /// Removed when it is dropped.
+    _path: Option<OwnPath>,
     inherited: bool,
 }
 
@@ -39,7 +41,13 @@ impl Place {
     ) -> io::Result<Self> {
         Self::try_bind(kind, at, options, last_word).map_err(|error| {
             let at = Endpoint::Only(kind, Box::new(at.into()));
-            io::Error::new(error.kind(), BindError { at: at.to_string(), source: error })
+            io::Error::new(
+                error.kind(),
+                BindError {
+                    at: at.to_string(),
+                    source: error,
+                },
+            )
         })
     }
 
@@ -50,7 +58,11 @@ impl Place {
         last_word: &dyn Fn(&Socket) -> io::Result<()>,
     ) -> io::Result<Self> {
         let address = at.to_socket()?;
-        let ty = if kind.is_stream() { Type::STREAM } else { Type::DGRAM };
+        let ty = if kind.is_stream() {
+            Type::STREAM
+        } else {
+            Type::DGRAM
+        };
         let socket = Socket::new(address.domain(), ty, None)?;
         prepare(&socket, kind, &address, options)?;
         last_word(&socket)?;
@@ -73,10 +85,21 @@ impl Place {
             socket.set_nonblocking(true)?; // So that a peer that left between poll and accept cannot block the loop: D28.
         }
         let bound = socket.local_addr()?;
-        if kind == Kind::Udp && bound.as_socket().is_some_and(|address| address.ip().to_canonical().is_unspecified()) {
+        if kind == Kind::Udp
+            && bound
+                .as_socket()
+                .is_some_and(|address| address.ip().to_canonical().is_unspecified())
+        {
             datagrams::want_source(&socket, bound.is_ipv6())?;
         }
-        Ok(Self { socket: Arc::new(socket), kind, address: Address::from_socket(&bound), path, inherited })
+        Ok(Self {
+            socket: Arc::new(socket),
+            kind,
+            address: Address::from_socket(&bound),
+            is_v6: bound.is_ipv6(),
+            _path: path,
+            inherited,
+        })
     }
 
     pub(crate) fn is_inherited(&self) -> bool {
@@ -85,13 +108,17 @@ impl Place {
 
     /// Whether the address stands for several, so that each request has its own local address.
     pub(crate) fn is_wildcard(&self) -> bool {
-        self.address.as_inet().is_some_and(|address| address.ip().is_unspecified())
+        self.address
+            .as_inet()
+            .is_some_and(|address| address.ip().is_unspecified())
     }
 
     /// Starts to listen, if this is a stream socket.
     pub(crate) fn activate(&self, options: &Options) -> io::Result<()> {
         match self.kind.is_stream() {
-            true => self.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX)),
+            true => self
+                .socket
+                .listen(i32::try_from(options.backlog).unwrap_or(i32::MAX)),
             false => Ok(()),
         }
     }
@@ -103,7 +130,6 @@ impl Place {
 }
 
 /// What kept a server from listening, with the place in its text.
-#[derive(Debug)]
 struct BindError {
     at: String,
     source: io::Error,
@@ -112,6 +138,13 @@ struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot bind `{}`: {}", self.at, self.source)
+    }
+}
+
+/// As `Display`: a `main` that returns the error prints this.
+impl fmt::Debug for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -146,7 +179,10 @@ fn kind_of(socket: &Socket) -> io::Result<Kind> {
         (Domain::IPV4 | Domain::IPV6, false) => Ok(Kind::Udp),
         (Domain::UNIX, true) => Ok(Kind::Unix),
         (Domain::UNIX, false) => Ok(Kind::UnixDatagram),
-        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this inherited socket is neither Internet nor Unix")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this inherited socket is neither Internet nor Unix",
+        )),
     }
 }
 
@@ -165,11 +201,17 @@ impl OwnPath {
         let made = fs::symlink_metadata(path)?;
         // Absolute, so that a later change of the working folder does not matter.
         let path = std::path::absolute(path)?;
-        Ok(Self { path, device: made.dev(), inode: made.ino(), owner: process::id() })
+        Ok(Self {
+            path,
+            device: made.dev(),
+            inode: made.ino(),
+            owner: process::id(),
+        })
     }
 
     fn is_ours(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
     }
 }
 
@@ -187,7 +229,12 @@ impl Drop for OwnPath {
 }
 
 /// Binds to a path, replacing one that is left over from a server that nobody can reach any more.
-fn bind_path(socket: &Socket, path: &Path, address: &SockAddr, mode: Option<u32>) -> io::Result<OwnPath> {
+fn bind_path(
+    socket: &Socket,
+    path: &Path,
+    address: &SockAddr,
+    mode: Option<u32>,
+) -> io::Result<OwnPath> {
     let _lock = lock_folder(path);
     if let Some(mode) = mode {
         // The file gets it when it is made (less the umask's bits), so nobody can connect under another one.
@@ -210,7 +257,10 @@ fn bind_path(socket: &Socket, path: &Path, address: &SockAddr, mode: Option<u32>
 
 /// Locks the path's folder against other servers that find the same stale path, until the file is dropped.
 fn lock_folder(path: &Path) -> Option<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     // A folder that cannot be opened or locked (no read permission, an odd file system) leaves only the small race.
     let folder = File::open(folder).ok()?;
     rustix::fs::flock(&folder, FlockOperation::LockExclusive).ok()?;
@@ -234,7 +284,11 @@ fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
 
 /// The sockets that systemd handed to this process and that nobody has taken yet, with their names: sd_listen_fds(3).
 pub(crate) fn handed_over() -> Vec<(RawFd, String)> {
-    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    let number = |name| {
+        env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u32>().ok())
+    };
     if number("LISTEN_PID") != Some(process::id()) {
         return Vec::new();
     }
@@ -242,12 +296,13 @@ pub(crate) fn handed_over() -> Vec<(RawFd, String)> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').map(str::to_owned);
     let fds = FIRST_INHERITED..FIRST_INHERITED.saturating_add(count.cast_signed());
-    fds.map(|fd| (fd, names.next().unwrap_or_default())).collect()
+    fds.map(|fd| (fd, names.next().unwrap_or_default()))
+        .collect()
 }
 
 /// What kind of server an inherited descriptor is for, if it is a socket that one can serve.
 pub(crate) fn inherited_kind(fd: RawFd) -> Option<Kind> {
-    let borrowed = crate::sys::inherited::peek(fd)?;
+    let borrowed = inherited::peek(fd)?;
     let socket = socket2::SockRef::from(&borrowed);
     kind_of(&socket).ok()
 }

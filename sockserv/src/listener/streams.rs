@@ -27,7 +27,10 @@ impl Listener for Streams {
         let (socket, peer) = self.place.socket.accept()?;
         // Only TCP's accepted sockets inherit, and only from a listener that we prepared.
         let inherits = self.place.kind == Kind::Tcp && !self.place.is_inherited();
-        Ok((Incoming::accepted(socket, self.local.clone(), inherits), Address::from_socket(&peer)))
+        Ok((
+            Incoming::accepted(socket, self.local.clone(), inherits),
+            Address::from_socket(&peer),
+        ))
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

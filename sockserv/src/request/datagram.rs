@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
@@ -49,16 +49,25 @@ pub struct Datagram {
     pub wfile: PacketWriter,
     packet: Packet,
     peer: Address,
-    handle: ServerHandle,
     ticket: Ticket,
 }
 
 impl Datagram {
     pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
         Slot::add(&ticket.slot().bytes_in, packet.bytes.len());
-        let handle = ServerHandle { requests: std::sync::Arc::clone(&ticket.requests) };
-        let rfile = PacketReader { rest: packet.bytes.clone() };
-        Self { rfile, wfile: PacketWriter::default(), packet, peer, handle, ticket }
+        // The reader counts from the packet's own bytes: cloning them would cost an allocation.
+        let mut packet = packet;
+        let rfile = PacketReader {
+            bytes: std::mem::take(&mut packet.bytes),
+            position: 0,
+        };
+        Self {
+            rfile,
+            wfile: PacketWriter::default(),
+            packet,
+            peer,
+            ticket,
+        }
     }
 
     pub(crate) fn ticket(&self) -> &Ticket {
@@ -71,7 +80,7 @@ impl Datagram {
         if !written {
             return Ok(());
         }
-        self.packet.reply(&bytes)?;
+        self.packet.reply(&self.peer, &bytes)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }
@@ -79,7 +88,7 @@ impl Datagram {
     /// Returns the packet.
     #[must_use]
     pub fn packet(&self) -> &Bytes {
-        &self.packet.bytes
+        &self.rfile.bytes
     }
 
     /// Returns whether the packet was longer than `max_packet_size`, so that its end is missing.
@@ -103,7 +112,7 @@ impl Datagram {
     /// Returns the server that it came to.
     #[must_use]
     pub fn server(&self) -> &ServerHandle {
-        &self.handle
+        self.ticket.handle()
     }
 
     /// Returns the socket that it came to, which all requests of the server share; `None` for an own listener's packet.
@@ -121,7 +130,9 @@ impl Datagram {
     where
         A: TryInto<Address, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
-        let to = to.try_into().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let to = to
+            .try_into()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         self.packet.send_to(&to, bytes)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
@@ -134,12 +145,12 @@ impl Datagram {
     ///
     /// What the operating system says; `Unsupported` for an own listener's packet.
     pub fn conversation(&self) -> io::Result<Conversation> {
-        let (kind, local, peer) = self.packet.ends().ok_or(io::ErrorKind::Unsupported)?;
+        let (kind, local, peer) = self.packet.ends(&self.peer)?;
         let socket = Socket::new(peer.domain(), Type::DGRAM, None)?;
-        socket.bind(&free_place(kind, &local, peer)?)?;
-        socket.connect(peer)?;
+        socket.bind(&free_place(kind, local, &peer)?)?;
+        socket.connect(&peer)?;
         let conversation = Conversation { socket };
-        conversation.set_timeout(self.handle.requests.options.timeout)?;
+        conversation.set_timeout(self.ticket.requests().options.timeout)?;
         Ok(conversation)
     }
 }
@@ -148,7 +159,9 @@ impl Datagram {
 fn free_place(kind: Kind, local: &Address, peer: &SockAddr) -> io::Result<SockAddr> {
     match local.as_inet() {
         Some(local) if peer.is_ipv6() && local.is_ipv4() => {
-            let SocketAddr::V4(v4) = local else { return Err(io::ErrorKind::InvalidInput.into()) };
+            let SocketAddr::V4(v4) = local else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
             Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), 0)).into())
         }
         Some(local) => Ok(SocketAddr::new(local.ip(), 0).into()),
@@ -184,7 +197,9 @@ impl Conversation {
         loop {
             match (&self.socket).read(packet) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(crate::error::Timeout::Read.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(crate::error::Timeout::Read.into());
+                }
                 result => return result,
             }
         }
@@ -218,24 +233,25 @@ impl AsFd for Conversation {
 /// Reads a packet's bytes.
 #[derive(Debug)]
 pub struct PacketReader {
-    rest: Bytes,
+    bytes: Bytes,
+    position: usize,
 }
 
 impl Read for PacketReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.rest.len().min(into.len());
-        self.rest.copy_to_slice(&mut into[..count]);
+        let count = (&self.bytes[self.position..]).read(into)?;
+        self.position += count;
         Ok(count)
     }
 }
 
 impl BufRead for PacketReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        Ok(&self.rest)
+        Ok(&self.bytes[self.position..])
     }
 
     fn consume(&mut self, count: usize) {
-        self.rest.advance(count.min(self.rest.len()));
+        self.position = (self.position + count).min(self.bytes.len());
     }
 }
 

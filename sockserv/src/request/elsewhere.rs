@@ -51,11 +51,14 @@ impl Stream {
     /// RouterServer::bind(Router)?.run()
     /// # }
     /// ```
-    pub fn finish_in_child<R: IntoOutcome>(&mut self, rest: impl FnOnce(&mut Self) -> R) -> io::Result<()> {
+    pub fn finish_in_child<R: IntoOutcome>(
+        &mut self,
+        rest: impl FnOnce(&mut Self) -> R,
+    ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
-        if let Some(child) = link.requests.fork(Threads::Refuse)? {
-            link.requests.watch(child, Box::new(link.clone()));
+        if let Some(child) = link.requests().fork(Threads::Refuse)? {
+            link.requests().watch(child, Box::new(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
             self.elsewhere = Some(Elsewhere::Other);
@@ -106,7 +109,10 @@ impl Stream {
     /// }
     /// # Ok::<(), io::Error>(())
     /// ```
-    pub fn finish_in_thread<R: IntoOutcome>(&mut self, rest: impl FnOnce(&mut Self) -> R + Send + 'static) -> io::Result<()> {
+    pub fn finish_in_thread<R: IntoOutcome>(
+        &mut self,
+        rest: impl FnOnce(&mut Self) -> R + Send + 'static,
+    ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
         let unread = self.rfile.input.take();
@@ -114,12 +120,14 @@ impl Stream {
         // Should the thread not start, what it was to take is still here.
         let parts = Arc::new(Mutex::new(Some((link, unread, unsent, rest))));
         let taken = Arc::clone(&parts);
-        let started = thread::Builder::new().name("sockserv-rest".into()).spawn(move || {
-            let parts = lock(&taken).take();
-            if let Some((link, unread, unsent, rest)) = parts {
-                run(link, &unread, &unsent, rest);
-            }
-        });
+        let started = thread::Builder::new()
+            .name("sockserv-rest".into())
+            .spawn(move || {
+                let parts = lock(&taken).take();
+                if let Some((link, unread, unsent, rest)) = parts {
+                    run(link, &unread, &unsent, rest);
+                }
+            });
         if let Err(error) = started {
             if let Some((_, unread, unsent, _)) = lock(&parts).take() {
                 self.rfile.input.put(&unread);
@@ -134,7 +142,9 @@ impl Stream {
     fn check_here(&self) -> io::Result<()> {
         let reason = match () {
             () if self.elsewhere.is_some() => "the rest of this request was handed over already",
-            () if self.link().requests.is_child() => "this request runs in a child process already: finish it here",
+            () if self.link().requests().is_child() => {
+                "this request runs in a child process already: finish it here"
+            }
             () => return Ok(()),
         };
         Err(io::Error::new(io::ErrorKind::Unsupported, reason))
@@ -142,26 +152,47 @@ impl Stream {
 }
 
 /// The rest of a request on its own thread.
-fn run<R: IntoOutcome>(link: Arc<Link>, unread: &[u8], unsent: &[u8], rest: impl FnOnce(&mut Stream) -> R) {
+fn run<R: IntoOutcome>(
+    link: Arc<Link>,
+    unread: &[u8],
+    unsent: &[u8],
+    rest: impl FnOnce(&mut Stream) -> R,
+) {
     link.run_here();
     let mut stream = Stream::new(link, unread, unsent);
     let failure = finish(&mut stream, rest);
     end(&stream, failure.as_ref());
     if let Some(error) = failure {
-        stream.link().requests.report_later(error, stream.peer_addr().clone());
+        stream
+            .link()
+            .requests()
+            .report_later(error, stream.peer_addr().clone());
     }
 }
 
 /// Runs the rest and sends what it wrote; returns the first failure.
-fn finish<R: IntoOutcome>(stream: &mut Stream, rest: impl FnOnce(&mut Stream) -> R) -> Option<RequestError> {
+fn finish<R: IntoOutcome>(
+    stream: &mut Stream,
+    rest: impl FnOnce(&mut Stream) -> R,
+) -> Option<RequestError> {
     let outcome = guard(Phase::Handle, || rest(stream).into_outcome());
-    let flushed = stream.wfile.flush().and_then(|()| stream.link().flush_senders());
+    let flushed = stream
+        .wfile
+        .flush()
+        .and_then(|()| stream.link().flush_senders());
     let flushed = flushed.map_err(|error| RequestError::new(Phase::Reply, error));
-    outcome.and(flushed).err().map(|error| error.saw(stream.link().seen()))
+    outcome
+        .and(flushed)
+        .err()
+        .map(|error| error.saw(stream.link().seen()))
 }
 
 fn end(stream: &Stream, failure: Option<&RequestError>) {
     let link = stream.link();
-    link.end(if failure.is_some() { Ended::Failed } else { Ended::Finished });
+    link.end(if failure.is_some() {
+        Ended::Failed
+    } else {
+        Ended::Finished
+    });
     link.hang_up(!stream.rfile.input.unread().is_empty());
 }

@@ -15,13 +15,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::address::Address;
-use crate::children::Kept;
 use crate::drain::Stage;
 use crate::error::{Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
+use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
+use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
 /// A connection and its place in the table, shared by the halves of a stream, which may be on two threads.
@@ -30,7 +31,6 @@ pub(crate) struct Link {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) peer: Address,
     local: OnceLock<Address>,
-    handle: ServerHandle,
     ticket: Ticket,
     /// Whether a wait polls, because this is the accepting thread or a child.
     polls: AtomicBool,
@@ -55,14 +55,24 @@ pub(crate) struct Span(Option<Tick>);
 const SAW_DISCONNECT: u8 = 1;
 
 impl Link {
+    /// Lets the socket go, and keeps the place in the table.
+    pub(crate) fn into_kept(self) -> (Address, Ticket) {
+        (self.peer, self.ticket)
+    }
+
     /// `inherits`: whether the socket already has the server's timeout, as those accepted by TCP have from their listener.
-    pub(crate) fn new(transport: Arc<dyn Transport>, peer: Address, local: Option<Address>, inherits: bool, ticket: Ticket) -> Self {
-        let timeout = ticket.requests.options.timeout.map_or(0, nanos);
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        peer: Address,
+        local: Option<Address>,
+        inherits: bool,
+        ticket: Ticket,
+    ) -> Self {
+        let timeout = ticket.requests().options.timeout.map_or(0, nanos);
         Self {
             transport,
             peer,
             local: local.map_or_else(OnceLock::new, OnceLock::from),
-            handle: ServerHandle { requests: Arc::clone(&ticket.requests) },
             ticket,
             polls: AtomicBool::new(false),
             timeout: AtomicU64::new(timeout),
@@ -77,11 +87,12 @@ impl Link {
 
     /// The unit that runs the request says so, on its own thread and in its own process.
     pub(crate) fn run_here(&self) {
-        self.polls.store(self.ticket.requests.is_accepting_here(), Ordering::Relaxed);
+        let polls = self.ticket.requests().is_accepting_here();
+        self.polls.store(polls, Ordering::Relaxed);
     }
 
     pub(crate) fn server(&self) -> &ServerHandle {
-        &self.handle
+        self.ticket.handle()
     }
 
     pub(crate) fn slot(&self) -> &Slot {
@@ -97,11 +108,14 @@ impl Link {
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout.load(Ordering::Relaxed)).filter(|&nanos| nanos != 0).map(Duration::from_nanos)
+        Some(self.timeout.load(Ordering::Relaxed))
+            .filter(|&nanos| nanos != 0)
+            .map(Duration::from_nanos)
     }
 
     pub(crate) fn set_timeout(&self, timeout: Option<Duration>) {
-        self.timeout.store(timeout.map_or(0, nanos), Ordering::Relaxed);
+        self.timeout
+            .store(timeout.map_or(0, nanos), Ordering::Relaxed);
     }
 
     /// Receives some bytes, waiting for them if need be. Zero is the end, real or told.
@@ -111,7 +125,11 @@ impl Link {
         }
         let slot = self.slot();
         let result = loop {
-            let result = if self.polls.load(Ordering::Relaxed) { self.read_polling(buffer, span) } else { self.read_blocking(buffer, span) };
+            let result = if self.polls.load(Ordering::Relaxed) {
+                self.read_polling(buffer, span)
+            } else {
+                self.read_blocking(buffer, span)
+            };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
@@ -130,7 +148,7 @@ impl Link {
         self.fit_socket_timeout(span)?;
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.store(Tick::coarse().0, Ordering::SeqCst);
-        let requests = &self.ticket.requests;
+        let requests = self.ticket.requests();
         let result = if requests.is_shutting_down() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
@@ -144,7 +162,8 @@ impl Link {
                 Told::Cut => Err(cut()),
                 Told::Shutdown => Ok(0),
                 Told::No => {
-                    self.peer_ended.store(!requests.is_shutting_down(), Ordering::Relaxed);
+                    self.peer_ended
+                        .store(!requests.is_shutting_down(), Ordering::Relaxed);
                     Ok(0)
                 }
             },
@@ -184,13 +203,21 @@ impl Link {
                     return Err(Timeout::Read.into());
                 }
                 let left = nanos(left);
-                if set != 0 && set.saturating_sub(left) <= timeout / 8 { set } else { left }
+                if set != 0 && set.saturating_sub(left) <= timeout / 8 {
+                    set
+                } else {
+                    left
+                }
             }
         };
-        if want != set {
-            self.transport.set_timeout((want != 0).then(|| Duration::from_nanos(want)))?;
-            self.socket_timeout.store(want, Ordering::Relaxed);
-        }
+        if want == set { Ok(()) } else { self.fit(want) }
+    }
+
+    /// Bounds the socket's own blocking calls.
+    fn fit(&self, nanos: u64) -> io::Result<()> {
+        let timeout = (nanos != 0).then(|| Duration::from_nanos(nanos));
+        self.transport.set_timeout(timeout)?;
+        self.socket_timeout.store(nanos, Ordering::Relaxed);
         Ok(())
     }
 
@@ -206,10 +233,20 @@ impl Link {
                 result => return result,
             }
         }
-        let idle = self.timeout().map(|timeout| (began.after(timeout), Timeout::Read));
-        let first = self.ticket.requests.options.first_byte_timeout.filter(|_| first);
+        let idle = self
+            .timeout()
+            .map(|timeout| (began.after(timeout), Timeout::Read));
+        let first = self
+            .ticket
+            .requests()
+            .options
+            .first_byte_timeout
+            .filter(|_| first);
         let first = first.map(|timeout| (began.after(timeout), Timeout::FirstByte));
-        let deadline = [idle, first].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let deadline = [idle, first]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at);
         slot.waiting.store(began.0, Ordering::SeqCst);
         let result = self.wait(PollFlags::IN, deadline);
         slot.waiting.store(0, Ordering::Relaxed);
@@ -219,12 +256,15 @@ impl Link {
 
     /// Polls until the transport is ready, or a shutdown tells this request to end (then there may be nothing to read).
     fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<()> {
-        let requests = &self.ticket.requests;
+        let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
             return Ok(()); // Without a descriptor the transport waits by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
-        let deadline = [deadline, request].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let deadline = [deadline, request]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at);
         loop {
             let now = Tick::now();
             let plan = requests.plan();
@@ -244,7 +284,13 @@ impl Link {
             {
                 return Err(timeout.into());
             }
-            let until = [deadline.map(|(at, _)| at), plan.and_then(|plan| plan.next(now))].into_iter().flatten().min();
+            let until = [
+                deadline.map(|(at, _)| at),
+                plan.and_then(|plan| plan.next(now)),
+            ]
+            .into_iter()
+            .flatten()
+            .min();
             if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
                 return Ok(());
             }
@@ -252,10 +298,22 @@ impl Link {
     }
 
     /// Polls once; returns whether the socket itself is ready.
-    fn poll(&self, socket: BorrowedFd<'_>, interest: PollFlags, stage: Stage, timeout: Option<Duration>) -> io::Result<bool> {
-        let requests = &self.ticket.requests;
+    fn poll(
+        &self,
+        socket: BorrowedFd<'_>,
+        interest: PollFlags,
+        stage: Stage,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        let requests = self.ticket.requests();
         // Both stay readable once they are, so each is polled only until it was seen.
-        let watch = |wanted: bool| if wanted { PollFlags::IN } else { PollFlags::empty() };
+        let watch = |wanted: bool| {
+            if wanted {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            }
+        };
         let (life, over) = (requests.life_line(), requests.end_of_grace());
         let mut fds = [
             PollFd::from_borrowed_fd(socket, interest),
@@ -286,14 +344,22 @@ impl Link {
         match self.outgoing.get() {
             None => self.send(first).and_then(|()| self.send(second)),
             Some(outgoing) => outgoing.exclusively(|queued| {
-                queued.iter().map(|message| &**message).chain([first, second]).try_for_each(|bytes| self.send(bytes))
+                queued
+                    .iter()
+                    .map(|message| &**message)
+                    .chain([first, second])
+                    .try_for_each(|bytes| self.send(bytes))
             }),
         }
     }
 
     fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let result = if self.polls.load(Ordering::Relaxed) { self.send_polling(bytes) } else { self.send_blocking(bytes) };
+            let result = if self.polls.load(Ordering::Relaxed) {
+                self.send_polling(bytes)
+            } else {
+                self.send_blocking(bytes)
+            };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
@@ -307,18 +373,26 @@ impl Link {
     }
 
     fn send_blocking(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.transport.send(bytes, Wait::Block).map_err(|error| match (error.kind(), self.slot().told()) {
-            (io::ErrorKind::WouldBlock, _) => Timeout::Write.into(),
-            (io::ErrorKind::BrokenPipe, Told::Request) => Timeout::Request.into(),
-            (io::ErrorKind::BrokenPipe, Told::Cut) => cut(),
-            _ => error,
+        let timeout = self.timeout.load(Ordering::Relaxed);
+        if timeout != self.socket_timeout.load(Ordering::Relaxed) {
+            self.fit(timeout)?; // What was left of a long read is no bound for a write.
+        }
+        self.transport.send(bytes, Wait::Block).map_err(|error| {
+            match (error.kind(), self.slot().told()) {
+                (io::ErrorKind::WouldBlock, _) => Timeout::Write.into(),
+                (io::ErrorKind::BrokenPipe, Told::Request) => Timeout::Request.into(),
+                (io::ErrorKind::BrokenPipe, Told::Cut) => cut(),
+                _ => error,
+            }
         })
     }
 
     fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
         match self.transport.send(bytes, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = self.timeout().map(|timeout| (Tick::now().after(timeout), Timeout::Write));
+                let deadline = self
+                    .timeout()
+                    .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
                 self.wait(PollFlags::OUT, deadline)?;
                 Err(io::ErrorKind::Interrupted.into()) // Try again.
             }
@@ -330,7 +404,10 @@ impl Link {
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
         let saw = match &result {
             Ok(_) => 0,
-            Err(error) => match error.get_ref().and_then(|error| error.downcast_ref::<Timeout>()) {
+            Err(error) => match error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<Timeout>())
+            {
                 Some(Timeout::FirstByte) => 2,
                 Some(Timeout::Read) => 3,
                 Some(Timeout::Write) => 4,
@@ -353,17 +430,29 @@ impl Link {
             5 => Some(Timeout::Request),
             _ => None,
         };
-        Seen { disconnect: self.saw.load(Ordering::Relaxed) == SAW_DISCONNECT, timeout }
+        Seen {
+            disconnect: self.saw.load(Ordering::Relaxed) == SAW_DISCONNECT,
+            timeout,
+        }
     }
 
     /// The queue of this stream's senders, made when the first one is asked for.
     pub(crate) fn outgoing(&self) -> &Arc<Outgoing> {
-        self.outgoing.get_or_init(|| Arc::new(Outgoing::new(Arc::clone(&self.transport), Arc::clone(&self.ticket.requests))))
+        self.outgoing.get_or_init(|| {
+            Arc::new(Outgoing::new(
+                Arc::clone(&self.transport),
+                Arc::clone(self.ticket.requests()),
+            ))
+        })
     }
 
     /// Sends what senders have queued.
     pub(crate) fn flush_senders(&self) -> io::Result<()> {
-        if self.outgoing.get().is_some() { self.write_all(&[], &[]) } else { Ok(()) }
+        if self.outgoing.get().is_some() {
+            self.write_all(&[], &[])
+        } else {
+            Ok(())
+        }
     }
 
     /// The socket goes on without us: it is neither told nor closed by this request's end.
@@ -385,22 +474,50 @@ impl Link {
             return self.settle();
         }
         let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
-        if talks && !self.requests.is_child() {
-            lock(&self.requests.lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
-            self.requests.wake.wake();
+        if talks && !self.requests().is_child() {
+            lock(&self.requests().lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
+            self.requests().wake.wake();
             return self.settle();
         }
-        self.slot().linger.store(talks, Ordering::Release); // For a parent, after our exit.
         self.settle();
         // A peer that has left needs no end. Where nobody else holds the socket, closing it sends one, too.
-        if self.requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+        if self.requests().is_child() || !self.peer_ended.load(Ordering::Relaxed) {
             let _ = self.transport.shutdown(Shutdown::Write);
+        }
+        if talks {
+            self.linger(); // The handler is gone, and this process has nothing else to do.
+        }
+    }
+
+    /// Drains what the peer still says, for a bounded time.
+    fn linger(&self) {
+        let until = Tick::now().after(LINGER_TIME);
+        let mut left = LINGER_BYTES;
+        let mut sink = [0; 4096];
+        while left > 0 {
+            match self.transport.recv(&mut sink, Wait::Not) {
+                Ok(0) => return,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let Some(socket) = self.transport.descriptor() else {
+                        return;
+                    };
+                    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+                    if !matches!(poll(&mut fds, Some(&timespec(until.left()))), Ok(1..)) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
         }
     }
 
     /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.
     fn has_unread(&self) -> bool {
-        self.transport.recv(&mut [0; 512], Wait::Not).is_ok_and(|count| count > 0)
+        self.transport
+            .recv(&mut [0; 512], Wait::Not)
+            .is_ok_and(|count| count > 0)
     }
 }
 
@@ -418,10 +535,6 @@ impl Kept for Arc<Link> {
     fn peer(&self) -> &Address {
         &self.peer
     }
-
-    fn close(&self) {
-        self.hang_up(true);
-    }
 }
 
 impl std::ops::Deref for Link {
@@ -433,10 +546,15 @@ impl std::ops::Deref for Link {
 }
 
 fn cut() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the server's shutdown")
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "cut by the server's shutdown",
+    )
 }
 
 fn nanos(duration: Duration) -> u64 {
     // A zero means for ever to the kernel, so the shortest timeout is a microsecond, its unit.
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1000)
+    u64::try_from(duration.as_nanos())
+        .unwrap_or(u64::MAX)
+        .max(1000)
 }

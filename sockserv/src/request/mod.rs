@@ -13,7 +13,7 @@ use std::io::{self, BufRead, Write};
 pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
 pub use rfile::{Reader, Rfile};
 pub use sender::{SendError, Sender};
-pub use stream::{Busy, Credentials, Stream};
+pub use stream::{Busy, Stream};
 pub use wfile::{Wfile, Writer};
 
 use crate::address::Address;

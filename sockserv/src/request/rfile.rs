@@ -24,7 +24,13 @@ pub(crate) struct Input {
 
 impl Input {
     pub(crate) fn new(size: usize, max_line: usize) -> Self {
-        Self { buffer: Box::default(), start: 0, end: 0, size, max_line }
+        Self {
+            buffer: Box::default(),
+            start: 0,
+            end: 0,
+            size,
+            max_line,
+        }
     }
 
     /// What was received and not yet taken.
@@ -100,7 +106,12 @@ trait Source {
     }
 
     /// Appends up to and with `delimiter` to `line`, as one wait, at most `max` bytes.
-    fn read_delimited(&mut self, delimiter: u8, line: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+    fn read_delimited(
+        &mut self,
+        delimiter: u8,
+        line: &mut Vec<u8>,
+        max: usize,
+    ) -> io::Result<usize> {
         let mut span = Span::default();
         let mut total = 0;
         loop {
@@ -132,7 +143,10 @@ trait Source {
             Ok(_) => (bytes, None),
             Err(error) => {
                 bytes.truncate(before);
-                (bytes, Some(io::Error::new(io::ErrorKind::InvalidData, error)))
+                (
+                    bytes,
+                    Some(io::Error::new(io::ErrorKind::InvalidData, error)),
+                )
             }
         };
         *line = String::from_utf8(text).unwrap_or_default();
@@ -152,7 +166,10 @@ trait Source {
 }
 
 fn too_long(max: usize) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {max} bytes (`max_line`)"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a line is longer than {max} bytes (`max_line`)"),
+    )
 }
 
 /// A stream's way in: buffered, and tied to its way out.

@@ -100,7 +100,9 @@ impl Sender {
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("is_closed", &self.is_closed()).finish()
+        f.debug_struct("Sender")
+            .field("is_closed", &self.is_closed())
+            .finish()
     }
 }
 
@@ -125,12 +127,23 @@ struct State {
 
 impl Outgoing {
     pub(crate) fn new(transport: Arc<dyn Transport>, requests: Arc<Requests>) -> Self {
-        let state = State { transport: Some(transport), queue: VecDeque::new(), queued: 0, handler_writes: false, armed: false };
-        Self { state: Mutex::new(state), requests }
+        let state = State {
+            transport: Some(transport),
+            queue: VecDeque::new(),
+            queued: 0,
+            handler_writes: false,
+            armed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            requests,
+        }
     }
 
     pub(crate) fn sender(self: &Arc<Self>) -> Sender {
-        Sender { outgoing: Arc::clone(self) }
+        Sender {
+            outgoing: Arc::clone(self),
+        }
     }
 
     fn push(self: &Arc<Self>, message: Bytes) -> Result<(), SendError> {
@@ -147,7 +160,11 @@ impl Outgoing {
             state.send_now();
             self.arm(&mut state);
         }
-        if state.transport.is_none() { Err(SendError::Closed) } else { Ok(()) }
+        if state.transport.is_none() {
+            Err(SendError::Closed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets the accept loop send what is left.
@@ -160,7 +177,10 @@ impl Outgoing {
     }
 
     /// Runs one write of the handler: `write` first sends what is queued, then its own.
-    pub(crate) fn exclusively(self: &Arc<Self>, write: impl FnOnce(&VecDeque<Bytes>) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn exclusively(
+        self: &Arc<Self>,
+        write: impl FnOnce(&VecDeque<Bytes>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.handler_writes = true;
         state.queued = 0;
@@ -189,7 +209,9 @@ impl Outgoing {
 impl State {
     /// Sends what the socket takes without waiting.
     fn send_now(&mut self) {
-        let Some(transport) = &self.transport else { return };
+        let Some(transport) = &self.transport else {
+            return;
+        };
         while let Some(message) = self.queue.front_mut() {
             match transport.send(message, Wait::Not) {
                 Ok(count) => {
@@ -224,7 +246,11 @@ impl Unsent for Outgoing {
     }
 
     fn with_fd(&self, with: &mut dyn FnMut(BorrowedFd<'_>)) {
-        if let Some(fd) = lock(&self.state).transport.as_ref().and_then(|transport| transport.descriptor()) {
+        if let Some(fd) = lock(&self.state)
+            .transport
+            .as_ref()
+            .and_then(|transport| transport.descriptor())
+        {
             with(fd);
         }
     }

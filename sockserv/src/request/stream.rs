@@ -10,6 +10,7 @@ use bytes::Bytes;
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
+use crate::credentials::Credentials;
 use crate::request::link::Link;
 use crate::request::rfile::{Input, Reader, Rfile};
 use crate::request::sender::Sender;
@@ -69,7 +70,7 @@ pub(crate) enum Elsewhere {
 
 impl Stream {
     pub(crate) fn new(link: Arc<Link>, unread: &[u8], unsent: &[u8]) -> Self {
-        let options = &link.requests.options;
+        let options = &link.requests().options;
         let (rbufsize, wbufsize, max_line) = (options.rbufsize, options.wbufsize, options.max_line);
         let tie = Rc::new(Tie::new(link, wbufsize));
         tie.put(unsent);
@@ -77,7 +78,14 @@ impl Stream {
         if !unread.is_empty() {
             input.put(unread);
         }
-        Self { rfile: Rfile { input, tie: Rc::clone(&tie) }, wfile: Wfile { tie }, elsewhere: None }
+        Self {
+            rfile: Rfile {
+                input,
+                tie: Rc::clone(&tie),
+            },
+            wfile: Wfile { tie },
+            elsewhere: None,
+        }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -125,7 +133,11 @@ impl Stream {
     ///
     /// What the operating system says, if this is no Unix socket.
     pub fn credentials(&self) -> io::Result<Credentials> {
-        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
+        let fd = self
+            .link()
+            .transport
+            .descriptor()
+            .ok_or(io::ErrorKind::Unsupported)?;
         Credentials::of(fd)
     }
 
@@ -150,13 +162,25 @@ impl Stream {
     ///
     /// `InvalidInput` if there is none, `WouldBlock` if it was announced and has not arrived; `Unsupported` without a socket.
     pub fn recv_oob(&mut self, data: &mut [u8]) -> io::Result<usize> {
-        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
-        let (count, _) = rustix::net::recv(fd, data, rustix::net::RecvFlags::OOB | rustix::net::RecvFlags::DONTWAIT)?;
+        let fd = self
+            .link()
+            .transport
+            .descriptor()
+            .ok_or(io::ErrorKind::Unsupported)?;
+        let (count, _) = rustix::net::recv(
+            fd,
+            data,
+            rustix::net::RecvFlags::OOB | rustix::net::RecvFlags::DONTWAIT,
+        )?;
         Ok(count)
     }
 
     fn with_socket<T>(&self, call: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
-        let fd = self.link().transport.descriptor().ok_or(io::ErrorKind::Unsupported)?;
+        let fd = self
+            .link()
+            .transport
+            .descriptor()
+            .ok_or(io::ErrorKind::Unsupported)?;
         call(&SockRef::from(&fd))
     }
 
@@ -195,7 +219,13 @@ impl Stream {
     pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         let failed = self.wfile.flush().err();
         let link = self.rfile.tie.link();
-        (Reader { input: &mut self.rfile.input, link }, Writer { link, failed })
+        (
+            Reader {
+                input: &mut self.rfile.input,
+                link,
+            },
+            Writer { link, failed },
+        )
     }
 
     /// Takes the socket out of the server's hands, with what was read ahead of it; what was written is flushed first.
@@ -205,7 +235,10 @@ impl Stream {
     /// # Errors
     ///
     /// What the flush says, or the operating system when it duplicates the descriptor; `Unsupported` without a socket.
-    #[allow(clippy::wrong_self_convention, reason = "a handler borrows its stream, and this leaves it empty")]
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "a handler borrows its stream, and this leaves it empty"
+    )]
     pub fn into_inner(&mut self) -> io::Result<(Socket, Bytes)> {
         self.wfile.flush()?;
         let socket = self.with_socket(Socket::try_clone)?;
@@ -225,7 +258,9 @@ impl Stream {
     #[must_use = "the request is busy only until this drops"]
     pub fn busy(&self) -> Busy {
         self.link().slot().busy.fetch_add(1, Ordering::AcqRel);
-        Busy { link: Arc::clone(self.link()) }
+        Busy {
+            link: Arc::clone(self.link()),
+        }
     }
 
     /// Says that nothing is owed to the peer now, although something was read since the last write: a shutdown may end the
@@ -244,26 +279,6 @@ pub struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Who is at the other end of a Unix socket, as the kernel knows it: unix(7), `SO_PEERCRED`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Credentials {
-    /// The user's number.
-    pub uid: u32,
-    /// The group's number.
-    pub gid: u32,
-    /// The process that connected.
-    pub pid: Option<u32>,
-}
-
-impl Credentials {
-    pub(crate) fn of(fd: std::os::fd::BorrowedFd<'_>) -> io::Result<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(fd)?;
-        let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
-        Ok(Self { uid: credentials.uid.as_raw(), gid: credentials.gid.as_raw(), pid })
     }
 }
 

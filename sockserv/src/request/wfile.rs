@@ -23,7 +23,13 @@ pub(crate) struct Tie {
 
 impl Tie {
     pub(crate) fn new(link: Arc<Link>, size: usize) -> Self {
-        Self { link, unsent: RefCell::default(), size, failed: Cell::new(None), open: Cell::new(true) }
+        Self {
+            link,
+            unsent: RefCell::default(),
+            size,
+            failed: Cell::new(None),
+            open: Cell::new(true),
+        }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -82,7 +88,10 @@ impl Tie {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.report()?;
         if !self.is_open() {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream was handed over"));
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the stream was handed over",
+            ));
         }
         if bytes.is_empty() {
             return Ok(());
@@ -111,7 +120,10 @@ impl Tie {
 
 impl fmt::Debug for Tie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tie").field("link", &self.link).field("unsent", &self.unsent.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("Tie")
+            .field("link", &self.link)
+            .field("unsent", &self.unsent.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 

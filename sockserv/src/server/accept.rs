@@ -5,7 +5,7 @@ use std::io;
 
 use crate::address::Address;
 use crate::concurrency::{Model as _, Unit};
-use crate::error::{Phase, Throttle};
+use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard_value;
 use crate::listener::{Failure, Incoming, Kind};
 use crate::server::Server;
@@ -18,6 +18,9 @@ const TURN: usize = 64;
 /// How many clients are shed at once when no descriptor can be had and nothing of ours can end.
 const SHED: usize = 64;
 
+/// What an own listener is told whose requests nobody handles.
+const UNSERVED: &str = "the listener made a request of a kind that the handler does not serve";
+
 /// One line a second, whatever happens how often: a log must not fill the disk.
 static LINES: Throttle = Throttle::new(1);
 
@@ -26,7 +29,11 @@ impl<H: Declaration> Server<H> {
     pub(super) fn accept(&mut self, index: usize, most: Most) -> io::Result<bool> {
         let mut served = false;
         for _ in 0..TURN {
-            let count = if most == Most::One { 1 } else { self.batch(index) };
+            let count = if most == Most::One {
+                1
+            } else {
+                self.batch(index)
+            };
             let before = self.requests.accepted();
             let result = self.take(index, count);
             served |= self.requests.accepted() != before || !self.pending.is_empty();
@@ -44,7 +51,9 @@ impl<H: Declaration> Server<H> {
     /// Takes at most `count` requests from a listener and dispatches them.
     pub(super) fn take(&mut self, index: usize, count: usize) -> io::Result<()> {
         let (source, pending) = (&self.sources[index], &mut self.pending);
-        let result = source.listener.accept_many(count, &mut |incoming, peer| pending.push_back((incoming, peer)));
+        let result = source.listener.accept_many(count, &mut |incoming, peer| {
+            pending.push_back((incoming, peer))
+        });
         self.dispatch_pending();
         result
     }
@@ -66,7 +75,10 @@ impl<H: Declaration> Server<H> {
             Failure::Pause(error) => self.pause(index, &error),
             Failure::Fatal(error) => {
                 let at = &self.announced[index];
-                return Err(io::Error::new(error.kind(), format!("cannot accept on {at}: {error}")));
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("cannot accept on {at}: {error}"),
+                ));
             }
         }
         Ok(())
@@ -74,7 +86,11 @@ impl<H: Declaration> Server<H> {
 
     /// Descriptors or memory ran out: leaves the listener alone for a while, so that the loop does not spin.
     fn pause(&mut self, index: usize, error: &io::Error) {
-        let shed = if self.requests.active() == 0 && self.lingering.is_empty() { self.shed(index) } else { 0 };
+        let shed = if self.requests.active() == 0 && self.lingering.is_empty() {
+            self.shed(index)
+        } else {
+            0
+        };
         let pause = self.sources[index].pause();
         let at = &self.announced[index];
         LINES.say(|missed| {
@@ -118,11 +134,14 @@ impl<H: Declaration> Server<H> {
             self.refuse(incoming);
             return None;
         }
-        let unit = Unit::new(incoming, peer, ticket, self.methods, self.hooks);
+        let tell = self.hooks.handle_error;
+        let Some(unit) = Unit::new(incoming, peer.clone(), ticket, self.methods, tell) else {
+            self.report(&RequestError::new(Phase::Dispatch, UNSERVED), &peer);
+            return None;
+        };
         match self.model.admit(unit, &self.prototype) {
             Ok(()) => self.look_after(),
             Err(unit) => {
-                let peer = unit.peer_addr().clone();
                 let error = unit.give_up();
                 self.report(&error, &peer);
             }
@@ -131,7 +150,9 @@ impl<H: Declaration> Server<H> {
     }
 
     fn verify(&self, incoming: &Incoming, peer: &Address) -> bool {
-        let Some(verify) = self.hooks.verify_request else { return true };
+        let Some(verify) = self.hooks.verify_request else {
+            return true;
+        };
         match guard_value(Phase::Verify, || verify(&self.prototype, peer, incoming)) {
             Ok(verified) => verified,
             Err(error) => {

@@ -45,7 +45,13 @@ impl<H: Declaration, S> Builder<H, S> {
     /// Begins with what the attribute says.
     #[must_use]
     pub fn new(handler: H) -> Self {
-        Self { handler, options: H::options(), listener: None, model: None, server: PhantomData }
+        Self {
+            handler,
+            options: H::options(),
+            listener: None,
+            model: None,
+            server: PhantomData,
+        }
     }
 
     /// Adds endpoints to listen on. The first call replaces those of the attribute, and keeps the server from taking what
@@ -107,8 +113,15 @@ impl<H: Declaration, S> Builder<H, S> {
     }
 
     fn open(self) -> io::Result<Server<H>> {
-        let own = self.listener.or_else(<H::Transport as Transport<H>>::listener);
-        Server::open(self.handler, self.model.unwrap_or_default(), self.options, own)
+        let own = self
+            .listener
+            .or_else(<H::Transport as Transport<H>>::listener);
+        Server::open(
+            self.handler,
+            self.model.unwrap_or_default(),
+            self.options,
+            own,
+        )
     }
 }
 
@@ -142,6 +155,8 @@ for_each_option!(delegates);
 
 impl<H: Declaration, S> fmt::Debug for Builder<H, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

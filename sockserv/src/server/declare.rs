@@ -69,11 +69,17 @@ words! {
 }
 
 fn streams<H: StreamHandler>() -> Methods<H> {
-    Methods { stream: Some(Calls::streams()), datagram: None }
+    Methods {
+        stream: Some(Calls::streams()),
+        datagram: None,
+    }
 }
 
 fn datagrams<H: DatagramHandler>() -> Methods<H> {
-    Methods { stream: None, datagram: Some(Calls::datagrams()) }
+    Methods {
+        stream: None,
+        datagram: Some(Calls::datagrams()),
+    }
 }
 
 macro_rules! pairs {

@@ -14,6 +14,15 @@ use crate::server::{Server, State, ask, listener};
 /// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
 const BATCHES: usize = 16;
 
+/// What becomes of connections that the kernel has completed when a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// They are served: closing the listener would reset them.
+    Served,
+    /// Nobody asked for them to be served: the server is dropped.
+    Dropped,
+}
+
 /// What a drain counts from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
@@ -23,8 +32,8 @@ pub(super) struct Draining {
 
 impl<H: Declaration> Server<H> {
     /// Ends the run. It returns as soon as the last request has ended, at the latest when the plan is over.
-    pub(super) fn drain(&mut self) {
-        self.begin_drain();
+    pub(super) fn drain(&mut self, last: Last) {
+        self.begin_drain(last);
         while !self.is_drained() {
             // A poll set that fails leaves nothing to wait with.
             if self.turn(None, Most::Many).is_err() {
@@ -39,11 +48,11 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Takes what has arrived, closes the listeners, and tells the idle requests.
-    pub(super) fn begin_drain(&mut self) {
+    pub(super) fn begin_drain(&mut self, last: Last) {
         self.requests.shutdown(); // A broken listener, or one that is exhausted, ends a run too.
         let ended = self.requests.ended();
         let mut alive = u64::from(self.requests.active());
-        if self.state == State::Active {
+        if last == Last::Served && self.state == State::Active {
             alive += self.take_the_last();
         }
         self.draining = Some(Draining { ended, alive });
@@ -76,27 +85,34 @@ impl<H: Declaration> Server<H> {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
         }
-        self.sources.retain(|source| source.listener.place().is_none());
+        self.sources
+            .retain(|source| source.listener.place().is_none());
     }
 
     /// Whether all requests have ended, or nothing can be done about those that have not.
     pub(super) fn is_drained(&mut self) -> bool {
         self.requests.want_wake(); // Before the count is looked at, so that no end is missed.
         self.lingering.take(&self.requests);
-        let alive = self.requests.active() > 0 || self.requests.has_children() || !self.pending.is_empty();
+        let alive =
+            self.requests.active() > 0 || self.requests.has_children() || !self.pending.is_empty();
         (!alive || self.requests.stage() == Stage::Over) && self.lingering.is_empty()
     }
 
     /// Reports, and lets go of everything that belonged to this run.
     pub(super) fn end_drain(&mut self) {
-        let Some(Draining { ended, alive }) = self.draining.take() else { return };
+        let Some(Draining { ended, alive }) = self.draining.take() else {
+            return;
+        };
         let failures = std::mem::take(&mut *lock(&self.requests.failures));
         for (error, peer) in failures {
             self.report(&error, &peer);
         }
         let unfinished = std::mem::take(&mut *lock(&self.requests.cut));
         let mine = alive.saturating_sub(unfinished.len() as u64);
-        self.requests.set_report(DrainReport { finished: (self.requests.ended() - ended).min(mine), unfinished });
+        self.requests.set_report(DrainReport {
+            finished: (self.requests.ended() - ended).min(mine),
+            unfinished,
+        });
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
@@ -109,13 +125,21 @@ impl<H: Declaration> Server<H> {
         self.requests.begin();
         let mut listeners = Vec::new();
         for at in &self.announced {
-            let Endpoint::Only(kind, address) = at else { continue };
-            let Endpoint::Address(address) = &**address else { continue };
+            let Endpoint::Only(kind, address) = at else {
+                continue;
+            };
+            let Endpoint::Address(address) = &**address else {
+                continue;
+            };
             if self.inherited.contains(address) {
-                let text = format!("`{at}` was inherited, and a shutdown has closed it: it cannot be opened again");
+                let text = format!(
+                    "`{at}` was inherited, and a shutdown has closed it: it cannot be opened again"
+                );
                 return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
             }
-            let last_word = |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+            let last_word = |socket: &socket2::Socket| {
+                ask(|| (self.hooks.server_bind)(&self.prototype, socket))
+            };
             let place = Place::bind(*kind, address, &self.requests.options, &last_word)?;
             listeners.push(listener(place, self.requests.options.max_packet_size));
         }

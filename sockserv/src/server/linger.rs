@@ -3,19 +3,14 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
-use crate::transport::{Transport, Wait};
+use crate::transport::{LINGER_BYTES, LINGER_TIME, Transport, Wait};
 
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
-
-/// How long, and how much, the peer may go on talking: promise 5.
-const TIME: Duration = Duration::from_secs(2);
-const BYTES: usize = 64 << 10;
 
 /// The sockets that are half closed.
 #[derive(Debug, Default)]
@@ -47,8 +42,15 @@ impl Lingering {
         }
         self.next += 1;
         let token = TOKENS + (self.next & u64::from(u32::MAX));
-        let mut socket = Socket { transport, token, until: Tick::now().after(TIME), left: BYTES };
-        let Some(fd) = socket.transport.descriptor() else { return };
+        let mut socket = Socket {
+            transport,
+            token,
+            until: Tick::now().after(LINGER_TIME),
+            left: LINGER_BYTES,
+        };
+        let Some(fd) = socket.transport.descriptor() else {
+            return;
+        };
         // Without memory for the poll set it is closed at once: the peer may see a reset.
         if requests.poller.add(fd, token, Interest::IN).is_ok() && socket.drain() {
             self.sockets.push(socket);
@@ -57,7 +59,8 @@ impl Lingering {
 
     /// A peer has said something, or has left.
     pub(crate) fn ready(&mut self, token: u64) {
-        self.sockets.retain_mut(|socket| socket.token != token || socket.drain());
+        self.sockets
+            .retain_mut(|socket| socket.token != token || socket.drain());
     }
 
     /// Closes those whose time is over.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::address::{Address, Endpoint};
 use crate::concurrency::Model;
+use crate::concurrency::unit::report_on_clone;
 use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;
@@ -73,6 +74,7 @@ pub struct Server<H: Declaration> {
     /// Given up to shed clients when nothing else can free a descriptor.
     spare: Option<File>,
     timer: Timer,
+    timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
 }
@@ -107,11 +109,18 @@ impl<H: Declaration> Server<H> {
     where
         A: TryInto<Endpoint, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     {
-        let at = at.try_into().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let at = at
+            .try_into()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Builder::<H, Self>::new(handler).addr(at).bind()
     }
 
-    fn open(handler: H, model: H::Model, options: Options, own: Option<Box<dyn Listener + Send>>) -> io::Result<Self> {
+    fn open(
+        handler: H,
+        model: H::Model,
+        options: Options,
+        own: Option<Box<dyn Listener + Send>>,
+    ) -> io::Result<Self> {
         let hooks = H::hooks();
         let mut model = model;
         model.configure(&options)?;
@@ -136,12 +145,19 @@ impl<H: Declaration> Server<H> {
             inherited: Vec::new(),
             spare: None,
             timer: Timer::new()?,
+            timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
             requests,
         };
-        server.requests.poller.add(&server.requests.wake, WAKE, Interest::IN)?;
-        server.requests.poller.add(&server.timer, TIMER, Interest::IN)?;
+        server
+            .requests
+            .poller
+            .add(&server.requests.wake, WAKE, Interest::IN)?;
+        server
+            .requests
+            .poller
+            .add(&server.timer, TIMER, Interest::IN)?;
         match own {
             Some(listener) => server.listen_to(vec![listener]),
             None => server.bind_places()?,
@@ -150,25 +166,50 @@ impl<H: Declaration> Server<H> {
     }
 
     fn bind_places(&mut self) -> io::Result<()> {
-        let last_word = |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
-        let places = open::places(<H::Transport as Transport<H>>::KINDS, &self.requests.options, &last_word)?;
+        let last_word =
+            |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+        let places = open::places(
+            <H::Transport as Transport<H>>::KINDS,
+            &self.requests.options,
+            &last_word,
+        )?;
         let most = self.requests.options.max_packet_size;
-        let listeners = places.into_iter().map(|place| listener(place, most)).collect();
+        let listeners = places
+            .into_iter()
+            .map(|place| listener(place, most))
+            .collect();
         self.listen_to(listeners);
         Ok(())
     }
 
     fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
-        self.addrs = listeners.iter().map(|listener| listener.local_addr()).collect();
-        let announced = |listener: &Box<dyn Listener + Send>| match listener.place() {
+        self.addrs = listeners
+            .iter()
+            .map(|listener| listener.local_addr())
+            .collect();
+        let announced = |listener: &(dyn Listener + Send)| match listener.place() {
             Some(place) => place.announced(),
             None => Endpoint::Address(listener.local_addr()),
         };
-        self.announced = listeners.iter().map(announced).collect();
+        self.announced = listeners
+            .iter()
+            .map(|listener| announced(&**listener))
+            .collect();
         let tokens = FIRST_LISTENER..;
-        self.sources = listeners.into_iter().zip(tokens).map(|(listener, token)| Source::new(listener, token)).collect();
-        let places = || self.sources.iter().filter_map(|source| source.listener.place());
-        self.inherited = places().filter(|place| place.is_inherited()).map(|place| place.address.clone()).collect();
+        self.sources = listeners
+            .into_iter()
+            .zip(tokens)
+            .map(|(listener, token)| Source::new(listener, token))
+            .collect();
+        let places = || {
+            self.sources
+                .iter()
+                .filter_map(|source| source.listener.place())
+        };
+        self.inherited = places()
+            .filter(|place| place.is_inherited())
+            .map(|place| place.address.clone())
+            .collect();
         let streams = places().filter(|place| place.kind.is_stream());
         *lock(&self.requests.listeners) = streams.map(|place| place.socket.as_raw_fd()).collect();
     }
@@ -182,7 +223,11 @@ impl<H: Declaration> Server<H> {
         if self.state != State::Bound {
             return Ok(());
         }
-        for place in self.sources.iter().filter_map(|source| source.listener.place()) {
+        for place in self
+            .sources
+            .iter()
+            .filter_map(|source| source.listener.place())
+        {
             ask(|| (self.hooks.server_activate)(&self.prototype, &place.socket))?;
             if !is_listening(&*place.socket) {
                 place.activate(&self.requests.options)?;
@@ -214,7 +259,9 @@ impl<H: Declaration> Server<H> {
     /// Returns a way to reach this server from anywhere.
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle { requests: Arc::clone(&self.requests) }
+        ServerHandle {
+            requests: Arc::clone(&self.requests),
+        }
     }
 
     /// Accepts and dispatches one request, as Python's `handle_request` does: F28.
@@ -258,7 +305,11 @@ impl<H: Declaration> Server<H> {
     /// ```
     pub fn handle_request(&mut self) -> io::Result<bool> {
         self.prepare()?;
-        let until = self.requests.options.accept_timeout.map(|timeout| Tick::now().after(timeout));
+        let until = self
+            .requests
+            .options
+            .accept_timeout
+            .map(|timeout| Tick::now().after(timeout));
         let served = loop {
             if self.requests.is_shutting_down() {
                 self.requests.wake.clear();
@@ -313,7 +364,7 @@ impl<H: Declaration> Server<H> {
     pub fn serve_forever(&mut self) -> io::Result<()> {
         self.prepare()?;
         let result = self.serve();
-        self.drain();
+        self.drain(end::Last::Served);
         result
     }
 
@@ -326,7 +377,11 @@ impl<H: Declaration> Server<H> {
         self.requests.accept_here();
         if cfg!(panic = "abort") {
             static ONCE: std::sync::Once = std::sync::Once::new();
-            ONCE.call_once(|| crate::error::note("built with panic = \"abort\": a panic in a handler ends the whole process"));
+            ONCE.call_once(|| {
+                crate::error::note(
+                    "built with panic = \"abort\": a panic in a handler ends the whole process",
+                )
+            });
         }
         Ok(())
     }
@@ -345,7 +400,9 @@ impl<H: Declaration> Server<H> {
     /// One turn of `serve_forever`.
     fn serve_turn(&mut self, until: Option<Tick>) -> io::Result<()> {
         let interval = self.requests.options.service_interval;
-        let due = self.next_service.or_else(|| interval.map(|interval| Tick::now().after(interval)));
+        let due = self
+            .next_service
+            .or_else(|| interval.map(|interval| Tick::now().after(interval)));
         self.turn([until, due].into_iter().flatten().min(), turn::Most::Many)?;
         self.hook(|hooks, prototype| (hooks.service_actions)(prototype));
         self.next_service = due.filter(|&due| due > Tick::now());
@@ -363,7 +420,7 @@ impl<H: Declaration> Server<H> {
         self.prepare()?;
         let signals = Signals::handle(&[self.targets()])?;
         self.handles_signals = true;
-        self.announce()?;
+        self.announce();
         let result = self.serve_forever();
         drop(signals);
         result.and_then(|()| self.verdict())
@@ -374,20 +431,24 @@ impl<H: Declaration> Server<H> {
         Targets::new(wake, life.unwrap_or(-1), over)
     }
 
-    fn announce(&self) -> io::Result<()> {
-        if !self.requests.options.announce {
-            return Ok(());
+    fn announce(&self) {
+        if self.requests.options.announce {
+            let line = |at: &Endpoint| format!("listening on {at}\n");
+            let lines: String = self.announced.iter().map(line).collect();
+            let mut stdout = io::stdout().lock();
+            // Who closed stdout does not want to know.
+            let _ = stdout
+                .write_all(lines.as_bytes())
+                .and_then(|()| stdout.flush());
         }
-        let lines: String = self.announced.iter().map(|at| format!("listening on {at}\n")).collect();
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(lines.as_bytes())?;
-        stdout.flush()
     }
 
     /// A drain that cut requests is no success.
     fn verdict(&self) -> io::Result<()> {
         match self.handle().report() {
-            Some(report) if report.cut() > 0 => Err(io::Error::other(format!("the shutdown cut requests: {report}"))),
+            Some(report) if report.cut() > 0 => Err(io::Error::other(format!(
+                "the shutdown cut requests: {report}"
+            ))),
             _ => Ok(()),
         }
     }
@@ -401,11 +462,7 @@ impl<H: Declaration> Server<H> {
 
     /// Tells `handle_error` on a clone of the prototype, for a request that has no handler.
     fn report(&self, error: &RequestError, peer: &Address) {
-        let told = guard_value(Phase::Hook, || (self.hooks.handle_error)(&mut self.prototype.clone(), error, peer));
-        if let Err(second) = told {
-            crate::error::report(error, peer);
-            crate::error::report(&second, peer);
-        }
+        report_on_clone(&self.prototype, self.hooks.handle_error, error, peer);
     }
 }
 
@@ -438,13 +495,16 @@ impl<H: Declaration> Drop for Server<H> {
     fn drop(&mut self) {
         if !self.requests.is_child() && self.state != State::Ended {
             self.requests.shutdown();
-            self.drain();
+            self.drain(end::Last::Dropped);
         }
     }
 }
 
 impl<H: Declaration> fmt::Debug for Server<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addrs", &self.addrs).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("addrs", &self.addrs)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }

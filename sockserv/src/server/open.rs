@@ -16,20 +16,31 @@ const ATTEMPTS: usize = 16;
 type LastWord<'a> = &'a dyn Fn(&Socket) -> io::Result<()>;
 
 /// Binds all endpoints, in the order of the kinds, then of the endpoints.
-pub(crate) fn places(kinds: &[Kind], options: &Options, last_word: LastWord<'_>) -> io::Result<Vec<Place>> {
+pub(crate) fn places(
+    kinds: &[Kind],
+    options: &Options,
+    last_word: LastWord<'_>,
+) -> io::Result<Vec<Place>> {
     if !options.explicit {
         let handed_over = adopt_all(kinds, |_| true)?;
         if !handed_over.is_empty() {
             return Ok(handed_over);
         }
     }
-    let endpoints = options.endpoints.iter().cloned().collect::<Result<Vec<_>, _>>()?;
+    let endpoints = options
+        .endpoints
+        .iter()
+        .cloned()
+        .collect::<Result<Vec<_>, _>>()?;
     check_all_fit(kinds, &endpoints)?;
     let mut attempts = 0..ATTEMPTS;
     loop {
         attempts.next();
         match bind_all(kinds, &endpoints, options, last_word) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !attempts.is_empty() && want_free_port(&endpoints) => {}
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && !attempts.is_empty()
+                    && want_free_port(&endpoints) => {}
             result => return result,
         }
     }
@@ -37,7 +48,13 @@ pub(crate) fn places(kinds: &[Kind], options: &Options, last_word: LastWord<'_>)
 
 fn check_all_fit(kinds: &[Kind], endpoints: &[Endpoint]) -> io::Result<()> {
     let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    let words = || kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" and ");
+    let words = || {
+        kinds
+            .iter()
+            .map(|kind| format!("`{kind}`"))
+            .collect::<Vec<_>>()
+            .join(" and ")
+    };
     if endpoints.is_empty() {
         return invalid("this server has no address; write `addr = \"127.0.0.1:7007\"` in the attribute, or use `bind_to`".into());
     }
@@ -62,7 +79,12 @@ fn want_free_port(endpoints: &[Endpoint]) -> bool {
     })
 }
 
-fn bind_all(kinds: &[Kind], endpoints: &[Endpoint], options: &Options, last_word: LastWord<'_>) -> io::Result<Vec<Place>> {
+fn bind_all(
+    kinds: &[Kind],
+    endpoints: &[Endpoint],
+    options: &Options,
+    last_word: LastWord<'_>,
+) -> io::Result<Vec<Place>> {
     // The first socket of an endpoint decides the port of its others.
     let mut firsts: Vec<Option<Address>> = vec![None; endpoints.len()];
     let mut places = Vec::new();
@@ -70,7 +92,9 @@ fn bind_all(kinds: &[Kind], endpoints: &[Endpoint], options: &Options, last_word
         for (endpoint, first) in endpoints.iter().zip(&mut firsts) {
             if endpoint.fits(*kind) {
                 let bound = bind_one(*kind, endpoint.kind().1, first.as_ref(), options, last_word)?;
-                *first = first.take().or_else(|| bound.first().map(|place| place.address.clone()));
+                *first = first
+                    .take()
+                    .or_else(|| bound.first().map(|place| place.address.clone()));
                 places.extend(bound);
             }
         }
@@ -78,13 +102,23 @@ fn bind_all(kinds: &[Kind], endpoints: &[Endpoint], options: &Options, last_word
     Ok(places)
 }
 
-fn bind_one(kind: Kind, endpoint: &Endpoint, first: Option<&Address>, options: &Options, last_word: LastWord<'_>) -> io::Result<Vec<Place>> {
+fn bind_one(
+    kind: Kind,
+    endpoint: &Endpoint,
+    first: Option<&Address>,
+    options: &Options,
+    last_word: LastWord<'_>,
+) -> io::Result<Vec<Place>> {
     let bind = |at: &Address| Place::bind(kind, at, options, last_word);
-    let with_port = |at: SocketAddr, first: Option<&Address>| Address::Inet(first.map_or(at, |first| place::same_port(at, first)));
+    let with_port = |at: SocketAddr, first: Option<&Address>| {
+        Address::Inet(first.map_or(at, |first| place::same_port(at, first)))
+    };
     match endpoint {
         Endpoint::Address(Address::Inet(at)) => Ok(vec![bind(&with_port(*at, first))?]),
         Endpoint::Address(at) => Ok(vec![bind(at)?]),
-        Endpoint::Host(host, port) => bind_host(host, *port, |at, own| bind(&with_port(at, first.or(own)))),
+        Endpoint::Host(host, port) => {
+            bind_host(host, *port, |at, own| bind(&with_port(at, first.or(own))))
+        }
         Endpoint::Fd(fd) => adopt(*fd, &[kind]).map(|place| vec![place]),
         Endpoint::Systemd(name, index) => adopt_named(kind, name, *index),
         Endpoint::Only(_, endpoint) => bind_one(kind, endpoint, first, options, last_word),
@@ -93,9 +127,15 @@ fn bind_one(kind: Kind, endpoint: &Endpoint, first: Option<&Address>, options: &
 
 /// Binds all that a name resolves to. A machine without IPv6 still resolves `localhost` to `::1`: what cannot be had is
 /// left out, as long as something is left.
-fn bind_host(host: &str, port: u16, mut bind: impl FnMut(SocketAddr, Option<&Address>) -> io::Result<Place>) -> io::Result<Vec<Place>> {
+fn bind_host(
+    host: &str,
+    port: u16,
+    mut bind: impl FnMut(SocketAddr, Option<&Address>) -> io::Result<Place>,
+) -> io::Result<Vec<Place>> {
     let resolved = (host, port).to_socket_addrs();
-    let resolved = resolved.map_err(|error| io::Error::new(error.kind(), format!("cannot resolve `{host}`: {error}")))?;
+    let resolved = resolved.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot resolve `{host}`: {error}"))
+    })?;
     let mut places: Vec<Place> = Vec::new();
     let mut missing = None;
     let mut seen = Vec::new();
@@ -106,7 +146,10 @@ fn bind_host(host: &str, port: u16, mut bind: impl FnMut(SocketAddr, Option<&Add
         seen.push(at);
         match bind(at, places.first().map(|place| &place.address)) {
             Ok(place) => places.push(place),
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable || error.kind() == io::ErrorKind::Unsupported => {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrNotAvailable
+                    || error.kind() == io::ErrorKind::Unsupported =>
+            {
                 missing = Some(error);
             }
             Err(error) => return Err(error),
@@ -114,7 +157,10 @@ fn bind_host(host: &str, port: u16, mut bind: impl FnMut(SocketAddr, Option<&Add
     }
     match (places.is_empty(), missing) {
         (true, Some(error)) => Err(error),
-        (true, None) => Err(io::Error::new(io::ErrorKind::NotFound, format!("`{host}` resolves to no address"))),
+        (true, None) => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("`{host}` resolves to no address"),
+        )),
         (false, _) => Ok(places),
     }
 }
@@ -122,27 +168,50 @@ fn bind_host(host: &str, port: u16, mut bind: impl FnMut(SocketAddr, Option<&Add
 fn adopt(fd: std::os::fd::RawFd, kinds: &[Kind]) -> io::Result<Place> {
     match place::inherited_kind(fd) {
         Some(kind) if kinds.contains(&kind) => Place::adopt(fd),
-        Some(kind) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"))),
-        None => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {fd} is no socket that could be taken"))),
+        Some(kind) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"),
+        )),
+        None => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("descriptor {fd} is no socket that could be taken"),
+        )),
     }
 }
 
 fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Place>> {
-    let fds = place::handed_over().into_iter().filter(|(_, name)| wanted(name));
-    let fds = fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
-    let mut places = fds.map(|(fd, _)| adopt(fd, kinds)).collect::<io::Result<Vec<_>>>()?;
+    let fds = place::handed_over()
+        .into_iter()
+        .filter(|(_, name)| wanted(name));
+    let fds =
+        fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
+    let mut places = fds
+        .map(|(fd, _)| adopt(fd, kinds))
+        .collect::<io::Result<Vec<_>>>()?;
     places.sort_by_key(|place| kinds.iter().position(|kind| *kind == place.kind)); // A stable sort: systemd's order otherwise.
     Ok(places)
 }
 
 fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<Place>> {
-    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("systemd handed over no `{kind}` socket named `{name}`"));
+    let missing = || {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("systemd handed over no `{kind}` socket named `{name}`"),
+        )
+    };
     let places = match index {
         None => adopt_all(&[kind], |other| other == name)?,
         Some(index) => {
-            let fd = place::handed_over().into_iter().filter(|(_, other)| other == name).nth(index);
+            let fd = place::handed_over()
+                .into_iter()
+                .filter(|(_, other)| other == name)
+                .nth(index);
             vec![adopt(fd.ok_or_else(missing)?.0, &[kind])?]
         }
     };
-    if places.is_empty() { Err(missing()) } else { Ok(places) }
+    if places.is_empty() {
+        Err(missing())
+    } else {
+        Ok(places)
+    }
 }

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::server::Server;
 use crate::server::declare::Declaration;
+use crate::server::end::Last;
 use crate::server::turn::Most;
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
@@ -54,7 +55,7 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let signals = Signals::handle(&targets)?;
-    servers.iter().try_for_each(|server| server.announce())?;
+    servers.iter().for_each(|server| server.announce());
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
@@ -70,13 +71,18 @@ pub fn run(servers: impl Several) -> io::Result<()> {
         });
     }
     drop(signals);
-    servers.iter().fold(result, |result, server| result.and_then(|()| server.verdict()))
+    servers.iter().fold(result, |result, server| {
+        result.and_then(|()| server.verdict())
+    })
 }
 
 /// Waits until one of them has something to do.
 fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
     let due = live.iter().filter_map(|&index| servers[index].due()).min();
-    let mut fds: Vec<_> = live.iter().map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN)).collect();
+    let mut fds: Vec<_> = live
+        .iter()
+        .map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN))
+        .collect();
     match poll(&mut fds, due.map(|due| timespec(due.left())).as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
@@ -89,7 +95,7 @@ pub trait Each {
     #[doc(hidden)]
     fn start(&mut self) -> io::Result<()>;
     #[doc(hidden)]
-    fn announce(&self) -> io::Result<()>;
+    fn announce(&self);
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
@@ -112,8 +118,8 @@ impl<H: Declaration> Each for Server<H> {
         self.prepare()
     }
 
-    fn announce(&self) -> io::Result<()> {
-        Server::announce(self)
+    fn announce(&self) {
+        Server::announce(self);
     }
 
     fn targets(&self) -> Targets {
@@ -126,17 +132,20 @@ impl<H: Declaration> Each for Server<H> {
 
     fn due(&self) -> Option<Tick> {
         let must_ask = self.must_ask().then(Tick::coarse);
-        [self.next_due(), self.next_service, must_ask].into_iter().flatten().min()
+        [self.next_due(), self.next_service, must_ask]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn step(&mut self) -> io::Result<bool> {
         if self.is_draining() {
             self.turn(Some(Tick::coarse()), Most::Many)?;
         } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
-            self.drain();
+            self.drain(Last::Served);
             return Err(error);
         } else if self.is_over() {
-            self.begin_drain();
+            self.begin_drain(Last::Served);
         }
         let ended = self.is_draining() && self.is_drained();
         if ended {

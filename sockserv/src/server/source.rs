@@ -28,7 +28,14 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(listener: Box<dyn Listener + Send>, token: u64) -> Self {
-        Self { listener, token, watched: false, paused: None, pause: FIRST_PAUSE, exhausted: false }
+        Self {
+            listener,
+            token,
+            watched: false,
+            paused: None,
+            pause: FIRST_PAUSE,
+            exhausted: false,
+        }
     }
 
     /// Whether `accept` must be called without being told by a descriptor.
@@ -42,7 +49,9 @@ impl Source {
             self.paused = None;
         }
         let wanted = wanted && self.paused.is_none() && !self.exhausted;
-        let Some(fd) = self.listener.as_fd() else { return Ok(()) };
+        let Some(fd) = self.listener.as_fd() else {
+            return Ok(());
+        };
         if wanted != self.watched {
             match wanted {
                 true => requests.poller.add(fd, self.token, Interest::IN)?,
@@ -80,6 +89,9 @@ impl Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("at", &self.listener.local_addr()).field("watched", &self.watched).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("at", &self.listener.local_addr())
+            .field("watched", &self.watched)
+            .finish_non_exhaustive()
     }
 }

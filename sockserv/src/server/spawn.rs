@@ -27,9 +27,17 @@ impl<H: Declaration> Server<H> {
         H::Model: Send + 'static,
     {
         self.activate()?;
-        let (handle, addrs, announced) = (self.handle(), self.addrs.clone(), self.announced.clone());
-        let thread = thread::Builder::new().name("sockserv".into()).spawn(move || self.serve_forever())?;
-        Ok(Running { handle, addrs, announced, thread: Some(thread) })
+        let (handle, addrs, announced) =
+            (self.handle(), self.addrs.clone(), self.announced.clone());
+        let thread = thread::Builder::new()
+            .name("sockserv".into())
+            .spawn(move || self.serve_forever())?;
+        Ok(Running {
+            handle,
+            addrs,
+            announced,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -143,7 +151,9 @@ impl Drop for Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("addrs", &self.addrs).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("addrs", &self.addrs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,9 +179,17 @@ impl Client {
         let (kind, Endpoint::Address(address)) = to.kind() else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        let kind = kind.unwrap_or(if address.as_inet().is_some() { Kind::Tcp } else { Kind::Unix });
+        let kind = kind.unwrap_or(if address.as_inet().is_some() {
+            Kind::Tcp
+        } else {
+            Kind::Unix
+        });
         let address = reachable(address).to_socket()?;
-        let ty = if kind.is_stream() { Type::STREAM } else { Type::DGRAM };
+        let ty = if kind.is_stream() {
+            Type::STREAM
+        } else {
+            Type::DGRAM
+        };
         let socket = Socket::new(address.domain(), ty, None)?;
         if kind == Kind::UnixDatagram {
             socket.bind(&crate::sys::datagrams::autobind())?; // Without a name nobody can answer.
@@ -227,7 +245,11 @@ fn reachable(address: &Address) -> Address {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
     match address.as_inet() {
         Some(inet) if inet.ip().is_unspecified() => {
-            let ip = if inet.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
+            let ip = if inet.is_ipv4() {
+                IpAddr::from(Ipv4Addr::LOCALHOST)
+            } else {
+                IpAddr::from(Ipv6Addr::LOCALHOST)
+            };
             Address::Inet(SocketAddr::new(ip, inet.port()))
         }
         _ => address.clone(),

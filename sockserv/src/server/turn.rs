@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::concurrency::Model as _;
 use crate::drain::Stage;
 use crate::error::RequestError;
-use crate::children;
+use crate::requests::children;
 use crate::requests::{Told, lock};
 use crate::server::declare::Declaration;
 use crate::server::{FIRST_LISTENER, Server, State, TIMER, WAKE, linger};
@@ -44,16 +44,17 @@ impl<H: Declaration> Server<H> {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let next = [until, self.next_due()].into_iter().flatten().min();
-        let wait = if self.must_ask() { Some(Duration::ZERO) } else { next.map(Tick::left) };
+        let wait = if self.must_ask() {
+            Some(Duration::ZERO)
+        } else {
+            next.map(Tick::left)
+        };
         self.requests.poller.wait(&mut ready, wait)?;
         let mut children = false;
         for &token in &ready {
             match token {
-                WAKE => turn.other |= self.woken(),
-                TIMER => {
-                    self.timer.set(None)?;
-                    turn.other = true;
-                }
+                WAKE => self.woken(),
+                TIMER => self.timer.set(None)?,
                 FIRST_LISTENER..children::TOKENS if most == Most::Many || !turn.served => {
                     turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
                 }
@@ -63,10 +64,10 @@ impl<H: Declaration> Server<H> {
                 _ => self.send_more(token),
             }
         }
+        turn.other = !ready.is_empty(); // Whoever polls from outside expects this call to return.
         self.ready = ready;
         if children {
             self.reap();
-            turn.other = true;
         }
         turn.served |= self.ask_sources(most, turn.served)?;
         self.see_to_deadlines();
@@ -80,7 +81,10 @@ impl<H: Declaration> Server<H> {
     fn ask_sources(&mut self, most: Most, served: bool) -> io::Result<bool> {
         let mut served = served;
         for index in 0..self.sources.len() {
-            if self.may_accept() && self.sources[index].must_be_asked() && (most == Most::Many || !served) {
+            if self.may_accept()
+                && self.sources[index].must_be_asked()
+                && (most == Most::Many || !served)
+            {
                 served |= self.accept(index, most)?;
             }
         }
@@ -104,16 +108,20 @@ impl<H: Declaration> Server<H> {
     /// Watches the listeners, or leaves them alone while nothing can be accepted: the kernel's queue holds the clients.
     pub(super) fn watch_sources(&mut self) -> io::Result<()> {
         let wanted = self.may_accept();
-        self.sources.iter_mut().try_for_each(|source| source.watch(&self.requests, wanted))
+        self.sources
+            .iter_mut()
+            .try_for_each(|source| source.watch(&self.requests, wanted))
     }
 
     /// After a `handle_request`: what is due later must make the descriptor readable, for who polls it from outside.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         self.watch_sources()?;
-        match self.next_due() {
-            Some(due) => self.timer.set(Some(due.left())),
-            None => Ok(()),
+        let due = self.next_due();
+        if due.is_some() || self.timer_is_set {
+            self.timer.set(due.map(Tick::left))?;
+            self.timer_is_set = due.is_some();
         }
+        Ok(())
     }
 
     pub(super) fn next_due(&self) -> Option<Tick> {
@@ -122,21 +130,18 @@ impl<H: Declaration> Server<H> {
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
         let look = self.next_look.filter(|_| self.requests.active() > 0);
-        paused.chain(look).chain(stage).chain(self.lingering.next()).min()
+        paused
+            .chain(look)
+            .chain(stage)
+            .chain(self.lingering.next())
+            .min()
     }
 
-    /// Somebody wants the loop's attention; returns whether a caller of `handle_request` should hear of it.
-    fn woken(&mut self) -> bool {
+    /// Somebody wants the loop's attention.
+    fn woken(&mut self) {
         self.requests.wake.clear();
         if self.handles_signals {
-            match Signals::count() {
-                0 => {}
-                1 => self.requests.shutdown(),
-                _ => {
-                    self.requests.shutdown();
-                    self.requests.note_end_of_grace();
-                }
-            }
+            self.heed_signals();
         }
         self.lingering.take(&self.requests);
         let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
@@ -148,7 +153,17 @@ impl<H: Declaration> Server<H> {
             self.report(&error, &peer);
         }
         self.dispatch_pending();
-        self.requests.is_shutting_down()
+    }
+
+    /// The first signal asks for a shutdown, the second ends its grace. Each is heeded once: both wake this loop themselves.
+    fn heed_signals(&self) {
+        let count = Signals::count();
+        if count >= 1 && !self.requests.is_shutting_down() {
+            self.requests.shutdown();
+        }
+        if count >= 2 && !self.requests.is_grace_over() {
+            self.requests.note_end_of_grace();
+        }
     }
 
     /// Sends what a sender could not send, as soon as its socket takes it.
@@ -163,7 +178,8 @@ impl<H: Declaration> Server<H> {
             // The same socket may be there already: then its entry is renewed under this token.
             let poller = &self.requests.poller;
             let interest = Interest::OUT | Interest::ONESHOT;
-            added = poller.add(fd, token, interest).is_ok() || poller.modify(fd, token, interest).is_ok();
+            added = poller.add(fd, token, interest).is_ok()
+                || poller.modify(fd, token, interest).is_ok();
         });
         if added {
             self.unsent.retain(|_, other| !Arc::ptr_eq(other, &unsent));
@@ -172,7 +188,9 @@ impl<H: Declaration> Server<H> {
     }
 
     fn send_more(&mut self, token: u64) {
-        let Some(unsent) = self.unsent.remove(&token) else { return };
+        let Some(unsent) = self.unsent.remove(&token) else {
+            return;
+        };
         self.wait_for(unsent);
     }
 
@@ -191,7 +209,10 @@ impl<H: Declaration> Server<H> {
     pub(super) fn see_to_deadlines(&mut self) {
         self.lingering.expire();
         let now = Tick::now();
-        let stage = self.requests.plan().map_or(Stage::Serving, |plan| plan.stage(now));
+        let stage = self
+            .requests
+            .plan()
+            .map_or(Stage::Serving, |plan| plan.stage(now));
         if stage == Stage::Serving && self.next_look.is_none_or(|look| look > now) {
             return;
         }
@@ -207,8 +228,12 @@ impl<H: Declaration> Server<H> {
                 Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
                 _ => None,
             };
-            let expired = request.and(slot.expires()).filter(|_| told != Told::Request && told != Told::Cut);
-            let silent = first_byte.filter(|_| told == Told::No).and_then(|timeout| slot.silent_until(now, timeout));
+            let expired = request
+                .and(slot.expires())
+                .filter(|_| told != Told::Request && told != Told::Cut);
+            let silent = first_byte
+                .filter(|_| told == Told::No)
+                .and_then(|timeout| slot.silent_until(now, timeout));
             let why = why.or(expired.filter(|&at| at <= now).map(|_| Told::Request));
             let why = why.or(silent.filter(|&at| at <= now).map(|_| Told::FirstByte));
             match why {
@@ -219,13 +244,19 @@ impl<H: Declaration> Server<H> {
         for (index, why) in late {
             self.requests.end(index, why);
         }
-        self.next_look = [next, self.requests.press(stage)].into_iter().flatten().min();
+        self.next_look = [next, self.requests.press(stage)]
+            .into_iter()
+            .flatten()
+            .min();
     }
 
     /// A request was dispatched: its deadlines may be the next.
     pub(super) fn look_after(&mut self) {
         let options = &self.requests.options;
-        let sooner = [options.first_byte_timeout, options.request_timeout].into_iter().flatten().min();
+        let sooner = [options.first_byte_timeout, options.request_timeout]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(timeout) = sooner
             && self.requests.active() > 0
         {
@@ -236,7 +267,9 @@ impl<H: Declaration> Server<H> {
 
     /// Whether no listener will ever have another request, and all that were taken have ended.
     pub(super) fn is_exhausted(&self) -> bool {
-        !self.sources.is_empty() && self.sources.iter().all(|source| source.exhausted) && self.pending.is_empty()
+        !self.sources.is_empty()
+            && self.sources.iter().all(|source| source.exhausted)
+            && self.pending.is_empty()
     }
 
     /// Lets the model end what it keeps, at the end of a run.

@@ -6,6 +6,9 @@ use std::{fmt, io, mem, ptr, slice};
 
 use socket2::{SockAddr, SockAddrStorage};
 
+/// The size of a cache line on the processors of today.
+const LINE: usize = 64;
+
 /// Room for one `IP_PKTINFO` or `IPV6_PKTINFO` message, aligned as control messages must be.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
@@ -39,6 +42,8 @@ pub(crate) struct Batch {
     _iovecs: Box<[libc::iovec]>,
     buffers: Box<[u8]>,
     size: usize,
+    /// From one buffer to the next: a cache line more than fits, so that they do not all share the same sets.
+    stride: usize,
     used: usize,
 }
 
@@ -47,29 +52,51 @@ unsafe impl Send for Batch {}
 
 impl Batch {
     pub(crate) fn new(count: usize, size: usize) -> Self {
-        let mut names: Box<[SockAddrStorage]> = (0..count).map(|_| SockAddrStorage::zeroed()).collect();
+        let mut names: Box<[SockAddrStorage]> =
+            (0..count).map(|_| SockAddrStorage::zeroed()).collect();
         let mut controls = vec![Control([0; 64]); count].into_boxed_slice();
-        let mut buffers = vec![0_u8; count * size].into_boxed_slice();
+        let stride = size.next_multiple_of(LINE) + LINE;
+        let mut buffers = vec![0_u8; count * stride].into_boxed_slice();
         let mut iovecs: Box<[libc::iovec]> = buffers
-            .chunks_mut(size.max(1))
-            .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() })
+            .chunks_mut(stride)
+            .map(|buffer| libc::iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: size,
+            })
             .collect();
-        let headers = (0..count).map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i])).collect();
-        Self { headers, names, controls, _iovecs: iovecs, buffers, size, used: 0 }
+        let headers = (0..count)
+            .map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i]))
+            .collect();
+        Self {
+            headers,
+            names,
+            controls,
+            _iovecs: iovecs,
+            buffers,
+            size,
+            stride,
+            used: 0,
+        }
     }
 
     /// Takes what has arrived, at most `max` datagrams, without waiting; returns how many.
     pub(crate) fn receive(&mut self, socket: impl AsFd, max: usize) -> io::Result<usize> {
         for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = name_size();
-            header.msg_hdr.msg_controllen = mem::size_of::<Control>();
+            header.msg_hdr.msg_controllen = size_of::<Control>();
         }
         self.used = 0;
         let max = max.min(self.headers.len());
         let fd = socket.as_fd().as_raw_fd();
         // SAFETY: the first `max` headers point to buffers of the stated sizes that live as long as `self`.
         let count = unsafe {
-            libc::recvmmsg(fd, self.headers.as_mut_ptr(), max as u32, libc::MSG_DONTWAIT, ptr::null_mut())
+            libc::recvmmsg(
+                fd,
+                self.headers.as_mut_ptr(),
+                max as u32,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
         };
         if count < 0 {
             return Err(io::Error::last_os_error());
@@ -82,7 +109,7 @@ impl Batch {
     pub(crate) fn get(&self, index: usize) -> Received<'_> {
         let header = &self.headers[index];
         let length = (header.msg_len as usize).min(self.size);
-        let start = index * self.size;
+        let start = index * self.stride;
         Received {
             bytes: &self.buffers[start..start + length],
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
@@ -94,15 +121,22 @@ impl Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("count", &self.headers.len()).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("count", &self.headers.len())
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
 const fn name_size() -> u32 {
-    mem::size_of::<SockAddrStorage>() as u32
+    size_of::<SockAddrStorage>() as u32
 }
 
-fn header(name: &mut SockAddrStorage, iovec: &mut libc::iovec, control: &mut Control) -> libc::mmsghdr {
+fn header(
+    name: &mut SockAddrStorage,
+    iovec: &mut libc::iovec,
+    control: &mut Control,
+) -> libc::mmsghdr {
     // SAFETY: all bytes zero is a valid `mmsghdr`: null pointers and zero lengths.
     let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
     header.msg_hdr.msg_name = ptr::from_mut(name).cast();
@@ -110,13 +144,13 @@ fn header(name: &mut SockAddrStorage, iovec: &mut libc::iovec, control: &mut Con
     header.msg_hdr.msg_iov = iovec;
     header.msg_hdr.msg_iovlen = 1;
     header.msg_hdr.msg_control = ptr::from_mut(control).cast();
-    header.msg_hdr.msg_controllen = mem::size_of::<Control>();
+    header.msg_hdr.msg_controllen = size_of::<Control>();
     header
 }
 
 fn peer(name: &SockAddrStorage, length: u32) -> SockAddr {
     // The kernel leaves the name of an unnamed Unix peer empty, or untouched; an empty one is of that family then.
-    if (length as usize) < mem::size_of::<libc::sa_family_t>() {
+    if (length as usize) < size_of::<libc::sa_family_t>() {
         return autobind();
     }
     // SAFETY: plain bytes, without a destructor, so a copy is as good.
@@ -126,7 +160,7 @@ fn peer(name: &SockAddrStorage, length: u32) -> SockAddr {
 }
 
 fn source(control: &Control, length: usize) -> Option<Source> {
-    if length < mem::size_of::<libc::cmsghdr>() {
+    if length < size_of::<libc::cmsghdr>() {
         return None;
     }
     // SAFETY: the kernel wrote one control message of at least a header at this aligned place.
@@ -145,17 +179,32 @@ fn source(control: &Control, length: usize) -> Option<Source> {
             let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
             let ip = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
             // Only a link-local address needs its interface; any other may leave by the route.
-            let interface = if ip.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-            Some(Source { ip: ip.into(), interface })
+            let interface = if ip.is_unicast_link_local() {
+                info.ipi6_ifindex
+            } else {
+                0
+            };
+            Some(Source {
+                ip: ip.into(),
+                interface,
+            })
         }
         _ => None,
     }
 }
 
 /// Sends one datagram, leaving from `source`, without waiting.
-pub(crate) fn send_from(socket: impl AsFd, bytes: &[u8], to: &SockAddr, source: Source) -> io::Result<usize> {
+pub(crate) fn send_from(
+    socket: impl AsFd,
+    bytes: &[u8],
+    to: &SockAddr,
+    source: Source,
+) -> io::Result<usize> {
     let mut control = Control([0; 64]);
-    let mut iovec = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut iovec = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
     // SAFETY: all bytes zero is a valid `msghdr`.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
     header.msg_name = to.as_ptr().cast_mut().cast();
@@ -165,7 +214,13 @@ pub(crate) fn send_from(socket: impl AsFd, bytes: &[u8], to: &SockAddr, source: 
     header.msg_controllen = write_source(&mut control, source);
     header.msg_control = (&raw mut control).cast();
     // SAFETY: the header names buffers of the stated sizes that outlive the call, which only reads them.
-    let sent = unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+    let sent = unsafe {
+        libc::sendmsg(
+            socket.as_fd().as_raw_fd(),
+            &raw const header,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
     if sent < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -176,21 +231,32 @@ pub(crate) fn send_from(socket: impl AsFd, bytes: &[u8], to: &SockAddr, source: 
 fn write_source(control: &mut Control, source: Source) -> usize {
     match source.ip {
         IpAddr::V4(ip) => {
-            let address = libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
+            let address = libc::in_addr {
+                s_addr: u32::from_ne_bytes(ip.octets()),
+            };
             let none = libc::in_addr { s_addr: 0 };
-            let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: none };
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: address,
+                ipi_addr: none,
+            };
             write_message(control, libc::IPPROTO_IP, libc::IP_PKTINFO, &info)
         }
         IpAddr::V6(ip) => {
-            let address = libc::in6_addr { s6_addr: ip.octets() };
-            let info = libc::in6_pktinfo { ipi6_addr: address, ipi6_ifindex: source.interface };
+            let address = libc::in6_addr {
+                s6_addr: ip.octets(),
+            };
+            let info = libc::in6_pktinfo {
+                ipi6_addr: address,
+                ipi6_ifindex: source.interface,
+            };
             write_message(control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info)
         }
     }
 }
 
 fn write_message<T: Copy>(control: &mut Control, level: i32, kind: i32, value: &T) -> usize {
-    let size = mem::size_of::<T>();
+    let size = size_of::<T>();
     // SAFETY: any bytes are valid for both; the lengths are those of the values. It copies plain data.
     let bytes = unsafe { slice::from_raw_parts(ptr::from_ref(value).cast::<u8>(), size) };
     // SAFETY: `Control` is aligned for a `cmsghdr`, large enough for it, and zeroed.
@@ -201,7 +267,7 @@ fn write_message<T: Copy>(control: &mut Control, level: i32, kind: i32, value: &
     message.cmsg_len = unsafe { libc::CMSG_LEN(size as u32) } as _;
     // SAFETY: as above.
     let length = unsafe { libc::CMSG_SPACE(size as u32) } as usize;
-    let start = mem::size_of::<libc::cmsghdr>();
+    let start = size_of::<libc::cmsghdr>();
     control.0[start..start + size].copy_from_slice(bytes);
     length
 }
@@ -213,17 +279,30 @@ pub(crate) fn want_source(socket: impl AsFd, is_v6: bool) -> io::Result<()> {
         false => (libc::IPPROTO_IP, libc::IP_PKTINFO),
     };
     let on: libc::c_int = 1;
-    let size = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: both options take an `int`, and that is what the pointer and the size describe.
-    let result = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw const on).cast(), size) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size,
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// The Unix address that makes the kernel choose a free abstract name: unix(7), "Autobind".
 pub(crate) fn autobind() -> SockAddr {
     let mut unnamed = SockAddrStorage::zeroed();
     // SAFETY: `sockaddr_un` fits the storage, and any bytes are valid for it.
-    unsafe { unnamed.view_as::<libc::sockaddr_un>() }.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    unsafe { unnamed.view_as::<libc::sockaddr_un>() }.sun_family =
+        libc::AF_UNIX as libc::sa_family_t;
     // SAFETY: the family is set, and its length is that of a family alone.
-    unsafe { SockAddr::new(unnamed, mem::size_of::<libc::sa_family_t>() as u32) }
+    unsafe { SockAddr::new(unnamed, size_of::<libc::sa_family_t>() as u32) }
 }

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::{fs, process};
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 
 /// Whether a fork must be safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,10 @@ pub(crate) fn check_alone() -> io::Result<()> {
     for task in fs::read_dir("/proc/self/task")?.flatten() {
         if task.file_name() != *own {
             // A thread that ended in between has no name left, and no lock either.
-            names.extend(fs::read_to_string(task.path().join("comm")).map(|name| format!("`{}`", name.trim_end())));
+            names.extend(
+                fs::read_to_string(task.path().join("comm"))
+                    .map(|name| format!("`{}`", name.trim_end())),
+            );
         }
     }
     if names.is_empty() {
@@ -115,7 +120,10 @@ impl Child {
     /// Returns how the child ended, or `None` while it runs. Never looks at another child.
     pub(crate) fn ended(&self) -> Option<process::ExitStatus> {
         use std::os::unix::process::ExitStatusExt;
-        match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        match waitid(
+            WaitId::PidFd(self.pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        ) {
             Ok(None) => None,
             Ok(Some(status)) => {
                 let code = status.exit_status().map_or(0, |code| code << 8);

@@ -14,8 +14,15 @@ pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    if !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(fd) {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "a server has taken this descriptor already"));
+    if !TAKEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(fd)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "a server has taken this descriptor already",
+        ));
     }
     // SAFETY: sets one flag of an open descriptor.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -25,7 +32,10 @@ pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
 
 /// Borrows an inherited descriptor that nobody has taken, to look at what it is.
 pub(crate) fn peek(fd: RawFd) -> Option<BorrowedFd<'static>> {
-    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&fd);
+    let taken = TAKEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .contains(&fd);
     // SAFETY: `F_GETFD` only reads the flags of a number that may be any.
     if taken || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return None;

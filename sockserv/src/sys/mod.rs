@@ -2,7 +2,10 @@
 //!
 //! Everything else in this crate is safe Rust. Each file here wraps one facility of the kernel that neither `std` nor
 //! `rustix` offers as a safe call: [`shared`] memory, [`fork`], [`signal`] handlers and batches of [`datagrams`].
-#![allow(unsafe_code, reason = "the only folder that may; see STYLE and the lints of the workspace")]
+#![allow(
+    unsafe_code,
+    reason = "the only folder that may; see STYLE and the lints of the workspace"
+)]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("sockserv needs Linux: it is built on epoll, eventfd and pidfd");

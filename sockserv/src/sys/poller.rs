@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::{Errno, read, write};
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 pub(crate) use rustix::event::epoll::EventFlags as Interest;
 
@@ -22,15 +24,27 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+        })
     }
 
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), interest)?)
+        Ok(epoll::add(
+            &self.epoll,
+            fd,
+            epoll::EventData::new_u64(token),
+            interest,
+        )?)
     }
 
     pub(crate) fn modify(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), interest)?)
+        Ok(epoll::modify(
+            &self.epoll,
+            fd,
+            epoll::EventData::new_u64(token),
+            interest,
+        )?)
     }
 
     pub(crate) fn remove(&self, fd: impl AsFd) -> io::Result<()> {
@@ -61,7 +75,10 @@ pub(crate) struct Wake(OwnedFd);
 
 impl Wake {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        Ok(Self(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
     }
 
     /// One `write`, which never blocks and may run in a signal handler: signal-safety(7).
@@ -95,8 +112,13 @@ impl Timer {
     /// Rings once after `delay`, or never.
     pub(crate) fn set(&self, delay: Option<Duration>) -> io::Result<()> {
         // A zero would disarm it: what is due now rings after a nanosecond.
-        let it_value = delay.map_or(timespec(Duration::ZERO), |delay| timespec(delay.max(Duration::from_nanos(1))));
-        let once = Itimerspec { it_interval: timespec(Duration::ZERO), it_value };
+        let it_value = delay.map_or(timespec(Duration::ZERO), |delay| {
+            timespec(delay.max(Duration::from_nanos(1)))
+        });
+        let once = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            it_value,
+        };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once)?;
         Ok(())
     }
@@ -110,5 +132,8 @@ impl AsFd for Timer {
 
 /// The kernel's form of a duration; what does not fit is as good as for ever.
 pub(crate) fn timespec(duration: Duration) -> Timespec {
-    Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
+    Timespec::try_from(duration).unwrap_or(Timespec {
+        tv_sec: i64::MAX,
+        tv_nsec: 0,
+    })
 }

@@ -36,7 +36,12 @@ impl<T: Shareable> Shared<T> {
         let length = Self::bytes(count).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: a null hint lets the kernel choose the place, so no existing mapping is replaced.
         let start = unsafe {
-            mmap_anonymous(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)
+            mmap_anonymous(
+                ptr::null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+            )
         }?;
         let start = ptr::NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, count })
@@ -72,6 +77,8 @@ unsafe impl<T: Shareable> Sync for Shared<T> {}
 
 impl<T: Shareable> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("count", &self.count).finish()
+        f.debug_struct("Shared")
+            .field("count", &self.count)
+            .finish()
     }
 }

@@ -44,7 +44,10 @@ pub(crate) fn count() -> u32 {
 
 /// Makes each of the signals write to the descriptors chosen by [`aim`].
 pub(crate) fn handle(signals: &[i32]) -> io::Result<Vec<Handled>> {
-    signals.iter().map(|&signal| set(signal, on_signal as *const () as usize)).collect()
+    signals
+        .iter()
+        .map(|&signal| set(signal, on_signal as *const () as usize))
+        .collect()
 }
 
 /// Makes the process ignore a signal.
@@ -101,6 +104,8 @@ impl Drop for Handled {
 
 impl fmt::Debug for Handled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handled").field("signal", &self.signal).finish_non_exhaustive()
+        f.debug_struct("Handled")
+            .field("signal", &self.signal)
+            .finish_non_exhaustive()
     }
 }

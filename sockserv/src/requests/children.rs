@@ -17,12 +17,10 @@ use crate::sys::poller::Interest;
 /// Tokens of children in the poller begin here; below are the server's own.
 pub(crate) const TOKENS: u64 = 1 << 32;
 
-/// What the parent keeps of a request that a child handles: its place in the table, and how to close it.
+/// What the parent keeps of a request that a child handles: its place in the table, and whose it was.
 pub(crate) trait Kept: Send + fmt::Debug {
     fn ticket(&self) -> &Ticket;
     fn peer(&self) -> &Address;
-    /// Closes what the child left open, without losing what is on its way.
-    fn close(&self);
 }
 
 /// The children that run.
@@ -47,7 +45,9 @@ impl Requests {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
                 self.become_child()?; // First of all: whatever is dropped from here on is the parent's to give back.
-                lock(&self.children.running).clear(); // Closes the other children's sockets.
+                for Running { child, .. } in lock(&self.children.running).drain(..) {
+                    std::mem::forget(child); // A sibling's descriptor harms nobody, and closing it would cost a call.
+                }
                 Ok(None)
             }
         }
@@ -61,7 +61,12 @@ impl Requests {
             self.wake.wake();
         }
         self.forget_transport(kept.ticket().index); // The child waits, is told and cut by its own means.
-        lock(&self.children.running).push(Running { child, kept, told: None, killed: false });
+        lock(&self.children.running).push(Running {
+            child,
+            kept,
+            told: None,
+            killed: false,
+        });
     }
 
     /// Reaps the children that have ended; returns those that did not finish their request by themselves.
@@ -81,10 +86,7 @@ impl Requests {
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
             if kept.ticket().ended() == Ended::Not {
-                kept.close();
                 failed.push((status, kept));
-            } else if kept.ticket().slot().linger.load(std::sync::atomic::Ordering::Acquire) {
-                kept.close();
             }
         }
         failed
@@ -98,7 +100,9 @@ impl Requests {
             let expires = running.kept.ticket().slot().expires();
             // The child's own wait ends it at its deadline; what computes is told a little later, and then killed.
             let late = expires.map(|expires| expires.after(LAST_WORDS));
-            if running.told.is_none() && (stage >= Stage::Told || late.is_some_and(|late| late <= now)) {
+            if running.told.is_none()
+                && (stage >= Stage::Told || late.is_some_and(|late| late <= now))
+            {
                 running.child.signal(Signal::TERM);
                 running.told = Some(now);
                 if stage < Stage::Told {
@@ -110,7 +114,11 @@ impl Requests {
                 running.child.signal(Signal::KILL);
                 running.killed = true;
             }
-            let look = if running.killed { None } else { killed.or(late) };
+            let look = if running.killed {
+                None
+            } else {
+                killed.or(late)
+            };
             next = [next, look].into_iter().flatten().min();
         }
         next

@@ -1,0 +1,344 @@
+//! The table of live requests: one slot each, in memory that children share.
+//!
+//! It is the one mechanism behind stats, deadlines, drain and report. The accept loop takes a slot for a request before
+//! it is dispatched, the request's own unit writes into it (atomics only, no lock on the way of a byte), and whoever
+//! ends the request gives it back: every path drops its [`Ticket`].
+
+pub(crate) mod children;
+mod handle;
+mod shutdown;
+mod slot;
+mod ticket;
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
+
+use crate::address::Address;
+use crate::drain::{DrainReport, Unfinished};
+use crate::error::RequestError;
+use crate::options::Options;
+use crate::sys::clock::Tick;
+use crate::sys::poller::{Poller, Wake};
+use crate::sys::shared::Shared;
+use crate::transport::{Transport, Unsent};
+
+use children::Children;
+pub use handle::{ServerHandle, Stats};
+pub(crate) use slot::{Ended, Slot, Told};
+pub(crate) use ticket::Ticket;
+
+/// The end of the list of free slots.
+const NONE: u32 = u32::MAX;
+
+/// The state of a whole server that its children share.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Control {
+    /// When a shutdown was asked for, or zero.
+    asked: AtomicU64,
+    suspended: AtomicBool,
+    /// Whether the accept loop wants to be woken when a request ends.
+    wants_wake: AtomicBool,
+    active: AtomicU32,
+    /// The first free slot in the lower half; a count of changes in the upper half tells two equal ones apart.
+    free: AtomicU64,
+    accepted: AtomicU64,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+crate::sys::shared::shareable!(Control);
+
+/// What only the accepting process knows of a live request.
+#[derive(Debug, Default)]
+struct Side {
+    peer: Option<Address>,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+/// Everything that the requests, the handles and the accept loop of one server share.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    control: Shared<Control>,
+    slots: Shared<Slot>,
+    sides: Box<[Mutex<Side>]>,
+    pub(crate) options: Options,
+    pub(crate) poller: Poller,
+    pub(crate) wake: Wake,
+    /// Ends the grace: a second signal, or in a child SIGTERM.
+    over: Wake,
+    over_at: AtomicU64,
+    /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
+    life: OwnedFd,
+    /// The life line's other end; children do not have it.
+    life_end: Mutex<Option<OwnedFd>>,
+    child: OnceLock<Wake>,
+    accepting: Mutex<Option<ThreadId>>,
+    pub(crate) children: Children,
+    /// The descriptors of stream listeners: a child closes them, so that a port is free once its server has ended.
+    pub(crate) listeners: Mutex<Vec<RawFd>>,
+    /// Streams whose peers' unread bytes are to be drained before they are closed.
+    pub(crate) lingering: Mutex<Vec<Arc<dyn Transport>>>,
+    /// Senders that wait until their socket takes more.
+    pub(crate) unsent: Mutex<Vec<Arc<dyn Unsent>>>,
+    /// Errors of requests that have no handler of their own any more.
+    pub(crate) failures: Mutex<Vec<(RequestError, Address)>>,
+    /// Requests that the shutdown in progress has cut.
+    pub(crate) cut: Mutex<Vec<Unfinished>>,
+    report: Mutex<Option<DrainReport>>,
+}
+
+/// Locks what no user's code runs under, so that a poisoned lock still guards a whole value.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Requests {
+    pub(crate) fn new(options: Options, most_by_model: Option<usize>) -> io::Result<Self> {
+        let limit = options.limit(most_by_model);
+        let (life, life_end) = rustix::pipe::pipe_with(
+            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
+        )?;
+        let requests = Self {
+            control: Shared::zeroed(1)?,
+            slots: Shared::zeroed(limit)?,
+            sides: (0..limit).map(|_| Mutex::default()).collect(),
+            options,
+            poller: Poller::new()?,
+            wake: Wake::new()?,
+            over: Wake::new()?,
+            over_at: AtomicU64::new(0),
+            life,
+            life_end: Mutex::new(Some(life_end)),
+            child: OnceLock::new(),
+            accepting: Mutex::new(None),
+            children: Children::default(),
+            listeners: Mutex::default(),
+            lingering: Mutex::default(),
+            unsent: Mutex::default(),
+            failures: Mutex::default(),
+            cut: Mutex::default(),
+            report: Mutex::default(),
+        };
+        requests
+            .control()
+            .free
+            .store(u64::from(NONE), Ordering::Relaxed);
+        for index in (0..requests.slots.len()).rev() {
+            requests.give_back(index as u32); // Last, so that the first slot is taken first and few pages are touched.
+        }
+        Ok(requests)
+    }
+
+    fn control(&self) -> &Control {
+        &self.control[0]
+    }
+
+    pub(crate) fn slot(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+
+    /// Takes a slot for a request, or `None` if all are taken; then the end of one wakes the accept loop.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        peer: &Address,
+        transport: Option<&Arc<dyn Transport>>,
+    ) -> Option<Ticket> {
+        let index = self.take_index().or_else(|| {
+            self.want_wake(); // Then look again: one may have ended in between.
+            self.take_index()
+        })?;
+        *lock(&self.sides[index as usize]) = Side {
+            peer: Some(peer.clone()),
+            transport: transport.cloned(),
+        };
+        self.slot(index).reset(self.options.request_timeout);
+        self.control().active.fetch_add(1, Ordering::SeqCst);
+        self.control().accepted.fetch_add(1, Ordering::Relaxed);
+        Some(Ticket::new(Arc::clone(self), index))
+    }
+
+    fn take_index(&self) -> Option<u32> {
+        let free = &self.control().free;
+        let mut head = free.load(Ordering::Acquire);
+        loop {
+            let index = head as u32;
+            if index == NONE {
+                return None;
+            }
+            let next = self.slot(index).next_free.load(Ordering::Relaxed);
+            // Acquire pairs with the release in `give_back`: the slot's last words are seen before it is used again.
+            match free.compare_exchange_weak(
+                head,
+                changed(head, next),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(index),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    fn give_back(&self, index: u32) {
+        let free = &self.control().free;
+        let mut head = free.load(Ordering::Relaxed);
+        loop {
+            self.slot(index)
+                .next_free
+                .store(head as u32, Ordering::Relaxed);
+            match free.compare_exchange_weak(
+                head,
+                changed(head, index),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Whether no further request can be taken now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.control().free.load(Ordering::SeqCst) as u32 == NONE
+    }
+
+    pub(crate) fn active(&self) -> u32 {
+        self.control().active.load(Ordering::SeqCst)
+    }
+
+    /// Asks for a wake-up at the end of a request. The caller must look at what it waits for once more afterwards.
+    pub(crate) fn want_wake(&self) {
+        self.control().wants_wake.store(true, Ordering::SeqCst); // Pairs with the load in `Ticket::drop`.
+    }
+
+    fn wake_if_wanted(&self) {
+        if self.control().wants_wake.load(Ordering::SeqCst) {
+            self.wake.wake();
+        }
+    }
+
+    pub(crate) fn need_no_wake(&self) {
+        self.control().wants_wake.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_refused(&self) {
+        self.control().refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were taken so far, those that were refused included.
+    pub(crate) fn accepted(&self) -> u64 {
+        let control = self.control();
+        control.accepted.load(Ordering::Relaxed) + control.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.control().suspended.load(Ordering::SeqCst)
+    }
+
+    fn suspend(&self, suspended: bool) {
+        self.control().suspended.store(suspended, Ordering::SeqCst);
+        self.wake.wake();
+    }
+
+    /// Calls `each` for every live request of the table, in the accepting process.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
+        let mut left = self.active();
+        for (index, slot) in self.slots.iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            if slot.live.load(Ordering::Acquire) {
+                left -= 1;
+                each(slot, index as u32);
+            }
+        }
+    }
+
+    /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.
+    pub(crate) fn end(&self, index: u32, why: Told) {
+        if why == Told::Cut && self.slot(index).told() != Told::Cut {
+            lock(&self.cut).push(self.describe(index));
+        }
+        self.slot(index).tell(why);
+        let side = lock(&self.sides[index as usize]);
+        let Some(transport) = &side.transport else {
+            return;
+        };
+        let how = match why {
+            Told::Request | Told::Cut => std::net::Shutdown::Both,
+            _ => std::net::Shutdown::Read,
+        };
+        // A peer that has left already needs no shutdown.
+        let _ = transport.shutdown(how);
+    }
+
+    /// Another process serves it: its socket is not ours to shut down.
+    pub(crate) fn forget_transport(&self, index: u32) {
+        lock(&self.sides[index as usize]).transport = None;
+    }
+
+    pub(crate) fn describe(&self, index: u32) -> Unfinished {
+        let slot = self.slot(index);
+        Unfinished {
+            peer: lock(&self.sides[index as usize])
+                .peer
+                .clone()
+                .unwrap_or(Address::Unnamed),
+            age: Tick::now().since(Tick(slot.started.load(Ordering::Relaxed))),
+            phase: slot.phase(),
+            bytes_in: slot.bytes_in.load(Ordering::Relaxed),
+            bytes_out: slot.bytes_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Lets the accept loop call `handle_error` on a clone of the prototype: the request has no handler any more.
+    pub(crate) fn report_later(&self, error: RequestError, peer: Address) {
+        if self.is_child() {
+            return crate::error::report(&error, &peer); // Nobody else can.
+        }
+        lock(&self.failures).push((error, peer));
+        self.wake.wake();
+    }
+
+    pub(crate) fn set_report(&self, report: DrainReport) {
+        *lock(&self.report) = Some(report);
+    }
+
+    /// How many requests have ended so far, well or not.
+    pub(crate) fn ended(&self) -> u64 {
+        let control = self.control();
+        control.finished.load(Ordering::Relaxed) + control.failed.load(Ordering::Relaxed)
+    }
+
+    fn stats(&self) -> Stats {
+        let control = self.control();
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = Stats {
+            accepted: get(&control.accepted) + get(&control.refused),
+            active: u64::from(self.active()),
+            finished: get(&control.finished),
+            failed: get(&control.failed),
+            refused: get(&control.refused),
+            bytes_in: get(&control.bytes_in),
+            bytes_out: get(&control.bytes_out),
+        };
+        self.for_each(|slot, _| {
+            stats.bytes_in += get(&slot.bytes_in);
+            stats.bytes_out += get(&slot.bytes_out);
+        });
+        stats
+    }
+}
+
+/// The next head of the free list: another first slot, and one more change.
+fn changed(head: u64, first: u32) -> u64 {
+    ((head >> 32).wrapping_add(1) << 32) | u64::from(first)
+}

@@ -1,0 +1,116 @@
+//! How a shutdown reaches everybody: the flag, the life line, the signals, and the child that a fork makes.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::{io, thread};
+
+use crate::drain::{Plan, Stage};
+use crate::requests::{Requests, lock};
+use crate::sys::clock::Tick;
+use crate::sys::poller::Wake;
+
+impl Requests {
+    /// The accepting thread says who it is: requests that run there must be told by a descriptor.
+    pub(crate) fn accept_here(&self) {
+        *lock(&self.accepting) = Some(thread::current().id());
+    }
+
+    pub(crate) fn is_accepting_here(&self) -> bool {
+        self.is_child() || *lock(&self.accepting) == Some(thread::current().id())
+    }
+
+    pub(crate) fn is_child(&self) -> bool {
+        self.child.get().is_some()
+    }
+
+    /// Makes this process the child of a fork: it keeps its request and the life line, and nothing else.
+    pub(crate) fn become_child(&self) -> io::Result<()> {
+        let wake = self
+            .child
+            .get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
+        drop(lock(&self.life_end).take());
+        crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
+        lock(&self.lingering).clear();
+        lock(&self.unsent).clear();
+        crate::signals::as_child(wake)
+    }
+
+    /// What a child polls beside its socket, until it has seen it.
+    pub(crate) fn life_line(&self) -> BorrowedFd<'_> {
+        self.life.as_fd()
+    }
+
+    /// What ends the grace at once: readable after a second signal, in a child after SIGTERM.
+    pub(crate) fn end_of_grace(&self) -> BorrowedFd<'_> {
+        self.child.get().unwrap_or(&self.over).as_fd()
+    }
+
+    /// What the handler of a signal writes to: it wakes the accept loop, and whoever polls the life line.
+    pub(crate) fn signalled(&self) -> (BorrowedFd<'_>, Option<RawFd>, BorrowedFd<'_>) {
+        (
+            self.wake.as_fd(),
+            lock(&self.life_end).as_ref().map(AsRawFd::as_raw_fd),
+            self.over.as_fd(),
+        )
+    }
+
+    pub(crate) fn shutdown(&self) {
+        self.note_shutdown();
+        if let Some(end) = &*lock(&self.life_end) {
+            // It fails only when the pipe is full, and then it is readable already.
+            let _ = rustix::io::write(end, &[0]);
+        }
+        self.wake.wake(); // From a child this is its parent's.
+    }
+
+    /// Records that a shutdown was asked for, if it is the first time.
+    pub(crate) fn note_shutdown(&self) {
+        let now = Tick::now().0;
+        // SeqCst: a request that stores `waiting` and then finds this zero is found waiting by the drain, or the reverse.
+        let _ = self
+            .control()
+            .asked
+            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(crate) fn note_end_of_grace(&self) {
+        let _ = self
+            .over_at
+            .compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_grace_over(&self) -> bool {
+        self.over_at.load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.control().asked.load(Ordering::SeqCst) != 0
+    }
+
+    /// The shutdown's plan, once it was asked for.
+    pub(crate) fn plan(&self) -> Option<Plan> {
+        let asked =
+            Tick(Some(self.control().asked.load(Ordering::SeqCst)).filter(|&asked| asked != 0)?);
+        match self.over_at.load(Ordering::SeqCst) {
+            0 => Some(Plan::new(asked, self.options.shutdown_grace)),
+            // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
+            over if self.is_child() => Some(Plan::new(Tick(over), Duration::ZERO)),
+            over => Some(Plan::cut_now(Tick(over))),
+        }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.plan()
+            .map_or(Stage::Serving, |plan| plan.stage(Tick::now()))
+    }
+
+    /// Forgets the last shutdown, so that the server can serve again.
+    pub(crate) fn begin(&self) {
+        self.control().asked.store(0, Ordering::SeqCst);
+        self.over_at.store(0, Ordering::SeqCst);
+        self.over.clear();
+        // Empty already unless there was a shutdown.
+        while rustix::io::read(&self.life, &mut [0; 64]).is_ok_and(|count| count == 64) {}
+    }
+}

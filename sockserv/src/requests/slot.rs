@@ -1,0 +1,157 @@
+//! [`Slot`]: one live request in the table, as atomics that its own unit writes and the accept loop reads.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::Phase;
+use crate::sys::clock::Tick;
+
+/// One live request.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Slot {
+    pub(super) next_free: AtomicU32,
+    /// Whether it counts as active: from `take` until it is settled.
+    pub(super) live: AtomicBool,
+    phase: AtomicU8,
+    pub(crate) ended: AtomicU8,
+    /// Since when its read waits for the peer, or zero.
+    pub(crate) waiting: AtomicU64,
+    /// Whether the handler took something from `rfile` since it last wrote.
+    pub(crate) taken: AtomicBool,
+    /// Why the accept loop shut its socket down.
+    told: AtomicU8,
+    /// How many `busy` guards are alive.
+    pub(crate) busy: AtomicU32,
+    pub(super) started: AtomicU64,
+    /// When `request_timeout` ends it, or zero.
+    expires: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+}
+
+crate::sys::shared::shareable!(Slot);
+
+/// Why a request's socket was shut down by the accept loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Told {
+    /// It was not.
+    No = 0,
+    /// A shutdown: it sees end-of-file.
+    Shutdown,
+    /// Silence right after connecting.
+    FirstByte,
+    /// `request_timeout`.
+    Request,
+    /// A shutdown whose grace is over.
+    Cut,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Ended {
+    /// Not by itself: its child process died, or it is still alive.
+    Not = 0,
+    Finished,
+    Failed,
+}
+
+/// A value of `ended` that counts as neither finished nor failed.
+pub(super) const REFUSED: u8 = 3;
+
+impl Slot {
+    /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
+    pub(crate) fn is_idle(&self) -> bool {
+        // Pairs with the handler's own stores, which come before its `waiting`.
+        self.waiting.load(Ordering::SeqCst) != 0 && self.owes_nothing()
+    }
+
+    pub(crate) fn owes_nothing(&self) -> bool {
+        !self.taken.load(Ordering::Relaxed) && self.busy.load(Ordering::Acquire) == 0
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        match self.told.load(Ordering::Acquire) {
+            1 => Told::Shutdown,
+            2 => Told::FirstByte,
+            3 => Told::Request,
+            4 => Told::Cut,
+            _ => Told::No,
+        }
+    }
+
+    pub(crate) fn tell(&self, why: Told) {
+        self.told.store(why as u8, Ordering::Release); // Before the socket is shut down, so whoever wakes finds it.
+    }
+
+    /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
+    pub(crate) fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
+        if self.bytes_in.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        match self.waiting.load(Ordering::SeqCst) {
+            0 => Some(now.after(timeout)), // Its handler does something else: look again.
+            waiting => Some(Tick(waiting).after(timeout)),
+        }
+    }
+
+    pub(super) fn ended(&self) -> Ended {
+        match self.ended.load(Ordering::Acquire) {
+            1 => Ended::Finished,
+            2 => Ended::Failed,
+            _ => Ended::Not,
+        }
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        const ALL: [Phase; 6] = [
+            Phase::Verify,
+            Phase::Dispatch,
+            Phase::Setup,
+            Phase::Handle,
+            Phase::Finish,
+            Phase::Reply,
+        ];
+        ALL.get(usize::from(self.phase.load(Ordering::Relaxed)))
+            .copied()
+            .unwrap_or(Phase::Close)
+    }
+
+    pub(crate) fn expires(&self) -> Option<Tick> {
+        Some(self.expires.load(Ordering::Relaxed))
+            .filter(|&at| at != 0)
+            .map(Tick)
+    }
+
+    pub(crate) fn add(counter: &AtomicU64, bytes: usize) {
+        // Each counter has one writer, so no atomic addition is needed; two halves of a split stream write different ones.
+        counter.store(
+            counter.load(Ordering::Relaxed) + bytes as u64,
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(super) fn reset(&self, timeout: Option<Duration>) {
+        let now = Tick::coarse();
+        self.phase.store(Phase::Verify as u8, Ordering::Relaxed);
+        self.ended.store(Ended::Not as u8, Ordering::Relaxed);
+        self.waiting.store(0, Ordering::Relaxed);
+        self.taken.store(false, Ordering::Relaxed);
+        self.told.store(Told::No as u8, Ordering::Relaxed);
+        self.busy.store(0, Ordering::Relaxed);
+        self.started.store(now.0, Ordering::Relaxed);
+        self.expires.store(
+            timeout.map_or(0, |timeout| now.after(timeout).0),
+            Ordering::Relaxed,
+        );
+        self.bytes_in.store(0, Ordering::Relaxed);
+        self.bytes_out.store(0, Ordering::Relaxed);
+        self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
+    }
+}
