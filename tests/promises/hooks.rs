@@ -118,8 +118,11 @@ fn clone_panics(cell: Cell) {
     let server = Scenario::new(cell).with("clone", "panic:1").start();
     let mut clients = [server.connect(), server.connect()];
     for (nth, client) in clients.iter_mut().enumerate() {
-        client.send("echo text");
-        if nth == 0 || cell.forks() {
+        let fails = nth == 0 || cell.forks();
+        if !(fails && cell.is_stream()) {
+            client.send("echo text"); // A stream that fails may be closed already.
+        }
+        if fails {
             // Each child has its own count of clones, so each of them fails once.
             let error = server.event_of("error", client);
             assert_eq!((error.get("phase"), error.get("panic"), error.get("own")), ("dispatch", "true", "false"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use sockserv_tests::{Cell, Client, Model, Scenario, Server};
+use sockserv_tests::{Cell, Client, Process, Scenario, Server};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
@@ -92,8 +92,7 @@ fn owing_finishes(cell: Cell) {
     let mut client = server.connect();
     client.send("owe");
     server.event_of("owes", &client);
-    server.signal(Signal::TERM);
-    expect_refused(&server);
+    begin_shutdown(&server);
     client.echo("paid"); // It owes nothing now, and is told.
     client.expect_end();
     let ended = server.wait();
@@ -101,9 +100,18 @@ fn owing_finishes(cell: Cell) {
     ended.expect_counts(1, 0, 0);
 }
 
-/// Waits until nobody listens any more: then the drain has begun.
-fn expect_refused(server: &Server) {
-    crate::wait_until(|| server.try_connect().is_err());
+/// Asks for a shutdown and waits until it has begun.
+fn begin_shutdown(server: &Server) {
+    let process = server.process();
+    let before = process.sockets();
+    server.signal(Signal::TERM);
+    match server.cell() {
+        // The one unit closes the listener when it is free again.
+        cell if !cell.is_concurrent() => process.expect_no_pending_signal(),
+        // Those who still run hold the socket.
+        cell if !cell.is_stream() => process.expect_no_pending_signal(),
+        _ => crate::wait_until(|| process.sockets() < before),
+    }
 }
 
 fn said_idle(cell: Cell) {
@@ -120,8 +128,7 @@ fn busy_finishes(cell: Cell) {
     let server = patient(cell);
     let mut client = server.connect();
     assert_eq!(client.ask("busy"), "busy");
-    server.signal(Signal::TERM);
-    expect_refused(&server);
+    begin_shutdown(&server);
     client.expect_silence();
     assert_eq!(client.ask("a line"), "a line");
     client.expect_end();
@@ -141,10 +148,7 @@ fn computing_finishes(cell: Cell) {
     let gate = server.gate("gate");
     let mut client = server.connect();
     wait_at_gate(&server, &mut client, &gate);
-    server.signal(Signal::TERM);
-    if cell.model != Model::Sync && cell.is_stream() {
-        expect_refused(&server); // Under `sync` the one unit is busy.
-    }
+    begin_shutdown(&server);
     client.expect_silence();
     gate.open();
     assert_eq!(client.reply(), "open");
@@ -188,8 +192,7 @@ fn second_signal(cell: Cell) {
     let server = patient(cell);
     let mut client = server.connect();
     assert_eq!(client.ask("busy"), "busy");
-    server.signal(Signal::TERM);
-    expect_refused(&server);
+    begin_shutdown(&server);
     server.signal(Signal::TERM);
     let ended = server.wait();
     assert!(!ended.status.success(), "a request was cut");
@@ -284,9 +287,8 @@ fn child_descriptors(cell: Cell) {
     let mut others: Vec<_> = (0..3).map(|_| server.connect()).collect();
     others.iter_mut().for_each(|client| client.echo("one"));
     let mut client = server.connect();
-    let child = sockserv_tests::Process(client.ask("pid").parse().expect("a number"));
-    let sockets = child.descriptors().iter().filter(|link| link.contains("socket:")).count();
-    assert_eq!(sockets, 1, "a child has its own connection alone: {:?}", child.descriptors());
+    let child = Process(client.ask("pid").parse().expect("a number"));
+    assert_eq!(child.sockets(), 1, "a child has its own connection alone: {:?}", child.descriptors());
     // Another child must not keep a connection open that has ended.
     others[0].finish();
     others[0].expect_end();

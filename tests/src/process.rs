@@ -90,10 +90,26 @@ impl Process {
         self.status("voluntary_ctxt_switches:")
     }
 
+    /// How many sockets it has.
+    #[must_use]
+    pub fn sockets(self) -> usize {
+        self.descriptors().iter().filter(|link| link.contains("socket:")).count()
+    }
+
+    /// Waits until no signal waits to be delivered to it.
+    pub fn expect_no_pending_signal(self) {
+        let delivered = || ["SigPnd:", "ShdPnd:"].iter().all(|name| self.line(name).trim_start_matches('0').is_empty());
+        until(delivered, || "a signal is not delivered".to_owned());
+    }
+
     fn status(self, name: &str) -> u64 {
+        self.line(name).parse().expect("a number")
+    }
+
+    fn line(self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the process is there");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says so");
-        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+        line.split_whitespace().next().expect("a value").to_owned()
     }
 
     fn stat(self) -> Option<Stat> {
