@@ -10,10 +10,13 @@ use libtest_mimic::{Arguments, Trial};
 use sockserv_tests::{Cell, DEADLINE};
 
 mod closing;
+mod datagrams;
 mod deadlines;
 mod hooks;
 mod life;
+mod limits;
 mod shutdown;
+mod streams;
 
 /// One promise against one cell; panics if it is broken.
 type Promise = fn(Cell);
@@ -22,7 +25,16 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // Most of the time is waiting, so more of them run at once than there are processors.
     arguments.test_threads = arguments.test_threads.or(Some(8));
-    let trials = [life::trials(), hooks::trials(), closing::trials(), deadlines::trials(), shutdown::trials()];
+    let trials = [
+        limits::trials(), // The long ones first.
+        life::trials(),
+        hooks::trials(),
+        closing::trials(),
+        deadlines::trials(),
+        shutdown::trials(),
+        streams::trials(),
+        datagrams::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit()
 }
 

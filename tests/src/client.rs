@@ -7,7 +7,7 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{DEADLINE, Transport};
 
@@ -61,8 +61,8 @@ impl Client {
 
     /// The socket itself.
     #[must_use]
-    pub fn socket(&self) -> SockRef<'_> {
-        SockRef::from(&self.socket)
+    pub fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     /// Sends a command: a line, or a packet.
