@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, Model, Process, Scenario, Server, Transport};
+use sockserv_tests::{Cell, Client, DEADLINE, Model, Scenario, Server, Transport};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
 
@@ -165,7 +165,12 @@ fn nothing_left(cell: Cell) {
     }
     server.connect().echo("last");
     settle(&server);
-    wait_until(|| server.process().descriptors() == before);
+    let mut after = Vec::new();
+    let deadline = Instant::now() + DEADLINE;
+    while after != before {
+        assert!(Instant::now() < deadline, "before {before:#?}\nafter {after:#?}");
+        after = server.process().descriptors();
+    }
     let ended = server.stop();
     let summary = ended.summary();
     assert_eq!(summary.number("active"), 0);
@@ -260,55 +265,36 @@ fn connections(server: &Server, count: u32) {
     });
 }
 
-/// Insists that a process makes no system call for a while: strace shows each.
-fn expect_rest(process: Process) {
-    use std::process::{Command, Stdio};
-    let mut strace = Command::new("timeout");
-    strace.args(["--signal=INT", "1", "strace", "-f", "-p", &process.0.to_string()]);
-    let output = strace.stdin(Stdio::null()).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-    match text {
-        Ok(text) if text.contains("attached") => {
-            // What it was waiting in when strace came is not a new call.
-            let calls: Vec<_> = text.lines().filter(|line| line.contains('(') && !line.contains("resuming") && !line.contains("<detached")).collect();
-            let calls: Vec<_> = calls.into_iter().filter(|line| !line.contains("<unfinished ...>")).collect();
-            assert!(calls.is_empty(), "{calls:#?}");
-        }
-        // Without strace, or without the right to use it: a call that waits gives the processor up.
-        _ => {
-            let before = process.waits();
-            thread::sleep(Duration::from_secs(1)); // Time must pass: whether it sleeps through it is the question.
-            assert_eq!(process.waits(), before, "it was awake");
-        }
-    }
+/// Insists that the server and its children do nothing for a while: a system call needs a processor.
+fn expect_rest(server: &Server) {
+    let all = || {
+        let children = server.process().children().into_iter().map(|(child, _)| child);
+        [server.process()].into_iter().chain(children).collect::<Vec<_>>()
+    };
+    let look = || all().into_iter().map(|process| (process, process.switches(), process.sleeps())).collect::<Vec<_>>();
+    // What a request leaves behind (a thread that parks, a child that ends) is done first.
+    let mut before = look();
+    wait_until(|| {
+        thread::sleep(Duration::from_millis(100));
+        std::mem::replace(&mut before, look()) == look()
+    });
+    thread::sleep(Duration::from_millis(1500)); // Time must pass: whether it sleeps through it is the question.
+    let after = look();
+    assert!(after.iter().all(|(_, _, sleeps)| *sleeps), "{after:?}");
+    assert_eq!(before, after, "processes, how often they left a processor, and whether they sleep");
 }
 
 fn idle(cell: Cell) {
     let server = Server::start(cell);
-    expect_rest(server.process());
+    expect_rest(&server);
     server.connect().echo("one");
     settle(&server);
-    if cell.forks() {
-        server.nth_event(1, "service");
-    }
-    wait_until_asleep(&server);
-    expect_rest(server.process());
-}
-
-/// Waits until what a request leaves behind (a look at its deadline, a closed socket) is done.
-fn wait_until_asleep(server: &Server) {
-    let mut last = u64::MAX;
-    wait_until(|| {
-        let waits = server.process().waits();
-        thread::sleep(Duration::from_millis(100));
-        std::mem::replace(&mut last, waits) == waits
-    });
+    expect_rest(&server);
 }
 
 fn idle_with_clients(cell: Cell) {
     let server = Server::start(cell);
     let mut clients: Vec<Client> = (0..if cell.is_concurrent() { 5 } else { 1 }).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.echo("one"));
-    wait_until_asleep(&server);
-    expect_rest(server.process());
+    expect_rest(&server);
 }

@@ -84,10 +84,18 @@ impl Process {
         self.status("VmRSS:")
     }
 
-    /// How often it gave up the CPU by itself: each system call that waits counts.
+    /// How often its threads have left a processor. While that stays as it is, and all of them sleep, none has done anything.
     #[must_use]
-    pub fn waits(self) -> u64 {
-        self.status("voluntary_ctxt_switches:")
+    pub fn switches(self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).expect("the process is there").flatten();
+        let statuses = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+        statuses.map(|status| status.lines().filter(|line| line.contains("ctxt_switches:")).map(last_number).sum::<u64>()).sum()
+    }
+
+    /// Whether it sleeps.
+    #[must_use]
+    pub fn sleeps(self) -> bool {
+        self.stat().is_some_and(|stat| stat.state == 'S')
     }
 
     /// How many sockets it has.
@@ -119,6 +127,10 @@ impl Process {
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
         Some(Stat { state: fields.first()?.chars().next()?, parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
     }
+}
+
+fn last_number(line: &str) -> u64 {
+    line.split_whitespace().last().and_then(|number| number.parse().ok()).expect("a number")
 }
 
 struct Stat {

@@ -54,7 +54,7 @@ fn obey(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str) -> O
             }
         }
         "silent" => {}
-        "empty" => datagram.wfile.write_all(b"")?,
+        "empty" => datagram.wfile.write(b"").map(drop)?,
         "who" => {
             let who = format!("{} {}", datagram.peer_addr(), datagram.local_addr());
             datagram.wfile.write_all(who.as_bytes())?;

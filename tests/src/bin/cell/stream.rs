@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use sockserv::prelude::*;
 use sockserv::{SendError, Sender};
 
@@ -202,6 +203,12 @@ fn obey_ways(stream: &mut Stream, name: &str, rest: &str) -> Result<Next, Box<dy
         "split" => split(stream)?,
         "oob" => stream.send_oob(rest.as_bytes())?,
         "recv-oob" => {
+            stream.wfile.write_all(b"ready\n")?;
+            stream.wfile.flush()?;
+            poll(&mut [PollFd::new(&*stream.socket(), PollFlags::PRI)], None)?;
+            return obey_ways(stream, "recv-oob-now", rest);
+        }
+        "recv-oob-now" => {
             let mut urgent = [0; 8];
             let count = stream.recv_oob(&mut urgent)?;
             writeln!(stream.wfile, "urgent {}", String::from_utf8_lossy(&urgent[..count]))?;
