@@ -474,18 +474,21 @@ impl Link {
             return self.settle();
         }
         let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
-        if talks && !self.requests().is_child() {
-            lock(&self.requests().lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
-            self.requests().wake.wake();
-            return self.settle();
+        let (requests, leaves_it) = (self.requests(), talks && !self.requests().is_child());
+        if leaves_it {
+            // Before the request counts as ended: a server that drains must find it.
+            lock(&requests.lingering).push(Arc::clone(&self.transport));
         }
         self.settle();
-        // A peer that has left needs no end. Where nobody else holds the socket, closing it sends one, too.
-        if self.requests().is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+        // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
+        if talks || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+            // A peer that has left needs no end.
             let _ = self.transport.shutdown(Shutdown::Write);
         }
-        if talks {
-            self.linger(); // The handler is gone, and this process has nothing else to do.
+        if leaves_it {
+            requests.wake.wake();
+        } else if talks {
+            self.linger(); // The handler is gone, and this child has nothing else to do.
         }
     }
 

@@ -236,6 +236,8 @@ impl<H: Declaration> Server<H> {
         if self.spare.is_none() {
             self.spare = File::open("/dev/null").ok(); // Without one, nothing is shed: the listener pauses.
         }
+        // It finds out what the processor can do at its first call; a child would find out again.
+        let _ = memchr::memchr(b'\n', &[0; 64]);
         self.state = State::Active;
         self.watch_sources()
     }
