@@ -371,6 +371,10 @@ impl Kept for Remains {
     fn peer(&self) -> &Address {
         &self.peer
     }
+
+    fn keeps_socket(&self) -> bool {
+        false
+    }
 }
 
 impl<H> fmt::Debug for Unit<H> {

@@ -269,6 +269,14 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Keeps memory for a reply ready on this thread.
+pub(crate) fn warm() {
+    drop(PacketWriter {
+        bytes: Vec::with_capacity(512),
+        written: false,
+    });
+}
+
 impl PacketWriter {
     fn new() -> Self {
         Self {

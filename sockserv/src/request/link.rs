@@ -168,6 +168,7 @@ impl Link {
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Timeout::Read.into()),
+            Err(error) if is_disconnect(&error) => Err(self.why_ended().unwrap_or(error)),
             result => result,
         }
     }
@@ -377,14 +378,22 @@ impl Link {
         if timeout != self.socket_timeout.load(Ordering::Relaxed) {
             self.fit(timeout)?; // What was left of a long read is no bound for a write.
         }
-        self.transport.send(bytes, Wait::Block).map_err(|error| {
-            match (error.kind(), self.slot().told()) {
-                (io::ErrorKind::WouldBlock, _) => Timeout::Write.into(),
-                (io::ErrorKind::BrokenPipe, Told::Request) => Timeout::Request.into(),
-                (io::ErrorKind::BrokenPipe, Told::Cut) => cut(),
+        self.transport
+            .send(bytes, Wait::Block)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => Timeout::Write.into(),
+                _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
                 _ => error,
-            }
-        })
+            })
+    }
+
+    /// Our own end of the connection, if that is what a disconnect was: a peer that goes on talking is reset by it.
+    fn why_ended(&self) -> Option<io::Error> {
+        match self.slot().told() {
+            Told::Request => Some(Timeout::Request.into()),
+            Told::Cut => Some(cut()),
+            _ => None,
+        }
     }
 
     fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -537,6 +546,10 @@ impl Kept for Arc<Link> {
 
     fn peer(&self) -> &Address {
         &self.peer
+    }
+
+    fn keeps_socket(&self) -> bool {
+        true
     }
 }
 

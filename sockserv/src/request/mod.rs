@@ -21,6 +21,12 @@ use crate::error::Seen;
 use crate::request::stream::Elsewhere;
 use crate::requests::{ServerHandle, Ticket};
 
+/// Keeps buffers ready on this thread.
+pub(crate) fn warm(rbufsize: usize) {
+    rfile::warm(rbufsize);
+    datagram::warm();
+}
+
 /// A request of either kind, for a handler that serves both: F70.
 ///
 /// # Examples

@@ -81,6 +81,17 @@ fn spare(size: usize) -> Box<[u8]> {
     }
 }
 
+/// Keeps a buffer ready on this thread: a child that a fork makes here then need not make one.
+pub(crate) fn warm(size: usize) {
+    drop(Input {
+        buffer: spare(size.max(1)),
+        start: 0,
+        end: 0,
+        size,
+        max_line: 0,
+    });
+}
+
 impl Drop for Input {
     fn drop(&mut self) {
         // While a thread ends there is nobody to keep it for.

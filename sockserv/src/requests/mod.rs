@@ -13,7 +13,7 @@ mod ticket;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use crate::address::Address;
@@ -39,6 +39,9 @@ const NONE: u32 = u32::MAX;
 struct Control {
     /// When a shutdown was asked for, or zero.
     asked: AtomicU64,
+    /// How things stood then, for the report.
+    ended_before: AtomicU64,
+    alive_then: AtomicU32,
     suspended: AtomicBool,
     /// Whether the accept loop wants to be woken when a request ends.
     wants_wake: AtomicBool,
@@ -82,7 +85,8 @@ pub(crate) struct Requests {
     life: OwnedFd,
     /// The life line's other end; children do not have it.
     life_end: Mutex<Option<OwnedFd>>,
-    child: OnceLock<Wake>,
+    /// Whether this process is the child of a fork.
+    child: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// The descriptors of stream listeners: a child closes them, so that a port is free once its server has ended.
@@ -120,7 +124,7 @@ impl Requests {
             over_at: AtomicU64::new(0),
             life,
             life_end: Mutex::new(Some(life_end)),
-            child: OnceLock::new(),
+            child: AtomicBool::new(false),
             accepting: Mutex::new(None),
             children: Children::default(),
             listeners: Mutex::default(),
