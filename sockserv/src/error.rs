@@ -119,8 +119,11 @@ impl From<Timeout> for io::Error {
 /// What went wrong in one request: what [`handle_error`](crate::Hooks::handle_error) is given.
 ///
 /// Its `Display` is one line with the phase; [`source`](Error::source) is the handler's own error.
+pub struct RequestError(Box<Failure>);
+
+/// Boxed, so that the result of every step that goes well fits a register.
 #[derive(Debug)]
-pub struct RequestError {
+struct Failure {
     phase: Phase,
     cause: Cause,
     seen: Seen,
@@ -142,11 +145,7 @@ pub(crate) struct Seen {
 
 impl RequestError {
     pub(crate) fn new(phase: Phase, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            phase,
-            cause: Cause::Error(error.into()),
-            seen: Seen::default(),
-        }
+        Self::of(phase, Cause::Error(error.into()))
     }
 
     pub(crate) fn panic(phase: Phase, payload: &(dyn Any + Send)) -> Self {
@@ -154,36 +153,39 @@ impl RequestError {
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self {
+        Self::of(
             phase,
-            cause: Cause::Panic(text.unwrap_or_else(|| "of a value without text".into())),
-            seen: Seen::default(),
-        }
+            Cause::Panic(text.unwrap_or_else(|| "of a value without text".into())),
+        )
     }
 
     pub(crate) fn exit(status: ExitStatus) -> Self {
-        Self {
-            phase: Phase::Exit,
-            cause: Cause::Exit(status),
+        Self::of(Phase::Exit, Cause::Exit(status))
+    }
+
+    fn of(phase: Phase, cause: Cause) -> Self {
+        Self(Box::new(Failure {
+            phase,
+            cause,
             seen: Seen::default(),
-        }
+        }))
     }
 
     pub(crate) fn saw(mut self, seen: Seen) -> Self {
-        self.seen = seen;
+        self.0.seen = seen;
         self
     }
 
     /// Returns where it happened.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.phase
+        self.0.phase
     }
 
     /// Returns how a child process ended that did not finish its request (phase [`Exit`](Phase::Exit)).
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        match self.cause {
+        match self.0.cause {
             Cause::Exit(status) => Some(status),
             _ => None,
         }
@@ -192,13 +194,13 @@ impl RequestError {
     /// Returns whether a panic was caught. The panic itself went to the application's own panic hook.
     #[must_use]
     pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panic(_))
+        matches!(self.0.cause, Cause::Panic(_))
     }
 
     /// Returns whether the peer left in the middle (a reset, a broken pipe): usually not worth a line.
     #[must_use]
     pub fn is_disconnect(&self) -> bool {
-        self.seen.disconnect || self.io_errors().any(is_disconnect)
+        self.0.seen.disconnect || self.io_errors().any(is_disconnect)
     }
 
     /// Returns whether a deadline passed; [`timeout`](Self::timeout) says which.
@@ -217,7 +219,7 @@ impl RequestError {
             self.io_errors()
                 .find_map(|error| error.get_ref()?.downcast_ref::<Timeout>().copied())
         };
-        self.seen.timeout.or_else(along)
+        self.0.seen.timeout.or_else(along)
     }
 
     fn io_errors(&self) -> impl Iterator<Item = &io::Error> {
@@ -248,17 +250,23 @@ pub(crate) fn is_disconnect(error: &io::Error) -> bool {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Error(error) => write!(f, "{}: {error}", self.phase),
-            Cause::Panic(text) => write!(f, "{}: panicked: {text}", self.phase),
-            Cause::Exit(status) => write!(f, "{}: its process ended: {status}", self.phase),
+        match &self.0.cause {
+            Cause::Error(error) => write!(f, "{}: {error}", self.0.phase),
+            Cause::Panic(text) => write!(f, "{}: panicked: {text}", self.0.phase),
+            Cause::Exit(status) => write!(f, "{}: its process ended: {status}", self.0.phase),
         }
+    }
+}
+
+impl fmt::Debug for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Error(error) => Some(&**error),
             _ => None,
         }
@@ -273,7 +281,7 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
     static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
     // The text is the handler's own, and a panic in there must not end the server.
     let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
-    let error = text.unwrap_or_else(|_| format!("{}: its error cannot be shown", error.phase));
+    let error = text.unwrap_or_else(|_| format!("{}: its error cannot be shown", error.phase()));
     LIMIT.say(|missed| match missed {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),

@@ -15,7 +15,7 @@ use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
 use crate::requests::children::Kept;
-use crate::requests::{Ended, Ticket};
+use crate::requests::{Ended, Requests, Ticket};
 use crate::sys::fork::{self, Threads};
 
 /// One accepted request with its handler and its place in the table: what a [`Model`](crate::Model) runs.
@@ -25,7 +25,7 @@ pub struct Unit<H> {
     handler: Option<H>,
     request: Accepted<H>,
     tell: Tell<H>,
-    refusal: Option<Box<RequestError>>,
+    refusal: Option<RequestError>,
 }
 
 /// A request, and the methods that handle its kind.
@@ -58,8 +58,23 @@ impl<H> Accepted<H> {
     }
 }
 
-/// What went wrong when the handler was gone, and whose request it was.
-type Late = (RequestError, Address);
+/// What went wrong when the handler was gone, and in whose request.
+struct Late {
+    error: RequestError,
+    peer: Address,
+    requests: Arc<Requests>,
+}
+
+impl Late {
+    fn new(error: RequestError, request: &impl Live) -> Self {
+        let requests = Arc::clone(request.ticket().requests());
+        Self {
+            error,
+            peer: request.peer().clone(),
+            requests,
+        }
+    }
+}
 
 /// The hook that is told of a failure.
 pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
@@ -107,7 +122,7 @@ impl<H> Unit<H> {
     /// Says why the request cannot run, before it is given back from [`dispatch`](crate::Model::dispatch).
     #[must_use]
     pub fn refuse(mut self, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.refusal = Some(Box::new(RequestError::new(Phase::Dispatch, reason)));
+        self.refusal = Some(RequestError::new(Phase::Dispatch, reason));
         self
     }
 
@@ -126,7 +141,7 @@ impl<H> Unit<H> {
         self.ticket().slot().set_phase(Phase::Dispatch);
         match guard_value(Phase::Dispatch, || prototype.clone()) {
             Ok(handler) => self.handler = Some(handler),
-            Err(error) => self.refusal = Some(Box::new(error)),
+            Err(error) => self.refusal = Some(error),
         }
         self.handler.is_some()
     }
@@ -138,15 +153,19 @@ impl<H> Unit<H> {
             link.hang_up(false);
         }
         let unknown = || RequestError::new(Phase::Dispatch, "the model did not take the request");
-        self.refusal.map_or_else(unknown, |refusal| *refusal)
+        self.refusal.unwrap_or_else(unknown)
     }
 
     /// Runs the whole life cycle: setup, handle, finish, the reply, `handle_error` if anything failed, and the end.
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
-        let requests = Arc::clone(self.ticket().requests());
-        if let Some((error, peer)) = self.live() {
+        if let Some(Late {
+            error,
+            peer,
+            requests,
+        }) = self.live()
+        {
             requests.report_later(error, peer);
         }
     }
@@ -157,13 +176,13 @@ impl<H> Unit<H> {
         match self.request {
             Accepted::Stream(link, calls) => {
                 link.run_here();
-                live(handler, Stream::new(link, &[], &[]), calls, self.tell)
+                live(handler, &mut Stream::new(link, &[], &[]), calls, self.tell)
             }
             Accepted::Packet(packet, calls) => {
                 let (Remains { peer, ticket }, packet) = *packet;
                 live(
                     handler,
-                    Datagram::new(packet, peer, ticket),
+                    &mut Datagram::new(packet, peer, ticket),
                     calls,
                     self.tell,
                 )
@@ -189,10 +208,14 @@ impl<H> Unit<H> {
                     true => self.live(),
                     false => {
                         let peer = self.peer_addr().clone();
-                        Some((self.give_up(), peer))
+                        Some(Late {
+                            requests: Arc::clone(&requests),
+                            error: self.give_up(),
+                            peer,
+                        })
                     }
                 };
-                if let Some((error, peer)) = failure {
+                if let Some(Late { error, peer, .. }) = failure {
                     report_on_clone(prototype, tell, &error, &peer);
                 }
                 fork::exit(0)
@@ -204,33 +227,29 @@ impl<H> Unit<H> {
 /// The life of a request, the same for both kinds and in every model. Returns what went wrong when the handler was gone.
 fn live<H, R: Live>(
     mut handler: H,
-    mut request: R,
+    request: &mut R,
     calls: Calls<H, R>,
     tell: Tell<H>,
 ) -> Option<Late> {
     let mut failure = First(None);
-    let ready = step(&mut request, Phase::Setup, |request| {
+    let ready = step(request, Phase::Setup, |request| {
         (calls.setup)(&mut handler, request)
     });
     if failure.keep(ready) {
-        let handled = step(&mut request, Phase::Handle, |request| {
+        let handled = step(request, Phase::Handle, |request| {
             (calls.handle)(&mut handler, request)
         });
         if let Some(elsewhere) = request.elsewhere() {
             return leave(handler, request, elsewhere, &handled, tell);
         }
         failure.keep(handled);
-        failure.keep(step(&mut request, Phase::Reply, |request| {
-            Ok(request.flush()?)
-        }));
-        failure.keep(step(&mut request, Phase::Finish, |request| {
+        failure.keep(step(request, Phase::Reply, |request| Ok(request.flush()?)));
+        failure.keep(step(request, Phase::Finish, |request| {
             (calls.finish)(&mut handler, request)
         }));
     }
     if failure.0.is_none() || R::REPLIES_AFTER_FAILURE {
-        failure.keep(step(&mut request, Phase::Reply, |request| {
-            Ok(request.reply()?)
-        }));
+        failure.keep(step(request, Phase::Reply, |request| Ok(request.reply()?)));
     }
     conclude(handler, request, failure.0.as_ref(), tell)
 }
@@ -238,14 +257,16 @@ fn live<H, R: Live>(
 /// The end of a request whose rest somebody else has, or this child has done.
 fn leave<H, R: Live>(
     mut handler: H,
-    request: R,
+    request: &R,
     elsewhere: Elsewhere,
     handled: &Result<(), RequestError>,
     tell: Tell<H>,
 ) -> Option<Late> {
     match elsewhere {
         Elsewhere::Here(failure) => {
-            if let Some((error, peer)) = conclude(handler, request, failure.as_ref(), tell) {
+            if let Some(Late { error, peer, .. }) =
+                conclude(handler, request, failure.as_ref(), tell)
+            {
                 crate::error::report(&error, &peer);
             }
             fork::exit(0)
@@ -254,8 +275,8 @@ fn leave<H, R: Live>(
             if let Err(error) = handled {
                 report(&mut handler, tell, error, request.peer());
             }
-            let late = discard(handler, &request).filter(|_| handled.is_ok());
-            late.map(|error| (error, request.peer().clone()))
+            let late = discard(handler, request).filter(|_| handled.is_ok());
+            late.map(|error| Late::new(error, request))
         }
     }
 }
@@ -286,14 +307,14 @@ fn step<R: Live>(
 /// there was one before: only the first is told.
 fn conclude<H, R: Live>(
     mut handler: H,
-    request: R,
+    request: &R,
     failure: Option<&RequestError>,
     tell: Tell<H>,
 ) -> Option<Late> {
     if let Some(error) = failure {
         report(&mut handler, tell, error, request.peer());
     }
-    let late = discard(handler, &request);
+    let late = discard(handler, request);
     let failed = failure.is_some() || late.is_some();
     request.ticket().end(if failed {
         Ended::Failed
@@ -302,7 +323,7 @@ fn conclude<H, R: Live>(
     });
     let late = late
         .filter(|_| failure.is_none())
-        .map(|error| (error, request.peer().clone()));
+        .map(|error| Late::new(error, request));
     request.close();
     late
 }
@@ -349,6 +370,10 @@ impl Kept for Remains {
 
     fn peer(&self) -> &Address {
         &self.peer
+    }
+
+    fn keeps_socket(&self) -> bool {
+        false
     }
 }
 

@@ -56,7 +56,7 @@ impl Packets {
 
     fn packet(&self, received: &Received<'_>) -> Packet {
         Packet {
-            bytes: Bytes::copy_from_slice(received.bytes),
+            bytes: received.bytes(),
             is_truncated: received.is_truncated,
             local: OnceLock::new(),
             way: Way::Home {

@@ -1,5 +1,6 @@
 //! [`Datagram`]: one packet, as a handler sees it, and the one packet that answers it.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -63,7 +64,7 @@ impl Datagram {
         };
         Self {
             rfile,
-            wfile: PacketWriter::default(),
+            wfile: PacketWriter::new(),
             packet,
             peer,
             ticket,
@@ -76,11 +77,11 @@ impl Datagram {
 
     /// Sends what was written, if anything was.
     pub(crate) fn send_reply(&mut self) -> io::Result<()> {
-        let PacketWriter { bytes, written } = std::mem::take(&mut self.wfile);
-        if !written {
+        if !std::mem::take(&mut self.wfile.written) {
             return Ok(());
         }
-        self.packet.reply(&self.peer, &bytes)?;
+        let bytes = &self.wfile.bytes;
+        self.packet.reply(&self.peer, bytes)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }
@@ -256,11 +257,41 @@ impl BufRead for PacketReader {
 }
 
 /// Collects the one packet of the reply.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PacketWriter {
     bytes: Vec<u8>,
     /// Whether anything was written: an empty packet is a reply too, if `write` was called.
     written: bool,
+}
+
+thread_local! {
+    /// The memory of the last reply of this thread.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Keeps memory for a reply ready on this thread.
+pub(crate) fn warm() {
+    drop(PacketWriter {
+        bytes: Vec::with_capacity(512),
+        written: false,
+    });
+}
+
+impl PacketWriter {
+    fn new() -> Self {
+        Self {
+            bytes: SPARE.take(),
+            written: false,
+        }
+    }
+}
+
+impl Drop for PacketWriter {
+    fn drop(&mut self) {
+        self.bytes.clear();
+        // While a thread ends there is nobody to keep it for.
+        let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.bytes)));
+    }
 }
 
 impl Write for PacketWriter {

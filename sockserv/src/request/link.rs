@@ -168,6 +168,7 @@ impl Link {
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Timeout::Read.into()),
+            Err(error) if is_disconnect(&error) => Err(self.why_ended().unwrap_or(error)),
             result => result,
         }
     }
@@ -377,14 +378,22 @@ impl Link {
         if timeout != self.socket_timeout.load(Ordering::Relaxed) {
             self.fit(timeout)?; // What was left of a long read is no bound for a write.
         }
-        self.transport.send(bytes, Wait::Block).map_err(|error| {
-            match (error.kind(), self.slot().told()) {
-                (io::ErrorKind::WouldBlock, _) => Timeout::Write.into(),
-                (io::ErrorKind::BrokenPipe, Told::Request) => Timeout::Request.into(),
-                (io::ErrorKind::BrokenPipe, Told::Cut) => cut(),
+        self.transport
+            .send(bytes, Wait::Block)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => Timeout::Write.into(),
+                _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
                 _ => error,
-            }
-        })
+            })
+    }
+
+    /// Our own end of the connection, if that is what a disconnect was: a peer that goes on talking is reset by it.
+    fn why_ended(&self) -> Option<io::Error> {
+        match self.slot().told() {
+            Told::Request => Some(Timeout::Request.into()),
+            Told::Cut => Some(cut()),
+            _ => None,
+        }
     }
 
     fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -474,18 +483,21 @@ impl Link {
             return self.settle();
         }
         let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
-        if talks && !self.requests().is_child() {
-            lock(&self.requests().lingering).push(Arc::clone(&self.transport)); // The accept loop sends the end, too.
-            self.requests().wake.wake();
-            return self.settle();
+        let (requests, leaves_it) = (self.requests(), talks && !self.requests().is_child());
+        if leaves_it {
+            // Before the request counts as ended: a server that drains must find it.
+            lock(&requests.lingering).push(Arc::clone(&self.transport));
         }
         self.settle();
-        // A peer that has left needs no end. Where nobody else holds the socket, closing it sends one, too.
-        if self.requests().is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+        // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
+        if talks || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+            // A peer that has left needs no end.
             let _ = self.transport.shutdown(Shutdown::Write);
         }
-        if talks {
-            self.linger(); // The handler is gone, and this process has nothing else to do.
+        if leaves_it {
+            requests.wake.wake();
+        } else if talks {
+            self.linger(); // The handler is gone, and this child has nothing else to do.
         }
     }
 
@@ -534,6 +546,10 @@ impl Kept for Arc<Link> {
 
     fn peer(&self) -> &Address {
         &self.peer
+    }
+
+    fn keeps_socket(&self) -> bool {
+        true
     }
 }
 

@@ -21,6 +21,12 @@ use crate::error::Seen;
 use crate::request::stream::Elsewhere;
 use crate::requests::{ServerHandle, Ticket};
 
+/// Keeps buffers ready on this thread.
+pub(crate) fn warm(rbufsize: usize) {
+    rfile::warm(rbufsize);
+    datagram::warm();
+}
+
 /// A request of either kind, for a handler that serves both: F70.
 ///
 /// # Examples
@@ -122,7 +128,8 @@ pub(crate) trait Live {
     fn reply(&mut self) -> io::Result<()>;
     /// Who has the rest of it, if it was handed over.
     fn elsewhere(&mut self) -> Option<Elsewhere>;
-    fn close(self);
+    /// Ends it. What is left of it is dropped by whoever made it.
+    fn close(&self);
 }
 
 impl Live for Stream {
@@ -153,7 +160,7 @@ impl Live for Stream {
         self.elsewhere.take()
     }
 
-    fn close(self) {
+    fn close(&self) {
         self.link().hang_up(!self.rfile.input.unread().is_empty());
     }
 }
@@ -185,5 +192,5 @@ impl Live for Datagram {
         None
     }
 
-    fn close(self) {}
+    fn close(&self) {}
 }

@@ -1,5 +1,6 @@
 //! [`Rfile`], the buffered way in, and [`Reader`], the same without the tie to the way out.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -54,14 +55,47 @@ impl Input {
         self.start == self.end
     }
 
-    /// Receives into the empty buffer, which is made when it is first needed.
+    /// Receives into the empty buffer, which is made, or taken from the last request of this thread, when it is first
+    /// needed.
     fn refill(&mut self, link: &Link, span: &mut Span) -> io::Result<usize> {
         if self.buffer.len() < self.size.max(1) {
-            self.buffer = vec![0; self.size.max(1)].into_boxed_slice();
+            self.buffer = spare(self.size.max(1));
         }
         (self.start, self.end) = (0, 0);
         self.end = link.read(&mut self.buffer, span)?;
         Ok(self.end)
+    }
+}
+
+thread_local! {
+    /// The buffer of the last request of this thread: clearing a new one costs more than a short request.
+    static SPARE: Cell<Box<[u8]>> = Cell::default();
+}
+
+fn spare(size: usize) -> Box<[u8]> {
+    let spare = SPARE.take();
+    if spare.len() == size {
+        spare
+    } else {
+        vec![0; size].into_boxed_slice()
+    }
+}
+
+/// Keeps a buffer ready on this thread: a child that a fork makes here then need not make one.
+pub(crate) fn warm(size: usize) {
+    drop(Input {
+        buffer: spare(size.max(1)),
+        start: 0,
+        end: 0,
+        size,
+        max_line: 0,
+    });
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // While a thread ends there is nobody to keep it for.
+        let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.buffer)));
     }
 }
 

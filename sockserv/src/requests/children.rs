@@ -21,6 +21,8 @@ pub(crate) const TOKENS: u64 = 1 << 32;
 pub(crate) trait Kept: Send + fmt::Debug {
     fn ticket(&self) -> &Ticket;
     fn peer(&self) -> &Address;
+    /// Whether the parent's copy of the socket is open.
+    fn keeps_socket(&self) -> bool;
 }
 
 /// The children that run.
@@ -44,9 +46,19 @@ impl Requests {
         match fork::fork(threads)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
-                self.become_child()?; // First of all: whatever is dropped from here on is the parent's to give back.
-                for Running { child, .. } in lock(&self.children.running).drain(..) {
-                    std::mem::forget(child); // A sibling's descriptor harms nobody, and closing it would cost a call.
+                // First of all: whatever is dropped from here on is the parent's to give back. A child that cannot become one
+                // must not go on as its parent, who sees it end without a word and reports that.
+                if self.become_child().is_err() {
+                    fork::exit(1);
+                }
+                // A sibling's descriptor and place in the table harm nobody, and letting go of them costs a page fault each.
+                // What keeps a socket must go: its peer would wait for our end.
+                for Running { child, kept, .. } in lock(&self.children.running).drain(..) {
+                    std::mem::forget(child);
+                    match kept.keeps_socket() {
+                        true => drop(kept),
+                        false => std::mem::forget(kept),
+                    }
                 }
                 Ok(None)
             }

@@ -13,7 +13,7 @@ mod ticket;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use crate::address::Address;
@@ -39,16 +39,22 @@ const NONE: u32 = u32::MAX;
 struct Control {
     /// When a shutdown was asked for, or zero.
     asked: AtomicU64,
+    /// How things stood then, for the report.
+    ended_before: AtomicU64,
+    alive_then: AtomicU32,
     suspended: AtomicBool,
     /// Whether the accept loop wants to be woken when a request ends.
     wants_wake: AtomicBool,
-    active: AtomicU32,
+    /// How many slots were ever taken: those behind them are free, and their pages untouched.
+    used: AtomicU32,
     /// The first free slot in the lower half; a count of changes in the upper half tells two equal ones apart.
     free: AtomicU64,
+    /// Written by the accept loop alone, as are `used` and the two sums.
     accepted: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
+    /// What requests received and sent whose slots were taken again since.
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
@@ -58,6 +64,7 @@ crate::sys::shared::shareable!(Control);
 /// What only the accepting process knows of a live request.
 #[derive(Debug, Default)]
 struct Side {
+    /// Unless the slot itself has it.
     peer: Option<Address>,
     transport: Option<Arc<dyn Transport>>,
 }
@@ -78,7 +85,8 @@ pub(crate) struct Requests {
     life: OwnedFd,
     /// The life line's other end; children do not have it.
     life_end: Mutex<Option<OwnedFd>>,
-    child: OnceLock<Wake>,
+    /// Whether this process is the child of a fork.
+    child: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// The descriptors of stream listeners: a child closes them, so that a port is free once its server has ended.
@@ -116,7 +124,7 @@ impl Requests {
             over_at: AtomicU64::new(0),
             life,
             life_end: Mutex::new(Some(life_end)),
-            child: OnceLock::new(),
+            child: AtomicBool::new(false),
             accepting: Mutex::new(None),
             children: Children::default(),
             listeners: Mutex::default(),
@@ -130,9 +138,6 @@ impl Requests {
             .control()
             .free
             .store(u64::from(NONE), Ordering::Relaxed);
-        for index in (0..requests.slots.len()).rev() {
-            requests.give_back(index as u32); // Last, so that the first slot is taken first and few pages are touched.
-        }
         Ok(requests)
     }
 
@@ -154,13 +159,20 @@ impl Requests {
             self.want_wake(); // Then look again: one may have ended in between.
             self.take_index()
         })?;
-        *lock(&self.sides[index as usize]) = Side {
-            peer: Some(peer.clone()),
-            transport: transport.cloned(),
-        };
-        self.slot(index).reset(self.options.request_timeout);
-        self.control().active.fetch_add(1, Ordering::SeqCst);
-        self.control().accepted.fetch_add(1, Ordering::Relaxed);
+        let (control, slot) = (self.control(), self.slot(index));
+        bump(&control.bytes_in, slot.bytes_in.load(Ordering::Relaxed));
+        bump(&control.bytes_out, slot.bytes_out.load(Ordering::Relaxed));
+        bump(&control.accepted, 1);
+        let remembered = slot.reset(self.options.request_timeout, peer);
+        let sided = transport.is_some() || !remembered;
+        slot.set_side(sided);
+        if sided {
+            let peer = (!remembered).then(|| peer.clone());
+            *lock(&self.sides[index as usize]) = Side {
+                peer,
+                transport: transport.cloned(),
+            };
+        }
         Some(Ticket::new(Arc::clone(self), index))
     }
 
@@ -170,7 +182,7 @@ impl Requests {
         loop {
             let index = head as u32;
             if index == NONE {
-                return None;
+                return self.take_unused();
             }
             let next = self.slot(index).next_free.load(Ordering::Relaxed);
             // Acquire pairs with the release in `give_back`: the slot's last words are seen before it is used again.
@@ -184,6 +196,13 @@ impl Requests {
                 Err(now) => head = now,
             }
         }
+    }
+
+    fn take_unused(&self) -> Option<u32> {
+        let used = &self.control().used;
+        let index = used.load(Ordering::Relaxed);
+        used.store((index + 1).min(self.slots.len() as u32), Ordering::Relaxed);
+        ((index as usize) < self.slots.len()).then_some(index)
     }
 
     fn give_back(&self, index: u32) {
@@ -207,11 +226,19 @@ impl Requests {
 
     /// Whether no further request can be taken now.
     pub(crate) fn is_full(&self) -> bool {
-        self.control().free.load(Ordering::SeqCst) as u32 == NONE
+        let control = self.control();
+        control.free.load(Ordering::SeqCst) as u32 == NONE
+            && control.used.load(Ordering::Relaxed) as usize == self.slots.len()
     }
 
     pub(crate) fn active(&self) -> u32 {
-        self.control().active.load(Ordering::SeqCst)
+        let control = self.control();
+        // SeqCst pairs with `Ticket::settle`: its end is seen here, or it sees that a wake-up is wanted.
+        let ended = control.finished.load(Ordering::SeqCst) + control.failed.load(Ordering::SeqCst);
+        control
+            .accepted
+            .load(Ordering::Relaxed)
+            .saturating_sub(ended) as u32
     }
 
     /// Asks for a wake-up at the end of a request. The caller must look at what it waits for once more afterwards.
@@ -248,10 +275,14 @@ impl Requests {
         self.wake.wake();
     }
 
+    fn used_slots(&self) -> &[Slot] {
+        &self.slots[..self.control().used.load(Ordering::Relaxed) as usize]
+    }
+
     /// Calls `each` for every live request of the table, in the accepting process.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
         let mut left = self.active();
-        for (index, slot) in self.slots.iter().enumerate() {
+        for (index, slot) in self.used_slots().iter().enumerate() {
             if left == 0 {
                 break;
             }
@@ -288,10 +319,10 @@ impl Requests {
     pub(crate) fn describe(&self, index: u32) -> Unfinished {
         let slot = self.slot(index);
         Unfinished {
-            peer: lock(&self.sides[index as usize])
-                .peer
-                .clone()
-                .unwrap_or(Address::Unnamed),
+            peer: slot.peer().unwrap_or_else(|| {
+                let side = lock(&self.sides[index as usize]);
+                side.peer.clone().unwrap_or(Address::Unnamed)
+            }),
             age: Tick::now().since(Tick(slot.started.load(Ordering::Relaxed))),
             phase: slot.phase(),
             bytes_in: slot.bytes_in.load(Ordering::Relaxed),
@@ -330,12 +361,17 @@ impl Requests {
             bytes_in: get(&control.bytes_in),
             bytes_out: get(&control.bytes_out),
         };
-        self.for_each(|slot, _| {
+        for slot in self.used_slots() {
             stats.bytes_in += get(&slot.bytes_in);
             stats.bytes_out += get(&slot.bytes_out);
-        });
+        }
         stats
     }
+}
+
+/// Adds to a counter that has one writer.
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
 /// The next head of the free list: another first slot, and one more change.

@@ -8,7 +8,6 @@ use std::{io, thread};
 use crate::drain::{Plan, Stage};
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
-use crate::sys::poller::Wake;
 
 impl Requests {
     /// The accepting thread says who it is: requests that run there must be told by a descriptor.
@@ -21,19 +20,18 @@ impl Requests {
     }
 
     pub(crate) fn is_child(&self) -> bool {
-        self.child.get().is_some()
+        self.child.load(Ordering::Relaxed)
     }
 
     /// Makes this process the child of a fork: it keeps its request and the life line, and nothing else.
     pub(crate) fn become_child(&self) -> io::Result<()> {
-        let wake = self
-            .child
-            .get_or_init(|| Wake::new().unwrap_or_else(|_| std::process::abort()));
+        self.child.store(true, Ordering::Relaxed); // This process has one thread.
+        self.over.renew()?; // The parent's is for its own signals.
         drop(lock(&self.life_end).take());
         crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
         lock(&self.lingering).clear();
         lock(&self.unsent).clear();
-        crate::signals::as_child(wake)
+        crate::signals::as_child(&self.over)
     }
 
     /// What a child polls beside its socket, until it has seen it.
@@ -43,7 +41,7 @@ impl Requests {
 
     /// What ends the grace at once: readable after a second signal, in a child after SIGTERM.
     pub(crate) fn end_of_grace(&self) -> BorrowedFd<'_> {
-        self.child.get().unwrap_or(&self.over).as_fd()
+        self.over.as_fd()
     }
 
     /// What the handler of a signal writes to: it wakes the accept loop, and whoever polls the life line.
@@ -66,12 +64,25 @@ impl Requests {
 
     /// Records that a shutdown was asked for, if it is the first time.
     pub(crate) fn note_shutdown(&self) {
-        let now = Tick::now().0;
+        let (control, now) = (self.control(), Tick::now().0);
         // SeqCst: a request that stores `waiting` and then finds this zero is found waiting by the drain, or the reverse.
-        let _ = self
-            .control()
+        let first = control
             .asked
             .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        if first.is_ok() {
+            control.ended_before.store(self.ended(), Ordering::Relaxed);
+            control.alive_then.store(self.active(), Ordering::Relaxed);
+        }
+    }
+
+    /// How many requests had ended, and how many were alive, when the shutdown was asked for.
+    pub(crate) fn at_shutdown(&self) -> (u64, u64) {
+        let control = self.control();
+        let alive = control.alive_then.load(Ordering::Relaxed);
+        (
+            control.ended_before.load(Ordering::Relaxed),
+            u64::from(alive),
+        )
     }
 
     pub(crate) fn note_end_of_grace(&self) {

@@ -1,7 +1,7 @@
 //! [`Ticket`]: a request's place in the table, and how it counts when it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::requests::slot::{Ended, REFUSED, Slot};
 use crate::requests::{Requests, ServerHandle, lock};
@@ -44,10 +44,8 @@ impl Ticket {
 
     /// The request was never one: it does not count as accepted and ended.
     pub(crate) fn refuse(self) {
-        self.requests()
-            .control()
-            .accepted
-            .fetch_sub(1, Ordering::Relaxed);
+        let accepted = &self.requests().control().accepted;
+        accepted.store(accepted.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         self.requests().count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
@@ -57,20 +55,21 @@ impl Ticket {
     /// Counts the request as ended: before its peer can see the end, so that who saw it finds it counted.
     pub(crate) fn settle(&self) {
         let (requests, slot) = (self.requests(), self.slot());
-        if requests.is_child() || !slot.live.swap(false, Ordering::AcqRel) {
+        if requests.is_child() || !slot.live.load(Ordering::Relaxed) {
             return; // In a child the parent counts, when this process has ended.
         }
+        slot.live.store(false, Ordering::Release);
+        if slot.has_side() {
+            let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
+            drop(side); // Closing may take a system call: not under the lock.
+        }
         let control = requests.control();
+        // Last, so that who finds it ended finds everything done.
         match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
-            (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::Relaxed),
+            (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::SeqCst),
             (Ended::Not, REFUSED) => 0,
-            (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::Relaxed),
+            (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::SeqCst),
         };
-        add(&control.bytes_in, &slot.bytes_in);
-        add(&control.bytes_out, &slot.bytes_out);
-        let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
-        drop(side); // Closing may take a system call: not under the lock.
-        control.active.fetch_sub(1, Ordering::SeqCst);
         requests.wake_if_wanted();
     }
 }
@@ -83,12 +82,5 @@ impl Drop for Ticket {
         self.settle();
         self.requests().give_back(self.index);
         self.requests().wake_if_wanted();
-    }
-}
-
-fn add(total: &AtomicU64, bytes: &AtomicU64) {
-    match bytes.load(Ordering::Relaxed) {
-        0 => {}
-        bytes => drop(total.fetch_add(bytes, Ordering::Relaxed)),
     }
 }

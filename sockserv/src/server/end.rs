@@ -50,8 +50,7 @@ impl<H: Declaration> Server<H> {
     /// Takes what has arrived, closes the listeners, and tells the idle requests.
     pub(super) fn begin_drain(&mut self, last: Last) {
         self.requests.shutdown(); // A broken listener, or one that is exhausted, ends a run too.
-        let ended = self.requests.ended();
-        let mut alive = u64::from(self.requests.active());
+        let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active {
             alive += self.take_the_last();
         }

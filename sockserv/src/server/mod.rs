@@ -375,6 +375,7 @@ impl<H: Declaration> Server<H> {
         }
         self.activate()?;
         self.requests.accept_here();
+        self.warm();
         if cfg!(panic = "abort") {
             static ONCE: std::sync::Once = std::sync::Once::new();
             ONCE.call_once(|| {
@@ -395,6 +396,12 @@ impl<H: Declaration> Server<H> {
 
     fn is_over(&self) -> bool {
         self.requests.is_shutting_down() || self.is_exhausted()
+    }
+
+    /// Does what the first request would do first, so that a child need not: each would find out anew.
+    fn warm(&self) {
+        crate::request::warm(self.requests.options.rbufsize);
+        let _ = memchr::memchr(b'\n', &[0; 64]); // It asks the processor what it can do.
     }
 
     /// One turn of `serve_forever`.

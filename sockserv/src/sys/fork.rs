@@ -1,7 +1,7 @@
 //! A checked `fork`: refused while the process has other threads, with their names in the error.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::{fs, process};
 
 use rustix::process::{
@@ -85,6 +85,16 @@ pub(crate) fn close_in_child(descriptors: impl IntoIterator<Item = RawFd>) {
     for descriptor in descriptors {
         // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
         unsafe { libc::close(descriptor) };
+    }
+}
+
+/// Makes an open descriptor mean what `new` means; whoever owns it goes on owning it.
+pub(crate) fn replace(descriptor: impl AsFd, new: &OwnedFd) -> io::Result<()> {
+    let (old, flags) = (descriptor.as_fd().as_raw_fd(), libc::O_CLOEXEC);
+    // SAFETY: both are open; `dup3` closes what `old` named before and keeps its number, so its owner stays right.
+    match unsafe { libc::dup3(new.as_raw_fd(), old, flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -81,6 +81,12 @@ impl Wake {
         )?))
     }
 
+    /// Puts a new eventfd, which no other process shares, in the place of this one.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let Self(new) = Self::new()?;
+        super::fork::replace(&self.0, &new)
+    }
+
     /// One `write`, which never blocks and may run in a signal handler: signal-safety(7).
     pub(crate) fn wake(&self) {
         // It fails only when the counter is full, and then it is readable already.
