@@ -273,7 +273,9 @@ impl Link {
             let reads = interest.contains(PollFlags::IN);
             match stage {
                 Stage::Cut | Stage::Over => {
-                    requests.end(self.index, Told::Cut);
+                    if !requests.is_child() {
+                        requests.end(self.index, Told::Cut); // A child's parent has written it down itself.
+                    }
                     return Err(cut());
                 }
                 Stage::Told if reads => return Ok(()),
