@@ -1,0 +1,183 @@
+//! `timeout`, `first_byte_timeout` and `request_timeout` under each model: F54, D17, D18, the slow clients of A6.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use sockserv_tests::{Cell, Client, Ended, Event, Scenario, Server};
+
+use crate::{for_each, for_each_stream_cell};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        for_each_stream_cell("f54_a_silent_peer_ends_a_read_at_timeout", read_timeout),
+        for_each_stream_cell("f54_a_peer_that_does_not_read_ends_a_write_at_timeout", write_timeout),
+        for_each_stream_cell("f54_set_timeout_counts_from_the_next_wait", set_timeout),
+        for_each_stream_cell("f54_set_timeout_bounds_the_next_write", set_timeout_before_a_write),
+        for_each_stream_cell("a06_a_line_dribbled_is_one_wait", dribbled_line),
+        for_each_stream_cell("a06_exactly_so_many_bytes_are_one_wait", dribbled_bytes),
+        for_each_stream_cell("d17_silence_after_connecting_ends_at_first_byte_timeout", first_byte),
+        for_each_stream_cell("d17_first_byte_timeout_ends_with_the_first_byte", first_byte_came),
+        for_each_stream_cell("a06_a_busy_peer_is_cut_at_request_timeout", request_timeout),
+        for_each(|cell| cell.is_stream() && cell.forks(), "a06_a_child_that_computes_is_killed_after_request_timeout", stuck_child),
+        for_each(|cell| cell.forks(), "a06_request_timeout_ends_children_of_every_transport", stuck_child_of_any),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn with(cell: Cell, option: &str) -> Server {
+    Scenario::new(cell).with(option, "300ms").start()
+}
+
+/// Insists that the server ended the client's request by this deadline, in time, and serves the next.
+fn expect_timeout(server: Server, client: &mut Client, which: &str, began: Instant) -> Ended {
+    let error = server.event_of("error", client);
+    check(&error, which);
+    let took = began.elapsed();
+    assert!(took >= SHORT - Duration::from_millis(10), "{took:?} is too early");
+    assert!(took < SHORT * 5, "{took:?} is too late");
+    // Half a reply may be on the way.
+    let _ = client.rest().expect("an end, not a reset");
+    server.connect().echo("the next client is served");
+    let ended = server.stop();
+    ended.expect_counts(1, 1, 0);
+    assert_eq!(ended.events("error").len(), 1);
+    assert_eq!(ended.events("finish").len(), 2, "finish runs after a timeout, too");
+    ended
+}
+
+fn check(error: &Event, which: &str) {
+    assert_eq!((error.get("timeout"), error.get("which"), error.get("panic")), ("true", which, "false"), "{error:?}");
+}
+
+fn read_timeout(cell: Cell) {
+    let server = with(cell, "timeout");
+    let mut client = server.connect();
+    client.echo("one");
+    let began = Instant::now();
+    expect_timeout(server, &mut client, "Read", began);
+}
+
+fn write_timeout(cell: Cell) {
+    let server = with(cell, "timeout");
+    let mut client = server.connect();
+    let began = Instant::now();
+    client.send("send 50000000");
+    expect_timeout(server, &mut client, "Write", began);
+}
+
+fn set_timeout(cell: Cell) {
+    let server = Server::start(cell);
+    let mut client = server.connect();
+    assert_eq!(client.ask("timeout 300"), "set");
+    let began = Instant::now();
+    expect_timeout(server, &mut client, "Read", began);
+}
+
+fn set_timeout_before_a_write(cell: Cell) {
+    let server = Server::start(cell);
+    let mut client = server.connect();
+    let began = Instant::now();
+    // In one segment, so that no read lies between the two.
+    client.send("timeout 300\nsend 50000000");
+    expect_timeout(server, &mut client, "Write", began);
+}
+
+/// Sends a byte every so often, until the server does not want any more.
+fn dribble(client: &mut Client) {
+    let socket = client.socket().try_clone().expect("a second descriptor");
+    std::thread::spawn(move || {
+        while socket.send(b"x").is_ok() {
+            std::thread::sleep(SHORT / 3);
+        }
+    });
+}
+
+fn dribbled_line(cell: Cell) {
+    let server = with(cell, "timeout");
+    let mut client = server.connect();
+    client.echo("one");
+    let began = Instant::now();
+    dribble(&mut client);
+    expect_timeout_of_talker(server, &client, "Read", began);
+}
+
+fn dribbled_bytes(cell: Cell) {
+    let server = with(cell, "timeout");
+    let mut client = server.connect();
+    client.echo("one");
+    let began = Instant::now();
+    client.send("exactly 1000");
+    dribble(&mut client);
+    expect_timeout_of_talker(server, &client, "Read", began);
+}
+
+/// A peer that still talks may see its end as a reset.
+fn expect_timeout_of_talker(server: Server, client: &Client, which: &str, began: Instant) {
+    let error = server.event_of("error", client);
+    check(&error, which);
+    let took = began.elapsed();
+    assert!(took >= SHORT - Duration::from_millis(10) && took < SHORT * 5, "{took:?}");
+    server.connect().echo("the next client is served");
+    server.stop().expect_counts(1, 1, 0);
+}
+
+fn first_byte(cell: Cell) {
+    let server = with(cell, "first-byte-timeout");
+    let began = Instant::now();
+    let mut client = server.connect();
+    expect_timeout(server, &mut client, "FirstByte", began);
+}
+
+fn first_byte_came(cell: Cell) {
+    let server = Scenario::new(cell).with("first-byte-timeout", "300ms").with("timeout", "900ms").start();
+    let mut client = server.connect();
+    client.echo("one");
+    let began = Instant::now();
+    let error = server.event_of("error", &client);
+    check(&error, "Read");
+    assert!(began.elapsed() > SHORT * 2, "{:?}", began.elapsed());
+    client.expect_end();
+}
+
+fn request_timeout(cell: Cell) {
+    let server = with(cell, "request-timeout");
+    let began = Instant::now();
+    let mut client = server.connect();
+    while client.try_send("echo again").is_ok() && client.try_reply().is_ok() {}
+    let error = server.event_of("error", &client);
+    check(&error, "Request");
+    let took = began.elapsed();
+    assert!(took >= SHORT - Duration::from_millis(10) && took < SHORT * 5, "{took:?}");
+    server.connect().echo("the next client is served");
+    let ended = server.stop();
+    ended.expect_counts(1, 1, 0);
+    assert_eq!(ended.events("finish").len(), 2);
+}
+
+fn stuck_child(cell: Cell) {
+    let server = with(cell, "request-timeout");
+    let mut client = server.connect();
+    client.ask("park");
+    let error = server.event_of("error", &client);
+    assert_eq!((error.get("phase"), error.get("exit")), ("exit", "signal:_9_(SIGKILL)"));
+    client.expect_end();
+    server.connect().echo("the next client is served");
+    server.process().expect_no_children();
+    server.stop().expect_counts(1, 1, 0);
+}
+
+fn stuck_child_of_any(cell: Cell) {
+    let server = with(cell, "request-timeout");
+    let gate = server.gate("gate");
+    let mut client = server.connect();
+    client.send(&format!("gate {}", gate.path()));
+    let error = server.event_of("error", &client);
+    assert_eq!((error.get("phase"), error.get("exit")), ("exit", "signal:_9_(SIGKILL)"));
+    server.connect().echo("the next client is served");
+    server.process().expect_no_children();
+    server.stop().expect_counts(1, 1, 0);
+}

@@ -1,0 +1,300 @@
+//! Bounds: descriptors, threads, children, memory and an idle server's rest. Promises 1 and 4, T27, A1, A11 to A14, D6, D7, D9, D13.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use sockserv_tests::{Cell, Client, DEADLINE, Model, Scenario, Server, Transport};
+
+use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        for_each_stream_cell("d13_a01_out_of_descriptors_is_survived_quietly", out_of_descriptors),
+        for_each_stream_cell("a01_more_clients_than_descriptors_take_turns", more_than_descriptors),
+        for_each_stream_cell("d07_max_connections_leaves_the_others_in_the_queue", max_connections),
+        for_each(|cell| cell.model == Model::Threading && cell.is_stream(), "d07_threads_are_bounded_and_reused", threads),
+        for_each_cell("p10_nothing_is_left_of_many_requests", nothing_left),
+        for_each(|cell| !cell.forks(), "a11_ten_thousand_requests_with_panics_among_them", ten_thousand),
+        for_each(|cell| cell.forks(), "a12_d09_a_thousand_children_leave_no_zombies", thousand_children),
+        for_each(
+            |cell| *cell == Cell { transport: Transport::Tcp, model: Model::Threading },
+            "a13_d06_memory_is_flat_after_a_hundred_thousand_connections",
+            flat_memory,
+        ),
+        for_each_cell("d01_p03_an_idle_server_makes_no_system_call", idle),
+        for_each_stream_cell("d14_a_server_with_idle_clients_makes_no_system_call", idle_with_clients),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn errors_about_accepting(lines: &[String]) -> usize {
+    lines.iter().filter(|line| line.starts_with("sockserv: cannot accept")).count()
+}
+
+/// The handlers hold descriptors until none is left, clients wait, and then one handler lets go.
+fn out_of_descriptors(cell: Cell) {
+    let server = Scenario::new(cell).limit(64).with("quiet", "on").start();
+    if cell.forks() {
+        return children_without_descriptors(&server);
+    }
+    let mut hog = server.connect();
+    assert_ne!(hog.ask("hold 100"), "100", "the limit is in force");
+    let before = server.process().cpu();
+    let began = Instant::now();
+    let mut waiting: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    waiting[0].send("echo at last");
+    if cell.is_concurrent() {
+        server.line(|line| line.starts_with("sockserv: cannot accept"));
+    }
+    while began.elapsed() < Duration::from_millis(1500) {
+        hog.echo("live ones go on");
+        thread::sleep(Duration::from_millis(50)); // Time must pass: how much CPU it takes is the question.
+    }
+    let cpu = server.process().cpu() - before;
+    assert!(cpu < began.elapsed() / 20, "{cpu:?} in {:?}", began.elapsed());
+    let told = errors_about_accepting(&server.lines());
+    assert!(told as u64 <= began.elapsed().as_secs() + 1, "{told} lines");
+    waiting[0].expect_silence();
+    assert_eq!(hog.ask("drop-held"), "dropped");
+    drop(hog);
+    assert_eq!(waiting[0].reply(), "at last");
+    drop(waiting);
+    server.connect().echo("as before");
+    let ended = server.stop();
+    assert_eq!(ended.summary().number("failed"), 0);
+}
+
+/// A parent runs out of descriptors by its children alone: each takes a connection and a pidfd.
+fn children_without_descriptors(server: &Server) {
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let before = server.process().cpu();
+    let began = Instant::now();
+    clients[0].echo("served");
+    while began.elapsed() < Duration::from_millis(1500) {
+        clients[0].echo("live ones go on");
+        thread::sleep(Duration::from_millis(50)); // Time must pass: how much CPU it takes is the question.
+    }
+    let cpu = server.process().cpu() - before;
+    assert!(cpu < began.elapsed() / 10, "{cpu:?} in {:?}", began.elapsed());
+    assert!(errors_about_accepting(&server.lines()) <= 3);
+    let mut last = clients.pop().expect("there are a hundred");
+    last.send("echo at last");
+    clients.clear();
+    assert_eq!(last.reply(), "at last");
+    server.connect().echo("as before");
+    drop(last);
+    server.process().expect_no_children();
+}
+
+fn more_than_descriptors(cell: Cell) {
+    let server = Scenario::new(cell).limit(64).with("quiet", "on").start();
+    let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send("echo in turn");
+    }
+    for mut client in clients {
+        assert_eq!(client.reply(), "in turn");
+        drop(client); // Makes room for one of those that wait.
+    }
+    let ended = server.stop();
+    ended.expect_counts(200, 0, 0);
+    assert_eq!(errors_about_accepting(&ended.lines), 0, "the bound is below the limit");
+}
+
+fn max_connections(cell: Cell) {
+    let server = Scenario::new(cell).with("max-connections", "2").start();
+    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send("echo served"));
+    let at_once = if cell.is_concurrent() { 2 } else { 1 };
+    for client in &mut clients[..at_once] {
+        assert_eq!(client.reply(), "served");
+    }
+    for client in &mut clients[at_once..] {
+        client.expect_silence();
+    }
+    for mut client in clients.drain(..at_once) {
+        client.finish();
+        client.expect_end();
+    }
+    for client in &mut clients {
+        assert_eq!(client.reply(), "served");
+        client.finish();
+    }
+    server.stop().expect_counts(4, 0, 0);
+}
+
+fn threads(cell: Cell) {
+    let server = Scenario::new(cell).with("max", "3").start();
+    for _ in 0..10 {
+        server.connect().echo("one after another");
+    }
+    let names = server.process().threads();
+    assert!(names.len() < 10, "threads are reused: {names:?}");
+    let mut clients: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send("echo served"));
+    for client in &mut clients[..3] {
+        assert_eq!(client.reply(), "served");
+    }
+    let names = server.process().threads();
+    assert!(names.len() <= 4, "{names:?}");
+    assert!(names.iter().filter(|name| name.starts_with("sockserv-")).count() <= 3, "{names:?}");
+    for client in clients {
+        drop(client);
+    }
+    let _ = server.stop();
+}
+
+/// The same descriptors before and after, no threads but idle ones, no children, not even dead ones.
+fn nothing_left(cell: Cell) {
+    let server = Scenario::new(cell).with("quiet", "on").start();
+    server.connect().echo("first"); // Makes what is made once.
+    settle(&server);
+    let before = server.process().descriptors();
+    for nth in 0..40 {
+        let mut client = server.connect();
+        match nth % 4 {
+            0 => client.echo("well"),
+            1 => client.send("error"),
+            2 => client.send("panic"),
+            _ if cell.is_stream() => client.reset(),
+            _ => client.send("silent"),
+        }
+    }
+    server.connect().echo("last");
+    settle(&server);
+    let mut after = Vec::new();
+    let deadline = Instant::now() + DEADLINE;
+    while after != before {
+        assert!(Instant::now() < deadline, "before {before:#?}\nafter {after:#?}");
+        after = server.process().descriptors();
+    }
+    let ended = server.stop();
+    let summary = ended.summary();
+    assert_eq!(summary.number("active"), 0);
+    assert_eq!(summary.number("accepted"), summary.number("finished") + summary.number("failed") + summary.number("refused"));
+}
+
+/// Waits until no request is alive.
+fn settle(server: &Server) {
+    if server.cell().forks() {
+        server.process().expect_no_children();
+    }
+}
+
+fn ten_thousand(cell: Cell) {
+    let count = if cell.is_stream() { 2_500 } else { 10_000 };
+    let server = Scenario::new(cell).with("quiet", "on").start();
+    let mut panics = 0;
+    if cell.is_stream() {
+        for nth in 0..count {
+            let mut client = server.connect();
+            client.echo("well");
+            if nth % 10 == 0 {
+                panics += 1;
+                client.send("panic");
+                client.expect_end();
+            }
+        }
+    } else {
+        let mut client = server.connect();
+        for nth in 0..count {
+            if nth % 10 == 0 {
+                panics += 1;
+                client.send("panic");
+            } else {
+                client.echo("well");
+            }
+        }
+    }
+    let summary = server.stop().summary();
+    assert_eq!(
+        ["accepted", "active", "failed"].map(|key| summary.number(key)),
+        [count, 0, panics],
+        "accepted, active, failed: {summary:?}"
+    );
+}
+
+fn thousand_children(cell: Cell) {
+    let count = if cell.is_stream() { 1_000 } else { 500 };
+    let server = Scenario::new(cell).with("quiet", "on").with("max-children", "20").start();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..count / 4 {
+                    server.connect().echo("from a child");
+                }
+            });
+        }
+    });
+    server.process().expect_no_children();
+    server.stop().expect_counts(count, 0, 0);
+}
+
+fn flat_memory(cell: Cell) {
+    let server = Scenario::new(cell).with("quiet", "on").start();
+    connections(&server, 5_000);
+    let before = server.process().memory();
+    let descriptors = server.process().descriptors().len();
+    connections(&server, 95_000);
+    let after = server.process().memory();
+    assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
+    wait_until(|| server.process().descriptors().len() <= descriptors);
+    let threads = server.process().threads();
+    assert!(threads.len() < 20, "{threads:?}");
+    server.stop().expect_counts(100_000, 0, 0);
+}
+
+/// So many connections, one after another on each of four threads, that the server closes.
+fn connections(server: &Server, count: u32) {
+    let at: std::net::SocketAddr = server.addr().parse().expect("an address");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(move || {
+                for _ in 0..count / 4 {
+                    use std::io::{Read, Write};
+                    let mut stream = std::net::TcpStream::connect(at).expect("it is there");
+                    stream.write_all(b"bye\n").expect("it reads");
+                    let mut rest = [0; 1];
+                    assert_eq!(stream.read(&mut rest).expect("no reset"), 0);
+                }
+            });
+        }
+    });
+}
+
+/// Insists that the server and its children do nothing for a while: a system call needs a processor.
+fn expect_rest(server: &Server) {
+    let all = || {
+        let children = server.process().children().into_iter().map(|(child, _)| child);
+        [server.process()].into_iter().chain(children).collect::<Vec<_>>()
+    };
+    let look = || all().into_iter().map(|process| (process, process.switches(), process.sleeps())).collect::<Vec<_>>();
+    // What a request leaves behind (a thread that parks, a child that ends) is done first.
+    let mut before = look();
+    wait_until(|| {
+        thread::sleep(Duration::from_millis(100));
+        std::mem::replace(&mut before, look()) == look()
+    });
+    thread::sleep(Duration::from_millis(1500)); // Time must pass: whether it sleeps through it is the question.
+    let after = look();
+    assert!(after.iter().all(|(_, _, sleeps)| *sleeps), "{after:?}");
+    assert_eq!(before, after, "processes, how often they left a processor, and whether they sleep");
+}
+
+fn idle(cell: Cell) {
+    let server = Server::start(cell);
+    expect_rest(&server);
+    server.connect().echo("one");
+    settle(&server);
+    expect_rest(&server);
+}
+
+fn idle_with_clients(cell: Cell) {
+    let server = Server::start(cell);
+    let mut clients: Vec<Client> = (0..if cell.is_concurrent() { 5 } else { 1 }).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.echo("one"));
+    expect_rest(&server);
+}

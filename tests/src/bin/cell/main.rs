@@ -1,0 +1,182 @@
+//! One cell of transport x model, whose handler does what its client says and whose hooks say what they are asked.
+//!
+//! The contract suite starts it: `cell TRANSPORT MODEL ADDR... [--option value]...`. Every event is one line on stderr that
+//! begins with `@`; the commands are in `stream.rs` and `datagram.rs`.
+
+use std::env;
+use std::process::{Child, Command, ExitCode};
+
+use sockserv::prelude::*;
+use sockserv::{Builder, Declaration, ServerHandle};
+
+mod datagram;
+mod flags;
+mod state;
+mod stream;
+
+use flags::{Flags, Options, invalid};
+use state::say;
+
+/// One module for each cell, named as its words; `serve` finds the cell by them.
+macro_rules! cells {
+    ($($transport:ident: $kind:ident, $($model:ident)+;)+) => {
+        $(mod $transport {
+            $(pub(crate) mod $model {
+                use sockserv::prelude::*;
+
+                use crate::state::State;
+
+                #[derive(Clone)]
+                pub(crate) struct Cell(pub(crate) State);
+
+                $crate::cell!($kind, $transport, $model);
+            })+
+        })+
+
+        fn serve(transport: &str, model: &str, options: &Options, by_request: Option<u64>) -> io::Result<()> {
+            match (transport, model) {
+                $($((stringify!($transport), stringify!($model)) => {
+                    let cell = $transport::$model::Cell(state::State::default());
+                    let mut server = options.apply($transport::$model::CellServer::builder(cell))?.bind()?;
+                    let handle = server.handle();
+                    let result = match by_request {
+                        None => server.run(),
+                        Some(most) => {
+                            announce(server.local_addrs());
+                            one_by_one(most, || server.handle_request())
+                        }
+                    };
+                    ended(&handle);
+                    result
+                })+)+
+                _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
+            }
+        }
+    };
+}
+
+/// The attribute over a handler whose methods and hooks are all written once, elsewhere.
+macro_rules! cell {
+    ($kind:ident, $transport:ident, $model:ident) => {
+        #[server($transport, $model, vis = pub(crate))]
+        impl Cell {
+            fn setup(&mut self, request: &mut $kind) -> Outcome {
+                crate::state::Scenario::setup(request, &mut self.0)
+            }
+
+            fn handle(&mut self, request: &mut $kind) -> Outcome {
+                crate::state::Scenario::handle(request, &mut self.0)
+            }
+
+            fn finish(&mut self, request: &mut $kind) -> Outcome {
+                crate::state::Scenario::finish(request, &mut self.0)
+            }
+
+            fn verify_request(&self, peer: &Address, incoming: &sockserv::Incoming) -> bool {
+                crate::state::verify(peer, incoming)
+            }
+
+            fn handle_error(&mut self, error: &RequestError, peer: &Address) {
+                self.0.handle_error(error, peer);
+            }
+
+            fn handle_timeout(&self) {
+                crate::state::timeout();
+            }
+
+            fn service_actions(&self) {
+                crate::state::service();
+            }
+
+            fn server_bind(&self, socket: &sockserv::socket2::Socket) -> io::Result<()> {
+                crate::state::bind(socket)
+            }
+
+            fn server_activate(&self, socket: &sockserv::socket2::Socket) -> io::Result<()> {
+                crate::state::activate(socket)
+            }
+        }
+    };
+}
+use cell;
+
+cells! {
+    tcp: Stream, sync threading forking;
+    udp: Datagram, sync threading forking;
+    unix: Stream, sync threading forking;
+    unix_datagram: Datagram, sync threading forking;
+}
+
+/// Python's older loop: one `handle_request` after another.
+fn one_by_one(most: u64, mut handle_request: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    for _ in 0..most {
+        let served = handle_request()?;
+        say("turn", &[("served", &served)]);
+    }
+    Ok(())
+}
+
+fn announce(addrs: &[Address]) {
+    let lines: String = addrs.iter().map(|addr| format!("listening on {addr}\n")).collect();
+    io::stdout().write_all(lines.as_bytes()).expect("the driver reads it");
+}
+
+fn ended(handle: &ServerHandle) {
+    let stats = handle.stats();
+    let report = handle.report().unwrap_or_default();
+    say(
+        "ended",
+        &[
+            ("accepted", &stats.accepted),
+            ("active", &stats.active),
+            ("finished", &stats.finished),
+            ("failed", &stats.failed),
+            ("refused", &stats.refused),
+            ("bytes_in", &stats.bytes_in),
+            ("bytes_out", &stats.bytes_out),
+            ("drained", &report.finished()),
+            ("cut", &report.cut()),
+            ("report", &report),
+        ],
+    );
+}
+
+/// A child that is not the server's, which has ended before the server begins and whose status nobody may take.
+fn foreign() -> io::Result<Child> {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let child = Command::new("sh").args(["-c", "exit 72"]).spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+    Ok(child)
+}
+
+fn run() -> io::Result<()> {
+    let mut words = env::args().skip(1);
+    let (Some(transport), Some(model)) = (words.next(), words.next()) else {
+        return Err(invalid("write: cell TRANSPORT MODEL ADDR... [--option value]..."));
+    };
+    let flags = Flags::parse(words)?;
+    flags.hooks.install();
+    let foreign = if flags.foreign { Some(foreign()?) } else { None };
+    let result = serve(&transport, &model, &flags.options, flags.by_request);
+    if let Some(mut child) = foreign {
+        let status = child.wait()?;
+        say("foreign", &[("status", &status.code().unwrap_or(-1))]);
+    }
+    result
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say("failed", &[("error", &error)]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every cell's builder understands, so that flags need not know its type.
+trait Apply {
+    fn apply<H: Declaration, S>(&self, builder: Builder<H, S>) -> io::Result<Builder<H, S>>;
+}

@@ -1,0 +1,201 @@
+//! The handler's own state, the hooks, and the lines that both write.
+
+use std::fmt::{Display, Write as _};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::process;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sockserv::{Address, Incoming, Outcome, RequestError};
+
+/// What hooks are to do instead of their duty, by the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Hooks {
+    /// Say nothing about requests that go well.
+    pub(crate) quiet: bool,
+    /// `setup` reads the first line of a stream, as a command.
+    pub(crate) setup_reads: bool,
+    pub(crate) clone: Option<Deed>,
+    pub(crate) verify: Option<Deed>,
+    pub(crate) service: Option<Deed>,
+    pub(crate) timeout: Option<Deed>,
+    pub(crate) error: Option<Deed>,
+    pub(crate) bind: Option<Deed>,
+    pub(crate) activate: Option<Deed>,
+}
+
+/// A failure, the first so many times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deed {
+    pub(crate) panics: bool,
+    pub(crate) times: u64,
+}
+
+static HOOKS: OnceLock<Hooks> = OnceLock::new();
+
+impl Hooks {
+    pub(crate) fn install(self) {
+        HOOKS.set(self).expect("it is called once");
+    }
+}
+
+pub(crate) fn hooks() -> &'static Hooks {
+    HOOKS.get().expect("main has installed them")
+}
+
+/// Fails as it was told, while it is told to.
+fn act(deed: Option<Deed>, count: &AtomicU64, name: &str) -> bool {
+    let Some(deed) = deed else { return true };
+    if count.fetch_add(1, Ordering::Relaxed) >= deed.times {
+        return true;
+    }
+    assert!(!deed.panics, "{name} panics");
+    false
+}
+
+/// Writes one event, in one write so that lines of several units do not mix.
+pub(crate) fn say(name: &str, values: &[(&str, &dyn Display)]) {
+    let mut line = format!("@{name}");
+    for (key, value) in values {
+        let value = value.to_string().replace([' ', '\n'], "_");
+        write!(line, " {key}={value}").expect("a string takes it");
+    }
+    writeln!(line, " pid={}", process::id()).expect("a string takes it");
+    io::stderr().write_all(line.as_bytes()).expect("the driver reads it");
+}
+
+/// The private value of one request.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) finish: Option<Failure>,
+    pub(crate) drop_panics: bool,
+    /// What `setup` read as the first command.
+    pub(crate) command: Option<String>,
+    /// Descriptors held on request.
+    pub(crate) held: Vec<File>,
+    /// Whether this value served a request: the prototype did not.
+    pub(crate) used: bool,
+}
+
+/// The two ways in which a method can fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    Error,
+    Panic,
+}
+
+impl Failure {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "error" => Some(Failure::Error),
+            "panic" => Some(Failure::Panic),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn happen(self, place: &str) -> Outcome {
+        match self {
+            Failure::Error => Err(format!("{place} fails").into()),
+            Failure::Panic => panic!("{place} panics"),
+        }
+    }
+}
+
+impl Clone for State {
+    fn clone(&self) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        if !act(hooks().clone, &COUNT, "clone") {
+            panic!("a clone cannot fail otherwise");
+        }
+        State::default()
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.used && !hooks().quiet {
+            say("drop", &[]);
+        }
+        assert!(!self.drop_panics, "drop panics");
+    }
+}
+
+impl State {
+    pub(crate) fn handle_error(&mut self, error: &RequestError, peer: &Address) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let status = error.exit_status().map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let timeout = error.timeout().map_or_else(|| "none".to_owned(), |timeout| format!("{timeout:?}"));
+        say(
+            "error",
+            &[
+                ("phase", &error.phase()),
+                ("panic", &error.is_panic()),
+                ("disconnect", &error.is_disconnect()),
+                ("timeout", &error.is_timeout()),
+                ("which", &timeout),
+                ("exit", &status),
+                ("own", &self.used),
+                ("peer", peer),
+                ("text", error),
+            ],
+        );
+        act(hooks().error, &COUNT, "handle_error");
+    }
+}
+
+/// What a request of either kind does when it is told.
+pub(crate) trait Scenario {
+    fn setup(&mut self, state: &mut State) -> Outcome;
+    fn handle(&mut self, state: &mut State) -> Outcome;
+    fn finish(&mut self, state: &mut State) -> Outcome;
+}
+
+/// Says that a method begins.
+pub(crate) fn step(name: &str, peer: &Address) {
+    if !hooks().quiet {
+        say(name, &[("peer", peer)]);
+    }
+}
+
+pub(crate) fn verify(peer: &Address, incoming: &Incoming) -> bool {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if !hooks().quiet {
+        say("verify", &[("peer", peer), ("local", incoming.local_addr())]);
+    }
+    act(hooks().verify, &COUNT, "verify_request")
+}
+
+pub(crate) fn timeout() {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    say("timeout", &[]);
+    act(hooks().timeout, &COUNT, "handle_timeout");
+}
+
+pub(crate) fn service() {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if !hooks().quiet {
+        say("service", &[]);
+    }
+    act(hooks().service, &COUNT, "service_actions");
+}
+
+pub(crate) fn bind(socket: &socket2::Socket) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let has_name = socket.local_addr()?.as_socket().is_some_and(|at| at.port() != 0);
+    say("bind", &[("named", &has_name)]);
+    match act(hooks().bind, &COUNT, "server_bind") {
+        true => Ok(()),
+        false => Err(io::Error::other("server_bind fails")),
+    }
+}
+
+pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
+    say("activate", &[("listens", &listens)]);
+    match act(hooks().activate, &COUNT, "server_activate") {
+        true => Ok(()),
+        false => Err(io::Error::other("server_activate fails")),
+    }
+}

@@ -1,0 +1,19 @@
+//! The driver of the contract suite: starts a server of any cell as a process, talks to it, and looks at it from outside.
+#![allow(clippy::missing_panics_doc, reason = "a driver of tests panics where a test fails")]
+
+mod cell;
+mod client;
+mod gate;
+mod process;
+mod server;
+
+pub use cell::{Cell, Model, Transport};
+pub use client::Client;
+pub use gate::Gate;
+pub use process::Process;
+pub use server::{Ended, Event, Scenario, Server};
+
+use std::time::Duration;
+
+/// How long anything may take that has to happen at all.
+pub const DEADLINE: Duration = Duration::from_secs(10);

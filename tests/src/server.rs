@@ -1,0 +1,442 @@
+//! A server process of one cell, and the events that it tells.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::process::until;
+use crate::{Cell, Client, DEADLINE, Gate, Process, Transport};
+
+/// How a server is to be started.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    cell: Cell,
+    flags: Vec<String>,
+    addrs: Vec<String>,
+    limit: Option<u32>,
+    group: bool,
+}
+
+impl Scenario {
+    /// A server of this cell on a free port or a fresh path.
+    #[must_use]
+    pub fn new(cell: Cell) -> Self {
+        Self { cell, flags: Vec::new(), addrs: Vec::new(), limit: None, group: false }
+    }
+
+    /// Adds `--name value`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([format!("--{name}"), value.to_owned()]);
+        self
+    }
+
+    /// Listens here, in place of a free port or a fresh path.
+    #[must_use]
+    pub fn at(mut self, addr: &str) -> Self {
+        self.addrs.push(addr.to_owned());
+        self
+    }
+
+    /// Allows it so many descriptors.
+    #[must_use]
+    pub fn limit(mut self, descriptors: u32) -> Self {
+        self.limit = Some(descriptors);
+        self
+    }
+
+    /// Gives it a process group of its own.
+    #[must_use]
+    pub fn in_group(mut self) -> Self {
+        self.group = true;
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    #[must_use]
+    pub fn start(self) -> Server {
+        let mut server = self.spawn();
+        server.await_announcement();
+        server
+    }
+
+    /// Starts a server that is not expected to listen; returns how it ended.
+    #[must_use]
+    pub fn fail(self) -> Ended {
+        self.spawn().wait()
+    }
+
+    fn spawn(self) -> Server {
+        let folder = Folder::new();
+        let mut addrs = self.addrs;
+        if addrs.is_empty() {
+            addrs.push(match self.cell.is_unix() {
+                true => format!("unix:{}", folder.0.join("socket").display()),
+                false => "127.0.0.1:0".to_owned(),
+            });
+        }
+        let mut command = match self.limit {
+            None => Command::new(program()),
+            Some(limit) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={limit}")).arg(program());
+                command
+            }
+        };
+        command.args([self.cell.transport.word(), self.cell.model.word()]).args(addrs).args(self.flags);
+        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.group {
+            command.process_group(0);
+        }
+        let mut child = command.spawn().expect("the program is there");
+        let log = Arc::new(Log::default());
+        let readers = vec![
+            read(child.stdout.take().expect("it was asked for"), Arc::clone(&log)),
+            read(child.stderr.take().expect("it was asked for"), Arc::clone(&log)),
+        ];
+        Server { cell: self.cell, child, log, readers, addrs: Vec::new(), folder }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    cell: Cell,
+    child: Child,
+    log: Arc<Log>,
+    readers: Vec<JoinHandle<()>>,
+    addrs: Vec<String>,
+    folder: Folder,
+}
+
+/// How a server ended, and everything that it said.
+#[derive(Debug)]
+pub struct Ended {
+    /// How its process ended.
+    pub status: ExitStatus,
+    /// All its lines.
+    pub lines: Vec<String>,
+    /// How long the end took.
+    pub took: Duration,
+}
+
+/// One line of the server that begins with `@`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    line: String,
+}
+
+impl Event {
+    fn parse(line: &str) -> Option<Self> {
+        line.strip_prefix('@').map(|line| Event { line: line.to_owned() })
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.line.split(' ').next().unwrap_or("")
+    }
+
+    /// One of its values.
+    #[must_use]
+    pub fn get(&self, key: &str) -> &str {
+        let values = || self.line.split(' ').skip(1).filter_map(|pair| pair.split_once('='));
+        let found = values().find(|(name, _)| *name == key);
+        found.unwrap_or_else(|| panic!("`{}` has no `{key}`", self.line)).1
+    }
+
+    /// One of its values as a number.
+    #[must_use]
+    pub fn number(&self, key: &str) -> u64 {
+        self.get(key).parse().unwrap_or_else(|_| panic!("`{key}` of `{}` is no number", self.line))
+    }
+
+    fn concerns(&self, peer: &str) -> bool {
+        self.line.split(' ').any(|pair| pair.strip_prefix("peer=") == Some(peer))
+    }
+}
+
+impl Server {
+    /// Starts a server of this cell with nothing special.
+    #[must_use]
+    pub fn start(cell: Cell) -> Self {
+        Scenario::new(cell).start()
+    }
+
+    /// Its cell.
+    #[must_use]
+    pub fn cell(&self) -> Cell {
+        self.cell
+    }
+
+    fn await_announcement(&mut self) {
+        let line = self.line(|line| line.starts_with("listening on "));
+        let said = line.strip_prefix("listening on ").expect("it begins so");
+        self.addrs = vec![place(said).to_owned()];
+    }
+
+    /// Where it listens, as clients need it.
+    #[must_use]
+    pub fn addr(&self) -> &str {
+        &self.addrs[0]
+    }
+
+    /// A folder of its own, removed at its end.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// A pipe for the command `gate`.
+    #[must_use]
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate::new(self.folder(), name)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Connects a client.
+    #[must_use]
+    pub fn connect(&self) -> Client {
+        self.try_connect().unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.addr()))
+    }
+
+    /// Connects a client, if it can be done.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn try_connect(&self) -> std::io::Result<Client> {
+        Client::connect(self.cell.transport, self.addr())
+    }
+
+    /// The transport's kind of client for an address of one's own choice.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.cell.transport
+    }
+
+    /// Waits for a line.
+    pub fn line(&self, wanted: impl Fn(&str) -> bool) -> String {
+        self.log.wait(|lines| lines.iter().find(|line| wanted(line)).cloned())
+    }
+
+    /// Waits for the first event of this name.
+    pub fn event(&self, name: &str) -> Event {
+        self.nth_event(0, name)
+    }
+
+    /// Waits for the nth event of this name, counted from zero.
+    pub fn nth_event(&self, nth: usize, name: &str) -> Event {
+        self.log.wait(|lines| events(lines).filter(|event| event.name() == name).nth(nth))
+    }
+
+    /// Waits for the first event of this name that concerns this client.
+    pub fn event_of(&self, name: &str, client: &Client) -> Event {
+        let peer = client.name();
+        self.log.wait(|lines| events(lines).find(|event| event.name() == name && event.concerns(peer)))
+    }
+
+    /// The events so far that concern a client, by their names.
+    #[must_use]
+    pub fn story_of(&self, client: &Client) -> Vec<String> {
+        let lines = self.log.lines();
+        events(&lines).filter(|event| event.concerns(client.name())).map(|event| event.name().to_owned()).collect()
+    }
+
+    /// All events of a name so far.
+    #[must_use]
+    pub fn events(&self, name: &str) -> Vec<Event> {
+        events(&self.log.lines()).filter(|event| event.name() == name).collect()
+    }
+
+    /// All lines so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lines().clone()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process().signal(signal);
+    }
+
+    /// Asks it to drain and waits for its end.
+    #[must_use]
+    pub fn terminate(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Asks it to drain and insists on a good end.
+    #[must_use]
+    pub fn stop(self) -> Ended {
+        let ended = self.terminate();
+        assert!(ended.status.success(), "it ended with {}: {:#?}", ended.status, ended.lines);
+        ended
+    }
+
+    /// Waits until it has counted as many active requests.
+    pub fn expect_active(&self, client: &mut Client, active: u64) {
+        let mut last = String::new();
+        until(
+            || {
+                last = client.ask("stats");
+                last.split(' ').nth(1) == Some(&active.to_string())
+            },
+            || format!("not {active} requests are active; accepted, active, finished, failed: last"),
+        );
+    }
+
+    /// Waits for its end, which somebody has asked for.
+    #[must_use]
+    pub fn wait(mut self) -> Ended {
+        let began = Instant::now();
+        let mut status = None;
+        until(
+            || {
+                status = self.child.try_wait().expect("it is our child");
+                status.is_some()
+            },
+            || format!("it does not end; it said {:#?}", self.log.lines()),
+        );
+        let took = began.elapsed();
+        for reader in self.readers.drain(..) {
+            reader.join().expect("it only reads");
+        }
+        let lines = self.log.lines().clone();
+        Ended { status: status.expect("it has ended"), lines, took }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let lines = self.log.lines().join("\n    ");
+            eprint_all(&format!("{} said:\n    {lines}\n", self.cell));
+        }
+        // Both fail for a process that has been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn eprint_all(text: &str) {
+    use std::io::Write;
+    // Where a test that fails cannot say why, nothing can be done.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+impl Ended {
+    /// All events of a name.
+    #[must_use]
+    pub fn events(&self, name: &str) -> Vec<Event> {
+        events(&self.lines).filter(|event| event.name() == name).collect()
+    }
+
+    /// The last words: counts and the report.
+    #[must_use]
+    pub fn summary(&self) -> Event {
+        self.events("ended").pop().unwrap_or_else(|| panic!("no summary among {:#?}", self.lines))
+    }
+
+    /// The names of the events that concern a client.
+    #[must_use]
+    pub fn story_of(&self, client: &Client) -> Vec<String> {
+        events(&self.lines).filter(|event| event.concerns(client.name())).map(|event| event.name().to_owned()).collect()
+    }
+
+    /// Insists on so many requests that ended well and badly, and that none is left.
+    pub fn expect_counts(&self, finished: u64, failed: u64, refused: u64) {
+        let summary = self.summary();
+        let counts = ["accepted", "active", "finished", "failed", "refused"].map(|key| summary.number(key));
+        let expected = [finished + failed + refused, 0, finished, failed, refused];
+        assert_eq!(counts, expected, "accepted, active, finished, failed, refused");
+    }
+}
+
+fn events(lines: &[String]) -> impl Iterator<Item = Event> {
+    lines.iter().filter_map(|line| Event::parse(line))
+}
+
+/// An announcement without its scheme.
+fn place(said: &str) -> &str {
+    let said = said.strip_prefix("unix-datagram:").or_else(|| said.strip_prefix("unix:")).unwrap_or(said);
+    said.split_once("://").map_or(said, |(_, place)| place)
+}
+
+/// Everything that a server has said.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Log {
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: String) {
+        self.lines().push(line);
+        self.more.notify_all();
+    }
+
+    fn wait<T>(&self, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        let mut lines = self.lines();
+        loop {
+            if let Some(found) = find(&lines) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain for something that the server says");
+            lines = self.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn read(from: impl Read + Send + 'static, log: Arc<Log>) -> JoinHandle<()> {
+    thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).for_each(|line| log.push(line)))
+}
+
+/// A fresh folder, removed when it is dropped.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("sockserv-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left there is the operating system's to remove.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The server's program, which cargo has built beside the tests.
+fn program() -> PathBuf {
+    let this = env::current_exe().expect("a test knows its own path");
+    let profile = this.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    profile.join("cell")
+}
