@@ -82,8 +82,8 @@ fn own_listener(plan: &Plan<'_>) -> TokenStream {
     let Source::Own(listener, _) = &plan.source else {
         return TokenStream::new();
     };
-    let private = private(plan, listener.span());
-    quote_spanned! {listener.span()=>
+    let private = private(plan, Span::call_site());
+    quote! {
         fn listener() -> ::core::option::Option<#private::OwnListener> {
             use #private::NoDefault as _;
             #private::OwnListener::of((&#private::DefaultProbe::<#listener>::new()).make())
