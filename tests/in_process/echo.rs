@@ -112,7 +112,9 @@ pairs! {
 
 /// Sends a line and returns the reply.
 pub(crate) fn ask(client: &mut (impl Read + Write), line: &str) -> String {
-    client.write_all(format!("{line}\n").as_bytes()).expect("the server reads");
+    client
+        .write_all(format!("{line}\n").as_bytes())
+        .expect("the server reads");
     let mut reply = Vec::new();
     while reply.last() != Some(&b'\n') {
         let mut chunk = [0; 512];
@@ -120,7 +122,10 @@ pub(crate) fn ask(client: &mut (impl Read + Write), line: &str) -> String {
         assert_ne!(count, 0, "the server ended the connection");
         reply.extend_from_slice(&chunk[..count]);
     }
-    String::from_utf8(reply).expect("it was text").trim_end().to_owned()
+    String::from_utf8(reply)
+        .expect("it was text")
+        .trim_end()
+        .to_owned()
 }
 
 /// Sends a line and insists on the same line as the reply.

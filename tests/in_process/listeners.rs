@@ -14,13 +14,31 @@ use crate::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        ("a02_each_errno_of_accept_is_survived", errors_of_one_connection),
-        ("a02_a_lack_of_resources_pauses_the_listener", lack_of_resources),
+        (
+            "a02_each_errno_of_accept_is_survived",
+            errors_of_one_connection,
+        ),
+        (
+            "a02_a_lack_of_resources_pauses_the_listener",
+            lack_of_resources,
+        ),
         ("p01_the_queue_is_shed_only_if_nothing_can_end", shedding),
-        ("p01_a_pause_is_interrupted_by_a_shutdown", pause_and_shutdown),
-        ("p01_a_broken_listener_ends_the_server_with_its_error", broken),
-        ("p01_a_broken_listener_lets_live_requests_finish", broken_while_serving),
-        ("f35_a_listener_that_is_exhausted_ends_the_server", exhausted),
+        (
+            "p01_a_pause_is_interrupted_by_a_shutdown",
+            pause_and_shutdown,
+        ),
+        (
+            "p01_a_broken_listener_ends_the_server_with_its_error",
+            broken,
+        ),
+        (
+            "p01_a_broken_listener_lets_live_requests_finish",
+            broken_while_serving,
+        ),
+        (
+            "f35_a_listener_that_is_exhausted_ends_the_server",
+            exhausted,
+        ),
         ("f35_a_packet_may_come_from_anywhere", packet_from_anywhere),
         ("f37_an_own_model_runs_every_request", own_model),
         ("f37_what_a_model_refuses_is_reported", refusing_model),
@@ -51,7 +69,10 @@ impl Default for Script {
 impl Script {
     fn of(next: impl IntoIterator<Item = Next>) -> (Self, Arc<Mutex<Vec<Instant>>>) {
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let script = Script { next: Arc::new(Mutex::new(next.into_iter().collect())), calls: Arc::clone(&calls) };
+        let script = Script {
+            next: Arc::new(Mutex::new(next.into_iter().collect())),
+            calls: Arc::clone(&calls),
+        };
         (script, calls)
     }
 }
@@ -63,11 +84,17 @@ impl Listener for Script {
             None => Err(io::ErrorKind::WouldBlock.into()),
             Some(Next::End) => Err(io::ErrorKind::UnexpectedEof.into()),
             Some(Next::Fail(errno)) => {
-                self.calls.lock().expect("nobody panics").push(Instant::now());
+                self.calls
+                    .lock()
+                    .expect("nobody panics")
+                    .push(Instant::now());
                 Err(io::Error::from_raw_os_error(errno))
             }
             Some(Next::Packet(text)) => {
-                self.calls.lock().expect("nobody panics").push(Instant::now());
+                self.calls
+                    .lock()
+                    .expect("nobody panics")
+                    .push(Instant::now());
                 Ok((Incoming::packet(text), Address::Unnamed))
             }
             Some(Next::Stream(stream)) => Ok((stream.into(), Address::Unnamed)),
@@ -113,14 +140,19 @@ impl Record {
         let (packets, more) = &*self.packets;
         let packets = packets.lock().expect("nobody panics");
         let enough = |packets: &mut Vec<String>| packets.len() < texts.len();
-        let (mut packets, _) = more.wait_timeout_while(packets, sockserv_tests::DEADLINE, enough).expect("nobody panics");
+        let (mut packets, _) = more
+            .wait_timeout_while(packets, sockserv_tests::DEADLINE, enough)
+            .expect("nobody panics");
         packets.sort();
         assert_eq!(*packets, texts);
     }
 }
 
 fn serve(script: Script, record: &Record) -> RecordServer {
-    RecordServer::builder(record.clone()).listener(script).bind().expect("nothing is opened")
+    RecordServer::builder(record.clone())
+        .listener(script)
+        .bind()
+        .expect("nothing is opened")
 }
 
 fn errors_of_one_connection() {
@@ -143,11 +175,17 @@ fn errors_of_one_connection() {
     let (script, _) = Script::of(failures.chain([Next::Packet("survived"), Next::End]));
     let record = Record::default();
     let mut server = serve(script, &record);
-    server.serve_forever().expect("none of them ends the server");
+    server
+        .serve_forever()
+        .expect("none of them ends the server");
     record.expect(&["survived"]);
     let stats = server.handle().stats();
     assert_eq!((stats.finished, stats.failed), (1, 0));
-    assert_eq!(stats.refused, errors.len() as u64 - 1, "each is counted, but EAGAIN is nothing at all");
+    assert_eq!(
+        stats.refused,
+        errors.len() as u64 - 1,
+        "each is counted, but EAGAIN is nothing at all"
+    );
 }
 
 fn lack_of_resources() {
@@ -155,17 +193,28 @@ fn lack_of_resources() {
     let failures = errors.iter().map(|errno| Next::Fail(errno.raw_os_error()));
     // While something of ours is alive that may end and give a descriptor back, nobody is turned away.
     let (alive, peer) = UnixStream::pair().expect("a pair");
-    let script = [Next::Stream(alive)].into_iter().chain(failures).chain([Next::Packet("survived"), Next::End]);
+    let script = [Next::Stream(alive)]
+        .into_iter()
+        .chain(failures)
+        .chain([Next::Packet("survived"), Next::End]);
     let (script, calls) = Script::of(script);
     let record = Record::default();
-    serve(script, &record).serve_forever().expect("none of them ends the server");
+    serve(script, &record)
+        .serve_forever()
+        .expect("none of them ends the server");
     record.expect(&["survived"]);
     assert_eq!(io::read_to_string(peer).expect("an end"), "");
     let calls = calls.lock().expect("nobody panics");
     let pauses: Vec<_> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (pause, millis) in pauses.iter().zip([5, 10, 20, 40]) {
-        assert!(*pause >= Duration::from_millis(millis), "5 ms, doubling: {pauses:?}");
-        assert!(*pause < Duration::from_millis(millis) + Duration::from_secs(1), "{pauses:?}");
+        assert!(
+            *pause >= Duration::from_millis(millis),
+            "5 ms, doubling: {pauses:?}"
+        );
+        assert!(
+            *pause < Duration::from_millis(millis) + Duration::from_secs(1),
+            "{pauses:?}"
+        );
     }
     assert_eq!(pauses.len(), 4);
 }
@@ -174,11 +223,21 @@ fn lack_of_resources() {
 fn shedding() {
     let (shed, peer) = UnixStream::pair().expect("a pair");
     let failure = Errno::MFILE.raw_os_error();
-    let (script, _) = Script::of([Next::Fail(failure), Next::Stream(shed), Next::Fail(failure), Next::Packet("served"), Next::End]);
+    let (script, _) = Script::of([
+        Next::Fail(failure),
+        Next::Stream(shed),
+        Next::Fail(failure),
+        Next::Packet("served"),
+        Next::End,
+    ]);
     let record = Record::default();
     let mut server = serve(script, &record);
     server.serve_forever().expect("a good end");
-    assert_eq!(io::read_to_string(peer).expect("an end"), "", "it was turned away");
+    assert_eq!(
+        io::read_to_string(peer).expect("an end"),
+        "",
+        "it was turned away"
+    );
     record.expect(&["served"]);
     let stats = server.handle().stats();
     assert_eq!((stats.finished, stats.refused), (1, 1));
@@ -191,19 +250,31 @@ fn pause_and_shutdown() {
     let running = serve(script, &record).spawn().expect("a thread");
     let deadline = Instant::now() + sockserv_tests::DEADLINE;
     while calls.lock().expect("nobody panics").len() < 9 {
-        assert!(Instant::now() < deadline, "it does not pause for less than a second");
+        assert!(
+            Instant::now() < deadline,
+            "it does not pause for less than a second"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     let began = Instant::now();
     running.shutdown().expect("a good end");
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 fn broken() {
     for errno in [Errno::BADF, Errno::NOTSOCK, Errno::INVAL, Errno::FAULT] {
-        let (script, _) = Script::of([Next::Packet("served before"), Next::Fail(errno.raw_os_error())]);
+        let (script, _) = Script::of([
+            Next::Packet("served before"),
+            Next::Fail(errno.raw_os_error()),
+        ]);
         let record = Record::default();
-        let error = serve(script, &record).serve_forever().expect_err("it is broken");
+        let error = serve(script, &record)
+            .serve_forever()
+            .expect_err("it is broken");
         let reason = io::Error::from(errno).to_string();
         assert!(error.to_string().contains(&reason), "{error} has {reason}");
         record.expect(&["served before"]);
@@ -219,7 +290,9 @@ fn broken_while_serving() {
     let mut reply = [0; 7];
     theirs.read_exact(&mut reply).expect("a reply");
     assert_eq!(&reply, b"a line\n");
-    theirs.shutdown(std::net::Shutdown::Write).expect("it is open");
+    theirs
+        .shutdown(std::net::Shutdown::Write)
+        .expect("it is open");
     running.join().expect_err("the listener was broken");
     record.expect(&["no end"]);
 }
@@ -250,7 +323,10 @@ impl Listener for Once {
                     REPLIES.lock().expect("nobody panics").push(bytes.to_vec());
                     Ok(())
                 };
-                Ok((Incoming::packet_with("question", reply), Address::Abstract(b"a row of a table".to_vec())))
+                Ok((
+                    Incoming::packet_with("question", reply),
+                    Address::Abstract(b"a row of a table".to_vec()),
+                ))
             }
         }
     }
@@ -270,15 +346,28 @@ struct Answer;
 #[server(sync, listener = Once)]
 impl Answer {
     fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
-        assert_eq!(datagram.peer_addr(), &Address::Abstract(b"a row of a table".to_vec()));
+        assert_eq!(
+            datagram.peer_addr(),
+            &Address::Abstract(b"a row of a table".to_vec())
+        );
         let question = datagram.packet().clone();
-        write!(datagram.wfile, "answer to {}", String::from_utf8_lossy(&question))
+        write!(
+            datagram.wfile,
+            "answer to {}",
+            String::from_utf8_lossy(&question)
+        )
     }
 }
 
 fn packet_from_anywhere() {
-    AnswerServer::bind(Answer).expect("nothing is opened").serve_forever().expect("a good end");
-    assert_eq!(*REPLIES.lock().expect("nobody panics"), [b"answer to question"]);
+    AnswerServer::bind(Answer)
+        .expect("nothing is opened")
+        .serve_forever()
+        .expect("a good end");
+    assert_eq!(
+        *REPLIES.lock().expect("nobody panics"),
+        [b"answer to question"]
+    );
 }
 
 /// A model that keeps its requests until the next one comes, and refuses what says so.
@@ -316,28 +405,55 @@ impl Told {
     }
 
     fn handle_error(&mut self, error: &RequestError, _peer: &Address) {
-        self.errors.lock().expect("nobody panics").push((error.phase(), error.to_string()));
+        self.errors
+            .lock()
+            .expect("nobody panics")
+            .push((error.phase(), error.to_string()));
     }
 }
 
 fn own_model() {
-    let running = ToldServer::bind_to("127.0.0.1:0", Told::default()).expect("a free port").spawn().expect("a thread");
+    let running = ToldServer::bind_to("127.0.0.1:0", Told::default())
+        .expect("a free port")
+        .spawn()
+        .expect("a thread");
     for _ in 0..4 {
-        assert_eq!(io::read_to_string(running.connect().expect("it listens")).expect("an end"), "ran\n");
+        assert_eq!(
+            io::read_to_string(running.connect().expect("it listens")).expect("an end"),
+            "ran\n"
+        );
     }
     assert_eq!(running.shutdown().expect("a good end").cut(), 0);
 }
 
 fn refusing_model() {
     let told = Told::default();
-    let model = Odd { count: 0, refuses: true };
-    let running = ToldServer::builder(told.clone()).addr("127.0.0.1:0").model(model).bind().expect("a free port").spawn().expect("a thread");
+    let model = Odd {
+        count: 0,
+        refuses: true,
+    };
+    let running = ToldServer::builder(told.clone())
+        .addr("127.0.0.1:0")
+        .model(model)
+        .bind()
+        .expect("a free port")
+        .spawn()
+        .expect("a thread");
     for expected in ["ran\n", "", "ran\n", ""] {
-        assert_eq!(io::read_to_string(running.connect().expect("it listens")).expect("an end"), expected);
+        assert_eq!(
+            io::read_to_string(running.connect().expect("it listens")).expect("an end"),
+            expected
+        );
     }
     let stats = running.handle().stats();
     running.shutdown().expect("a good end");
     let errors = told.errors.lock().expect("nobody panics");
-    assert_eq!(*errors, [2, 4].map(|count| (sockserv::Phase::Dispatch, format!("dispatch: {count} is even"))));
+    assert_eq!(
+        *errors,
+        [2, 4].map(|count| (
+            sockserv::Phase::Dispatch,
+            format!("dispatch: {count} is even")
+        ))
+    );
     assert_eq!((stats.finished, stats.active), (2, 0));
 }

@@ -21,21 +21,35 @@ fn main() -> ExitCode {
     let mut words = env::args().skip(1);
     if words.next().as_deref() == Some("--alone") {
         let name = words.next().expect("write: --alone TEST");
-        let (_, test) = alone().into_iter().chain(inherited::handed()).find(|(known, _)| *known == name).expect("a test of this name");
+        let (_, test) = alone()
+            .into_iter()
+            .chain(inherited::handed())
+            .find(|(known, _)| *known == name)
+            .expect("a test of this name");
         test();
         return ExitCode::SUCCESS;
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
-    let together = [addresses::tests(), listeners::tests(), paths::tests(), runs::tests()];
+    let together = [
+        addresses::tests(),
+        listeners::tests(),
+        paths::tests(),
+        runs::tests(),
+    ];
     let together = together.into_iter().flatten().map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     });
-    let alone = alone().into_iter().map(|(name, _)| Trial::test(name, move || run_alone(Command::new(this()), name)));
-    let conclusion = libtest_mimic::run(&arguments, together.chain(alone).chain(inherited::trials()).collect());
+    let alone = alone()
+        .into_iter()
+        .map(|(name, _)| Trial::test(name, move || run_alone(Command::new(this()), name)));
+    let conclusion = libtest_mimic::run(
+        &arguments,
+        together.chain(alone).chain(inherited::trials()).collect(),
+    );
     conclusion.exit_code()
 }
 
@@ -49,9 +63,17 @@ fn this() -> std::path::PathBuf {
 
 /// Runs one test in a process of its own, without any other thread.
 fn run_alone(mut command: Command, name: &str) -> Result<(), libtest_mimic::Failed> {
-    let output = command.args(["--alone", name]).stdin(Stdio::null()).output()?;
+    let output = command
+        .args(["--alone", name])
+        .stdin(Stdio::null())
+        .output()?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into()),
+        false => Err(format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into()),
     }
 }

@@ -4,24 +4,26 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-use std::{fmt, io};
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 use bytes::Bytes;
-use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{SockAddr, SockRef, Socket};
 
 use crate::address::{Address, Kind};
 use crate::listener::place::Place;
 use crate::listener::{Incoming, Kind as Request, Listener};
 use crate::sys::datagrams::{Batch, Received, Source, send_from};
-use crate::sys::poller::timespec;
 
 /// How many packets one system call may take: enough that its cost no longer counts.
 const BATCH: usize = 32;
 
-/// How long a reply may wait for room: a Unix peer that does not read must not hold the server up.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a reply may wait for room: a Unix peer that does not read must not hold the others up.
+///
+/// Its queue is full, not ours, and that cannot be polled for on a socket that is not connected to it: unix(7). So it is
+/// tried again after a nap, each twice as long as the one before.
+const PATIENCE: Duration = Duration::from_millis(100);
+const FIRST_NAP: Duration = Duration::from_millis(1);
 
 /// A bound datagram socket.
 pub(crate) struct Packets {
@@ -210,6 +212,7 @@ impl Home {
     }
 
     fn send(&self, bytes: &[u8], to: &SockAddr, source: Option<Source>) -> io::Result<()> {
+        let (mut nap, until) = (FIRST_NAP, Instant::now() + PATIENCE);
         loop {
             let sent = match source {
                 Some(source) => send_from(&*self.socket, bytes, to, source),
@@ -222,21 +225,19 @@ impl Home {
             match sent {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if Instant::now() >= until {
+                        return Err(crate::error::Timeout::Write.into());
+                    }
+                    thread::sleep(nap);
+                    nap *= 2;
+                }
                 // A Unix peer whose path is gone has left, as one has that refuses.
                 Err(error) if self.kind.is_unix() && error.kind() == io::ErrorKind::NotFound => {
                     return Err(io::Error::new(io::ErrorKind::ConnectionRefused, error));
                 }
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    fn wait_for_room(&self) -> io::Result<()> {
-        let mut fds = [PollFd::new(&*self.socket, PollFlags::OUT)];
-        match poll(&mut fds, Some(&timespec(PATIENCE)))? {
-            0 => Err(crate::error::Timeout::Write.into()),
-            _ => Ok(()),
         }
     }
 }

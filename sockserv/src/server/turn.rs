@@ -55,7 +55,9 @@ impl<H: Declaration> Server<H> {
             match token {
                 WAKE => self.woken(),
                 TIMER => self.timer.set(None)?,
-                FIRST_LISTENER..children::TOKENS if most == Most::Many || !turn.served => {
+                FIRST_LISTENER..children::TOKENS
+                    if self.may_accept() && (most == Most::Many || !turn.served) =>
+                {
                     turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
                 }
                 FIRST_LISTENER..children::TOKENS => {} // It is still ready at the next turn.
