@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, DEADLINE, Model, Scenario, Server, Transport};
+use sockserv_tests::{Cell, Client, Model, Scenario, Server, Transport};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
 
@@ -221,15 +221,7 @@ fn nothing_left(cell: Cell) {
     }
     server.connect().echo("last");
     settle(&server);
-    let mut after = Vec::new();
-    let deadline = Instant::now() + DEADLINE;
-    while after != before {
-        assert!(
-            Instant::now() < deadline,
-            "before {before:#?}\nafter {after:#?}"
-        );
-        after = server.process().descriptors();
-    }
+    assert_eq!(server.process().descriptors(), before);
     let ended = server.stop();
     let summary = ended.summary();
     assert_eq!(summary.number("active"), 0);
@@ -239,11 +231,12 @@ fn nothing_left(cell: Cell) {
     );
 }
 
-/// Waits until no request is alive.
+/// Waits until no request is alive, and the only socket is the one that the server came with.
 fn settle(server: &Server) {
     if server.cell().forks() {
         server.process().expect_no_children();
     }
+    wait_until(|| server.process().sockets() == 1);
 }
 
 fn ten_thousand(cell: Cell) {
