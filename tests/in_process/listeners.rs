@@ -95,7 +95,7 @@ impl Listener for Script {
                     .lock()
                     .expect("nobody panics")
                     .push(Instant::now());
-                Ok((Incoming::packet(text), Address::Unnamed))
+                Ok((Incoming::from_packet(text), Address::Unnamed))
             }
             Some(Next::Stream(stream)) => Ok((stream.into(), Address::Unnamed)),
         }
@@ -324,7 +324,7 @@ impl Listener for Once {
                     Ok(())
                 };
                 Ok((
-                    Incoming::packet_with("question", reply),
+                    Incoming::from_packet_with("question", reply),
                     Address::Abstract(b"a row of a table".to_vec()),
                 ))
             }
