@@ -458,10 +458,12 @@ fn no_thread_left() {
 
 fn forking_with_threads() {
     let (done, told) = std::sync::mpsc::channel::<()>();
+    let (started, named) = std::sync::mpsc::channel(); // A thread gives itself its name when it starts.
     let other = std::thread::Builder::new()
         .name("somebody-else".into())
-        .spawn(move || told.recv())
+        .spawn(move || started.send(()).map(|()| told.recv()))
         .expect("a thread");
+    named.recv().expect("it starts");
     let error = tcp_forking::EchoServer::bind_to("127.0.0.1:0", tcp_forking::Echo::default())
         .err()
         .expect("another thread runs");

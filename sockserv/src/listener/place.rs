@@ -274,7 +274,7 @@ fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         return in_use("a file that is no socket is in the way");
     }
     if is_bound(path) {
-        return in_use("another server has bound it");
+        return in_use("another server is alive there");
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
