@@ -65,6 +65,7 @@ pub(crate) fn alone() -> Vec<Test> {
             "d12_forking_refuses_while_other_threads_run",
             forking_with_threads,
         ),
+        ("d12_forking_accepts_after_a_join", forking_after_a_join),
         ("run_gives_the_signals_back", signals_back),
         ("run_serves_several_under_one_set_of_signals", several),
     ]
@@ -456,26 +457,41 @@ fn no_thread_left() {
     assert_eq!(own().threads().len(), 1, "{:?}", own().threads());
 }
 
-fn forking_with_threads() {
+/// A thread that has told its name, and runs until the guard is dropped.
+fn somebody_else() -> (std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>) {
     let (done, told) = std::sync::mpsc::channel::<()>();
-    let (started, named) = std::sync::mpsc::channel(); // A thread gives itself its name when it starts.
-    let other = std::thread::Builder::new()
-        .name("somebody-else".into())
-        .spawn(move || started.send(()).map(|()| told.recv()))
-        .expect("a thread");
-    named.recv().expect("it starts");
-    let error = tcp_forking::EchoServer::bind_to("127.0.0.1:0", tcp_forking::Echo::default())
-        .err()
-        .expect("another thread runs");
+    let (started, starts) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("somebody-else".into());
+    let thread = thread.spawn(move || {
+        started.send(()).expect("it is waited for");
+        // It ends when the guard is dropped, which is an error.
+        let _ = told.recv();
+    });
+    starts.recv().expect("it starts");
+    (done, thread.expect("a thread"))
+}
+
+fn forking() -> io::Result<tcp_forking::EchoServer> {
+    tcp_forking::EchoServer::bind_to("127.0.0.1:0", tcp_forking::Echo::default())
+}
+
+fn forking_after_a_join() {
+    for _ in 0..200 {
+        let (done, thread) = somebody_else();
+        drop(done);
+        thread.join().expect("it does not panic");
+        forking().expect("the other thread has ended");
+    }
+}
+
+fn forking_with_threads() {
+    let (done, thread) = somebody_else();
+    let error = forking().err().expect("another thread runs");
     assert!(error.to_string().contains("somebody-else"), "{error}");
     drop(done);
-    other
-        .join()
-        .expect("it does not panic")
-        .expect_err("nothing was sent");
+    thread.join().expect("it does not panic");
     // A thread that starts later is found before the fork.
-    let mut server = tcp_forking::EchoServer::bind_to("127.0.0.1:0", tcp_forking::Echo::default())
-        .expect("it is alone");
+    let mut server = forking().expect("it is alone");
     let at = server.local_addr().as_inet().expect("a port");
     let client = std::thread::Builder::new()
         .name("a-client".into())

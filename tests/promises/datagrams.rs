@@ -273,16 +273,18 @@ fn vanished(cell: Cell) {
 
 fn full(cell: Cell) {
     let server = Server::start(cell);
-    let mut deaf = server.connect();
+    let path = server.folder().join("deaf");
+    // Not connected: a connected peer's queue has no bound of its own.
+    let deaf = std::os::unix::net::UnixDatagram::bind(&path).expect("a fresh path");
     for _ in 0..20 {
-        deaf.send("echo more than its queue holds");
+        deaf.send_to(b"echo more than its queue holds", server.addr())
+            .expect("the server reads");
     }
-    let error = server.event_of("error", &deaf);
+    let error = server.event("error");
     assert_eq!(
         (error.get("phase"), error.get("timeout"), error.get("which")),
         ("reply", "true", "Write")
     );
-    if cell.is_concurrent() {
-        server.connect().echo("others are served");
-    }
+    assert_eq!(error.get("peer"), format!("unix:{}", path.display()));
+    server.connect().echo("others are served");
 }
