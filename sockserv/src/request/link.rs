@@ -52,6 +52,18 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 pub(crate) struct Span(Option<Tick>);
 
+/// How a wait by polling ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The transport has something, or takes something, or is to wait by itself.
+    Ready(Wait),
+    /// A shutdown ends this request: there may be nothing.
+    Told,
+}
+
+/// How often, during a drain, a request that waits looks whether another thread has made it idle.
+const LOOK: Duration = Duration::from_millis(50);
+
 const SAW_DISCONNECT: u8 = 1;
 
 impl Link {
@@ -182,12 +194,15 @@ impl Link {
     fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.transport.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Ok(0) => {
-                self.peer_ended.store(true, Ordering::Relaxed);
-                Ok(0)
-            }
+            Ok(0) => self.at_end(),
             result => result,
         }
+    }
+
+    /// The peer itself has sent its end.
+    fn at_end(&self) -> io::Result<usize> {
+        self.peer_ended.store(true, Ordering::Relaxed);
+        Ok(0)
     }
 
     /// A blocking call waits as long as its socket says, so what is left of a longer wait is set there.
@@ -235,7 +250,7 @@ impl Link {
             // What a new peer has to say has often arrived already.
             match self.transport.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) => return self.read_the_last(buffer),
+                Ok(0) => return self.at_end(),
                 result => return result,
             }
         }
@@ -253,18 +268,27 @@ impl Link {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at);
-        slot.waiting.store(began.0, Ordering::SeqCst);
-        let result = self.wait(PollFlags::IN, deadline);
-        slot.waiting.store(0, Ordering::Relaxed);
-        result?;
-        self.read_the_last(buffer)
+        loop {
+            slot.waiting.store(began.0, Ordering::SeqCst);
+            let ended = self.wait(PollFlags::IN, deadline);
+            slot.waiting.store(0, Ordering::Relaxed);
+            match ended? {
+                Ended::Told => return self.read_the_last(buffer),
+                Ended::Ready(wait) => match self.transport.recv(buffer, wait) {
+                    Ok(0) => return self.at_end(),
+                    // Readable, and yet nothing to read: half a record of a transport that has records.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                },
+            }
+        }
     }
 
-    /// Polls until the transport is ready, or a shutdown tells this request to end (then there may be nothing to read).
-    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<()> {
+    /// Polls until the transport is ready, or a shutdown tells this request to end.
+    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<Ended> {
         let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
-            return Ok(()); // Without a descriptor the transport waits by itself.
+            return Ok(Ended::Ready(Wait::Block)); // Without a descriptor the transport waits by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
         let deadline = [deadline, request]
@@ -283,8 +307,10 @@ impl Link {
                     }
                     return Err(cut());
                 }
-                Stage::Told if reads => return Ok(()),
-                Stage::Draining if reads && self.slot().owes_nothing() => return Ok(()),
+                Stage::Told if reads => return Ok(Ended::Told),
+                Stage::Draining if reads && self.slot().owes_nothing() => {
+                    return Ok(Ended::Told);
+                }
                 _ => {}
             }
             if let Some((at, timeout)) = deadline
@@ -292,15 +318,17 @@ impl Link {
             {
                 return Err(timeout.into());
             }
+            let look = (reads && stage == Stage::Draining).then(|| now.after(LOOK));
             let until = [
                 deadline.map(|(at, _)| at),
                 plan.and_then(|plan| plan.next(now)),
+                look,
             ]
             .into_iter()
             .flatten()
             .min();
             if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
-                return Ok(());
+                return Ok(Ended::Ready(Wait::Not));
             }
         }
     }
@@ -409,8 +437,10 @@ impl Link {
                 let deadline = self
                     .timeout()
                     .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
-                self.wait(PollFlags::OUT, deadline)?;
-                Err(io::ErrorKind::Interrupted.into()) // Try again.
+                match self.wait(PollFlags::OUT, deadline)? {
+                    Ended::Ready(Wait::Block) => self.transport.send(bytes, Wait::Block),
+                    _ => Err(io::ErrorKind::Interrupted.into()), // Try again.
+                }
             }
             result => result,
         }
@@ -471,8 +501,16 @@ impl Link {
         }
     }
 
+    /// Another thread than the one that reads has done what makes the request idle: during a drain somebody must look.
+    pub(crate) fn may_be_idle(&self) {
+        if self.requests().is_shutting_down() && self.slot().owes_nothing() {
+            self.requests().wake.wake();
+        }
+    }
+
     /// The socket goes on without us: it is neither told nor closed by this request's end.
     pub(crate) fn release(&self) {
+        self.requests().forget_transport(self.index);
         self.released.store(true, Ordering::Relaxed);
         self.eof.store(true, Ordering::Relaxed);
     }

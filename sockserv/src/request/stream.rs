@@ -283,6 +283,7 @@ pub struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
+        self.link.may_be_idle();
     }
 }
 

@@ -79,7 +79,6 @@ impl<H: Declaration> Server<H> {
     }
 
     fn close_listeners(&mut self) {
-        lock(&self.requests.listeners).clear();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
