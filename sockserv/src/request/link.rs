@@ -22,6 +22,7 @@ use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
+use crate::sys::unsent::unacknowledged;
 use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
@@ -63,6 +64,9 @@ enum Ended {
 
 /// How often, during a drain, a request that waits looks whether another thread has made it idle.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A reply up to this has reached the peer's kernel by the time it is closed, or nearly so.
+const MUCH: u64 = 16 << 10;
 
 const SAW_DISCONNECT: u8 = 1;
 
@@ -527,7 +531,8 @@ impl Link {
         if self.released.load(Ordering::Relaxed) {
             return self.settle();
         }
-        let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
+        let open = !self.peer_ended.load(Ordering::Relaxed);
+        let talks = unread || open && (self.has_unread() || self.has_much_unsent());
         let (requests, leaves_it) = (self.requests(), talks && !self.requests().is_child());
         if leaves_it {
             // Before the request counts as ended: a server that drains must find it.
@@ -568,6 +573,16 @@ impl Link {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether more of a long reply is on its way than one segment holds: one byte of the peer that comes after the close
+    /// would make the kernel throw the rest away.
+    fn has_much_unsent(&self) -> bool {
+        self.slot().bytes_out.load(Ordering::Relaxed) > MUCH
+            && self
+                .transport
+                .descriptor()
+                .is_some_and(|socket| unacknowledged(socket) > 0)
     }
 
     /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.

@@ -115,6 +115,7 @@ impl<H: Declaration> Server<H> {
         self.pending.clear();
         self.dismiss();
         self.unsent.clear();
+        lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
     }
 

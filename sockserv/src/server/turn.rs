@@ -272,9 +272,11 @@ impl<H: Declaration> Server<H> {
 
     /// Whether no listener will ever have another request, and all that were taken have ended.
     pub(super) fn is_exhausted(&self) -> bool {
-        !self.sources.is_empty()
-            && self.sources.iter().all(|source| source.exhausted)
-            && self.pending.is_empty()
+        if self.sources.is_empty() || !self.sources.iter().all(|source| source.exhausted) {
+            return false;
+        }
+        self.requests.want_wake(); // Before the count is looked at, so that the last end is not missed.
+        self.pending.is_empty() && self.requests.active() == 0
     }
 
     /// Lets the model end what it keeps, at the end of a run.

@@ -18,3 +18,4 @@ pub(crate) mod inherited;
 pub(crate) mod poller;
 pub(crate) mod shared;
 pub(crate) mod signal;
+pub(crate) mod unsent;
