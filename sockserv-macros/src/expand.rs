@@ -68,9 +68,9 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 use #private::NoHooks as _;
                 (&#private::HookProbe::<Self>::new()).table()
             }
-            fn model() -> ::core::option::Option<Self::Model> {
+            fn model() -> ::core::option::Option<#model> {
                 use #private::NoDefault as _;
-                (&#private::DefaultProbe::<Self::Model>::new()).make()
+                (&#private::DefaultProbe::<#model>::new()).make()
             }
             #listener
         }

@@ -139,7 +139,7 @@ pub(crate) const OPTIONS: &[Rule] = &[
     ),
     server("shutdown_grace", Kind::Duration(Zero::Works), ANY, "\"8s\""),
     server("accept_timeout", Kind::Timeout(Zero::Works), ANY, "\"1s\""),
-    server("rbufsize", Kind::Size(1), STREAMS, "\"8 KiB\""),
+    server("rbufsize", Kind::Size(0), STREAMS, "\"8 KiB\""),
     server("wbufsize", Kind::Size(0), STREAMS, "\"8 KiB\""),
     server("max_line", Kind::Size(1), STREAMS, "\"16 MiB\""),
     server(

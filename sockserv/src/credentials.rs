@@ -17,12 +17,12 @@ pub struct Credentials {
 
 impl Credentials {
     pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(fd)?;
-        let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok();
+        let peer = crate::sys::credentials::of_peer(fd)?;
+        // A peer of another pid namespace has the number zero: it has none here.
         Ok(Self {
-            uid: credentials.uid.as_raw(),
-            gid: credentials.gid.as_raw(),
-            pid,
+            uid: peer.uid,
+            gid: peer.gid,
+            pid: u32::try_from(peer.pid).ok().filter(|&pid| pid > 0),
         })
     }
 }

@@ -129,6 +129,16 @@ struct Failure {
     seen: Seen,
 }
 
+impl Drop for Failure {
+    /// The error is the user's, and so is its `drop`: a panic in there must not end the server.
+    fn drop(&mut self) {
+        let cause = std::mem::replace(&mut self.cause, Cause::Panic(String::new()));
+        if let Err(payload) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(cause))) {
+            std::mem::forget(payload);
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Cause {
     Error(Box<dyn Error + Send + Sync>),
@@ -275,13 +285,16 @@ impl Error for RequestError {
 
 /// The default of [`handle_error`](crate::Hooks::handle_error): one line, unless the peer merely left.
 pub(crate) fn report(error: &RequestError, peer: &Address) {
-    if error.is_disconnect() && !error.is_panic() {
-        return;
-    }
     static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
     // The text is the handler's own, and a panic in there must not end the server.
-    let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
-    let error = text.unwrap_or_else(|_| format!("{}: its error cannot be shown", error.phase()));
+    let text = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let is_worth_a_line = error.is_panic() || !error.is_disconnect();
+        is_worth_a_line.then(|| error.to_string())
+    }));
+    let unknown = |_| Some(format!("{}: its error cannot be shown", error.phase()));
+    let Some(error) = text.unwrap_or_else(unknown) else {
+        return;
+    };
     LIMIT.say(|missed| match missed {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),

@@ -66,6 +66,9 @@ pub(crate) trait Unsent: Send + Sync + fmt::Debug {
     /// Sends what the transport takes now; returns whether something is left.
     fn send_more(&self) -> bool;
 
+    /// Whether the request is alive.
+    fn is_open(&self) -> bool;
+
     /// Calls `with` with the descriptor to wait for, unless the request has ended.
     fn with_fd(&self, with: &mut dyn FnMut(BorrowedFd<'_>));
 }

@@ -23,6 +23,7 @@ fn assert_tokens(left: TokenStream, right: TokenStream) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one whole expansion")]
 fn an_impl_declares_forwards_and_gets_a_server() {
     let item = echo(&quote!(Stream));
     let expansion = expand(
@@ -63,9 +64,9 @@ fn an_impl_declares_forwards_and_gets_a_server() {
                     use ::sockserv::__private::NoHooks as _;
                     (&::sockserv::__private::HookProbe::<Self>::new()).table()
                 }
-                fn model() -> ::core::option::Option<Self::Model> {
+                fn model() -> ::core::option::Option<::sockserv::__private::Threading> {
                     use ::sockserv::__private::NoDefault as _;
-                    (&::sockserv::__private::DefaultProbe::<Self::Model>::new()).make()
+                    (&::sockserv::__private::DefaultProbe::<::sockserv::__private::Threading>::new()).make()
                 }
             }
             #[automatically_derived]
@@ -109,9 +110,9 @@ fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
                     use ::sockserv::__private::NoHooks as _;
                     (&::sockserv::__private::HookProbe::<Self>::new()).table()
                 }
-                fn model() -> ::core::option::Option<Self::Model> {
+                fn model() -> ::core::option::Option<::sockserv::__private::Synchronous> {
                     use ::sockserv::__private::NoDefault as _;
-                    (&::sockserv::__private::DefaultProbe::<Self::Model>::new()).make()
+                    (&::sockserv::__private::DefaultProbe::<::sockserv::__private::Synchronous>::new()).make()
                 }
             }
             #server

@@ -14,6 +14,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::{Address, Endpoint, Kind};
 use crate::options::Options;
+use crate::sys::fork::ClosedInChildren;
 use crate::sys::{datagrams, inherited};
 
 /// The first descriptor that systemd hands over: sd_listen_fds(3).
@@ -22,6 +23,8 @@ const FIRST_INHERITED: RawFd = 3;
 /// A bound socket, and what must be tidied up when it closes.
 #[derive(Debug)]
 pub struct Place {
+    /// Dropped before the socket is.
+    _closed_in_children: Option<ClosedInChildren>,
     pub(crate) socket: Arc<Socket>,
     pub(crate) kind: Kind,
     pub(crate) address: Address,
@@ -93,6 +96,7 @@ impl Place {
             datagrams::want_source(&socket, bound.is_ipv6())?;
         }
         Ok(Self {
+            _closed_in_children: kind.is_stream().then(|| ClosedInChildren::new(&socket)),
             socket: Arc::new(socket),
             kind,
             address: Address::from_socket(&bound),

@@ -22,6 +22,7 @@ use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
+use crate::sys::unsent::unacknowledged;
 use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
@@ -51,6 +52,21 @@ pub(crate) struct Link {
 /// The beginning of a wait that may take several reads: `read_line` and `read_exact` count as one.
 #[derive(Debug, Default)]
 pub(crate) struct Span(Option<Tick>);
+
+/// How a wait by polling ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The transport has something, or takes something, or is to wait by itself.
+    Ready(Wait),
+    /// A shutdown ends this request: there may be nothing.
+    Told,
+}
+
+/// How often, during a drain, a request that waits looks whether another thread has made it idle.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A reply up to this has reached the peer's kernel by the time it is closed, or nearly so.
+const MUCH: u64 = 16 << 10;
 
 const SAW_DISCONNECT: u8 = 1;
 
@@ -182,12 +198,15 @@ impl Link {
     fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.transport.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Ok(0) => {
-                self.peer_ended.store(true, Ordering::Relaxed);
-                Ok(0)
-            }
+            Ok(0) => self.at_end(),
             result => result,
         }
+    }
+
+    /// The peer itself has sent its end.
+    fn at_end(&self) -> io::Result<usize> {
+        self.peer_ended.store(true, Ordering::Relaxed);
+        Ok(0)
     }
 
     /// A blocking call waits as long as its socket says, so what is left of a longer wait is set there.
@@ -235,7 +254,7 @@ impl Link {
             // What a new peer has to say has often arrived already.
             match self.transport.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) => return self.read_the_last(buffer),
+                Ok(0) => return self.at_end(),
                 result => return result,
             }
         }
@@ -253,18 +272,27 @@ impl Link {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at);
-        slot.waiting.store(began.0, Ordering::SeqCst);
-        let result = self.wait(PollFlags::IN, deadline);
-        slot.waiting.store(0, Ordering::Relaxed);
-        result?;
-        self.read_the_last(buffer)
+        loop {
+            slot.waiting.store(began.0, Ordering::SeqCst);
+            let ended = self.wait(PollFlags::IN, deadline);
+            slot.waiting.store(0, Ordering::Relaxed);
+            match ended? {
+                Ended::Told => return self.read_the_last(buffer),
+                Ended::Ready(wait) => match self.transport.recv(buffer, wait) {
+                    Ok(0) => return self.at_end(),
+                    // Readable, and yet nothing to read: half a record of a transport that has records.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                },
+            }
+        }
     }
 
-    /// Polls until the transport is ready, or a shutdown tells this request to end (then there may be nothing to read).
-    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<()> {
+    /// Polls until the transport is ready, or a shutdown tells this request to end.
+    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<Ended> {
         let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
-            return Ok(()); // Without a descriptor the transport waits by itself.
+            return Ok(Ended::Ready(Wait::Block)); // Without a descriptor the transport waits by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
         let deadline = [deadline, request]
@@ -283,8 +311,10 @@ impl Link {
                     }
                     return Err(cut());
                 }
-                Stage::Told if reads => return Ok(()),
-                Stage::Draining if reads && self.slot().owes_nothing() => return Ok(()),
+                Stage::Told if reads => return Ok(Ended::Told),
+                Stage::Draining if reads && self.slot().owes_nothing() => {
+                    return Ok(Ended::Told);
+                }
                 _ => {}
             }
             if let Some((at, timeout)) = deadline
@@ -292,15 +322,17 @@ impl Link {
             {
                 return Err(timeout.into());
             }
+            let look = (reads && stage == Stage::Draining).then(|| now.after(LOOK));
             let until = [
                 deadline.map(|(at, _)| at),
                 plan.and_then(|plan| plan.next(now)),
+                look,
             ]
             .into_iter()
             .flatten()
             .min();
             if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
-                return Ok(());
+                return Ok(Ended::Ready(Wait::Not));
             }
         }
     }
@@ -409,8 +441,10 @@ impl Link {
                 let deadline = self
                     .timeout()
                     .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
-                self.wait(PollFlags::OUT, deadline)?;
-                Err(io::ErrorKind::Interrupted.into()) // Try again.
+                match self.wait(PollFlags::OUT, deadline)? {
+                    Ended::Ready(Wait::Block) => self.transport.send(bytes, Wait::Block),
+                    _ => Err(io::ErrorKind::Interrupted.into()), // Try again.
+                }
             }
             result => result,
         }
@@ -471,8 +505,16 @@ impl Link {
         }
     }
 
+    /// Another thread than the one that reads has done what makes the request idle: during a drain somebody must look.
+    pub(crate) fn may_be_idle(&self) {
+        if self.requests().is_shutting_down() && self.slot().owes_nothing() {
+            self.requests().wake.wake();
+        }
+    }
+
     /// The socket goes on without us: it is neither told nor closed by this request's end.
     pub(crate) fn release(&self) {
+        self.requests().forget_transport(self.index);
         self.released.store(true, Ordering::Relaxed);
         self.eof.store(true, Ordering::Relaxed);
     }
@@ -489,7 +531,8 @@ impl Link {
         if self.released.load(Ordering::Relaxed) {
             return self.settle();
         }
-        let talks = unread || !self.peer_ended.load(Ordering::Relaxed) && self.has_unread();
+        let open = !self.peer_ended.load(Ordering::Relaxed);
+        let talks = unread || open && (self.has_unread() || self.has_much_unsent());
         let (requests, leaves_it) = (self.requests(), talks && !self.requests().is_child());
         if leaves_it {
             // Before the request counts as ended: a server that drains must find it.
@@ -530,6 +573,16 @@ impl Link {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether more of a long reply is on its way than one segment holds: one byte of the peer that comes after the close
+    /// would make the kernel throw the rest away.
+    fn has_much_unsent(&self) -> bool {
+        self.slot().bytes_out.load(Ordering::Relaxed) > MUCH
+            && self
+                .transport
+                .descriptor()
+                .is_some_and(|socket| unacknowledged(socket) > 0)
     }
 
     /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.

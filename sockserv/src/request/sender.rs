@@ -256,6 +256,10 @@ impl Unsent for Outgoing {
         state.armed
     }
 
+    fn is_open(&self) -> bool {
+        lock(&self.state).transport.is_some()
+    }
+
     fn with_fd(&self, with: &mut dyn FnMut(BorrowedFd<'_>)) {
         if let Some(fd) = lock(&self.state)
             .transport

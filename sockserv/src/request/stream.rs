@@ -246,6 +246,8 @@ impl Stream {
     pub fn into_inner(&mut self) -> io::Result<(Socket, Bytes)> {
         self.wfile.flush()?;
         let socket = self.with_socket(Socket::try_clone)?;
+        socket.set_read_timeout(None)?; // The server's own bounds: the new owner sets his.
+        socket.set_write_timeout(None)?;
         self.link().release();
         let unread = self.rfile.input.take();
         drop(self.rfile.tie.hand_over());
@@ -283,6 +285,7 @@ pub struct Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
+        self.link.may_be_idle();
     }
 }
 

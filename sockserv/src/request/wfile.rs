@@ -181,7 +181,9 @@ impl Write for Writer<'_> {
             return Err(error);
         }
         self.link.slot().taken.store(false, Ordering::Relaxed);
-        self.link.write_all(bytes, &[])
+        self.link.write_all(bytes, &[])?;
+        self.link.may_be_idle();
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

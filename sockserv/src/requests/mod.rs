@@ -11,7 +11,7 @@ mod slot;
 mod ticket;
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -89,8 +89,6 @@ pub(crate) struct Requests {
     child: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
-    /// The descriptors of stream listeners: a child closes them, so that a port is free once its server has ended.
-    pub(crate) listeners: Mutex<Vec<RawFd>>,
     /// Streams whose peers' unread bytes are to be drained before they are closed.
     pub(crate) lingering: Mutex<Vec<Arc<dyn Transport>>>,
     /// Senders that wait until their socket takes more.
@@ -127,7 +125,6 @@ impl Requests {
             child: AtomicBool::new(false),
             accepting: Mutex::new(None),
             children: Children::default(),
-            listeners: Mutex::default(),
             lingering: Mutex::default(),
             unsent: Mutex::default(),
             failures: Mutex::default(),

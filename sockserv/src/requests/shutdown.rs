@@ -27,10 +27,10 @@ impl Requests {
     pub(crate) fn become_child(&self) -> io::Result<()> {
         self.child.store(true, Ordering::Relaxed); // This process has one thread.
         self.over.renew()?; // The parent's is for its own signals.
-        drop(lock(&self.life_end).take());
-        crate::sys::fork::close_in_child(lock(&self.listeners).drain(..));
-        lock(&self.lingering).clear();
-        lock(&self.unsent).clear();
+        // Under `unsafe(forking)` another thread may have held one of these: then its content stays, which harms nobody.
+        let _ = self.life_end.try_lock().map(|mut end| drop(end.take()));
+        let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
+        let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
         crate::signals::as_child(&self.over)
     }
 

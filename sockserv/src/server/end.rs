@@ -79,7 +79,6 @@ impl<H: Declaration> Server<H> {
     }
 
     fn close_listeners(&mut self) {
-        lock(&self.requests.listeners).clear();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
@@ -116,6 +115,7 @@ impl<H: Declaration> Server<H> {
         self.pending.clear();
         self.dismiss();
         self.unsent.clear();
+        lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
     }
 

@@ -51,8 +51,12 @@ impl Lingering {
         let Some(fd) = socket.transport.descriptor() else {
             return;
         };
-        // Without memory for the poll set it is closed at once: the peer may see a reset.
-        if requests.poller.add(fd, token, Interest::IN).is_ok() && socket.drain() {
+        // A sender of this stream may have put it there before. Without memory for the poll set it is closed at once: the peer may see a reset.
+        let poller = &requests.poller;
+        let watched = poller
+            .add(fd, token, Interest::IN)
+            .or_else(|_| poller.modify(fd, token, Interest::IN));
+        if watched.is_ok() && socket.drain() {
             self.sockets.push(socket);
         }
     }

@@ -30,7 +30,7 @@ use crate::listener::place::{Place, is_listening};
 use crate::listener::streams::Streams;
 use crate::listener::{Incoming, Listener};
 use crate::options::Options;
-use crate::requests::{Requests, ServerHandle, lock};
+use crate::requests::{Requests, ServerHandle};
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Interest, Timer};
@@ -210,8 +210,6 @@ impl<H: Declaration> Server<H> {
             .filter(|place| place.is_inherited())
             .map(|place| place.address.clone())
             .collect();
-        let streams = places().filter(|place| place.kind.is_stream());
-        *lock(&self.requests.listeners) = streams.map(|place| place.socket.as_raw_fd()).collect();
     }
 
     /// Starts to listen on what is bound. Harmless when it listens already.

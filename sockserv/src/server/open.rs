@@ -21,26 +21,46 @@ pub(crate) fn places(
     options: &Options,
     last_word: LastWord<'_>,
 ) -> io::Result<Vec<Place>> {
-    if !options.explicit {
-        let handed_over = adopt_all(kinds, |_| true)?;
-        if !handed_over.is_empty() {
-            return Ok(handed_over);
-        }
-    }
     let endpoints = options
         .endpoints
         .iter()
         .cloned()
         .collect::<Result<Vec<_>, _>>()?;
+    let mut places = Vec::new();
+    if !options.explicit && !endpoints.iter().any(names_inherited) {
+        places = adopt_all(kinds, |_| true)?;
+    }
+    // What systemd did not hand over is bound here, if the attribute says where.
+    let had = |kind: &Kind| places.iter().any(|place: &Place| place.kind == *kind);
+    let left: Vec<Kind> = kinds.iter().copied().filter(|kind| !had(kind)).collect();
+    if left.is_empty() || (left.len() < kinds.len() && endpoints.is_empty()) {
+        return Ok(places);
+    }
     check_all_fit(kinds, &endpoints)?;
+    places.extend(bind_anew(&left, &endpoints, options, last_word)?);
+    places.sort_by_key(|place| kinds.iter().position(|kind| *kind == place.kind));
+    Ok(places)
+}
+
+/// Whether an endpoint says itself which inherited socket it means.
+fn names_inherited(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.kind().1, Endpoint::Fd(_) | Endpoint::Systemd(..))
+}
+
+fn bind_anew(
+    kinds: &[Kind],
+    endpoints: &[Endpoint],
+    options: &Options,
+    last_word: LastWord<'_>,
+) -> io::Result<Vec<Place>> {
     let mut attempts = 0..ATTEMPTS;
     loop {
         attempts.next();
-        match bind_all(kinds, &endpoints, options, last_word) {
+        match bind_all(kinds, endpoints, options, last_word) {
             Err(error)
                 if error.kind() == io::ErrorKind::AddrInUse
                     && !attempts.is_empty()
-                    && want_free_port(&endpoints) => {}
+                    && want_free_port(endpoints) => {}
             result => return result,
         }
     }

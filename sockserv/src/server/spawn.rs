@@ -11,6 +11,8 @@ use socket2::{SockAddr, Socket, Type};
 
 use crate::address::{Address, Endpoint, Kind};
 use crate::drain::DrainReport;
+use crate::error::Phase;
+use crate::guard::guard_value;
 use crate::requests::ServerHandle;
 use crate::server::Server;
 use crate::server::declare::Declaration;
@@ -31,7 +33,13 @@ impl<H: Declaration> Server<H> {
             (self.handle(), self.addrs.clone(), self.announced.clone());
         let thread = thread::Builder::new()
             .name("sockserv".into())
-            .spawn(move || self.serve_forever())?;
+            .spawn(move || {
+                let result = self.serve_forever();
+                // The prototype is the user's, and a panic in its `drop` must not hide how the server ended. The panic
+                // hook has told of it.
+                let _ = guard_value(Phase::Close, || drop(self));
+                result
+            })?;
         Ok(Running {
             handle,
             addrs,

@@ -150,6 +150,7 @@ impl<H: Declaration> Server<H> {
         for unsent in unsent {
             self.wait_for(unsent);
         }
+        self.unsent.retain(|_, unsent| unsent.is_open()); // Requests may have ended before their peers read on.
         let failures = std::mem::take(&mut *lock(&self.requests.failures));
         for (error, peer) in failures {
             self.report(&error, &peer);
@@ -171,6 +172,8 @@ impl<H: Declaration> Server<H> {
     /// Sends what a sender could not send, as soon as its socket takes it.
     fn wait_for(&mut self, unsent: Arc<dyn crate::transport::Unsent>) {
         if !unsent.send_more() {
+            // Nothing waits any more. It fails if the socket was never there, or is closed.
+            unsent.with_fd(&mut |fd| drop(self.requests.poller.remove(fd)));
             return;
         }
         self.next_sender += 1;
@@ -269,9 +272,11 @@ impl<H: Declaration> Server<H> {
 
     /// Whether no listener will ever have another request, and all that were taken have ended.
     pub(super) fn is_exhausted(&self) -> bool {
-        !self.sources.is_empty()
-            && self.sources.iter().all(|source| source.exhausted)
-            && self.pending.is_empty()
+        if self.sources.is_empty() || !self.sources.iter().all(|source| source.exhausted) {
+            return false;
+        }
+        self.requests.want_wake(); // Before the count is looked at, so that the last end is not missed.
+        self.pending.is_empty() && self.requests.active() == 0
     }
 
     /// Lets the model end what it keeps, at the end of a run.

@@ -1,12 +1,18 @@
 //! A checked `fork`: refused while the process has other threads, with their names in the error.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::{fs, process};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, process, thread};
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
+
+/// How often, a millisecond apart, other threads are looked for before a fork is refused.
+const LOOKS: usize = 10;
 
 /// Whether a fork must be safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +38,69 @@ pub(crate) struct Child {
 }
 
 /// Makes a child process, with the standard streams flushed so that nothing is written twice.
+///
+/// In the child the stream listeners of all servers are closed: a port is free once its server has ended.
 pub(crate) fn fork(threads: Threads) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
     }
-    flush();
+    // Held across the fork, so that the child does not inherit a lock whose owner is not there.
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    // A stream that cannot be flushed has nowhere to say so.
+    let _ = out.flush();
+    let _ = err.flush();
     // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
     let pid = unsafe { libc::fork() };
     match Pid::from_raw(pid) {
-        None => Ok(Fork::Child),
         Some(_) if pid < 0 => Err(io::Error::last_os_error()),
         Some(pid) => Child::adopt(pid).map(Fork::Parent),
+        None => {
+            for descriptor in &*listeners {
+                // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
+                unsafe { libc::close(*descriptor) };
+            }
+            Ok(Fork::Child)
+        }
+    }
+}
+
+/// The descriptors that no child keeps.
+static LISTENERS: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+
+/// Has a descriptor closed in every child, as long as this lives. It must be dropped before the descriptor is closed.
+#[derive(Debug)]
+pub(crate) struct ClosedInChildren(RawFd);
+
+impl ClosedInChildren {
+    pub(crate) fn new(descriptor: impl AsFd) -> Self {
+        let descriptor = descriptor.as_fd().as_raw_fd();
+        LISTENERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(descriptor);
+        Self(descriptor)
+    }
+}
+
+impl Drop for ClosedInChildren {
+    fn drop(&mut self) {
+        LISTENERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.0);
     }
 }
 
 /// Returns an error that names the other threads of this process, if it has any.
 pub(crate) fn check_alone() -> io::Result<()> {
-    // A process's task folder has two links and one more for each thread: proc(5), one system call instead of three.
-    if rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3) {
-        return Ok(());
+    // A thread that was joined leaves the process a moment after `pthread_join` has returned.
+    for _ in 0..LOOKS {
+        // A process's task folder has two links and one more for each thread: proc(5), one call instead of three.
+        if rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
     }
     let own = rustix::thread::gettid().as_raw_nonzero().to_string();
     let mut names = Vec::new();
@@ -78,14 +128,6 @@ pub(crate) fn exit(code: i32) -> ! {
     flush();
     // SAFETY: `_exit` takes any code and does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// Closes descriptors whose owners stay behind in the parent's frames, which a child never returns to.
-pub(crate) fn close_in_child(descriptors: impl IntoIterator<Item = RawFd>) {
-    for descriptor in descriptors {
-        // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
-        unsafe { libc::close(descriptor) };
-    }
 }
 
 /// Makes an open descriptor mean what `new` means; whoever owns it goes on owning it.

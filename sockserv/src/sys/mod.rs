@@ -11,9 +11,11 @@
 compile_error!("sockserv needs Linux: it is built on epoll, eventfd and pidfd");
 
 pub(crate) mod clock;
+pub(crate) mod credentials;
 pub(crate) mod datagrams;
 pub(crate) mod fork;
 pub(crate) mod inherited;
 pub(crate) mod poller;
 pub(crate) mod shared;
 pub(crate) mod signal;
+pub(crate) mod unsent;
