@@ -208,22 +208,19 @@ fn pair_of_families() {
 
 fn nobody_takes() {
     let error = tcp_sync::EchoServer::bind_to("unix:/tmp/x.sock", tcp_sync::Echo::default())
-        .err()
-        .expect("tcp has no paths");
+        .expect_err("tcp has no paths");
     assert!(
         error.to_string().contains("is no address for `tcp`"),
         "{error}"
     );
     let error = unix_sync::EchoServer::bind_to("127.0.0.1:0", unix_sync::Echo::default())
-        .err()
-        .expect("unix has no ports");
+        .expect_err("unix has no ports");
     assert!(
         error.to_string().contains("is no address for `unix`"),
         "{error}"
     );
     let error = unix_udp_threading::EchoServer::bind_to("127.0.0.1:0", unix_udp_threading::Echo)
-        .err()
-        .expect("one is missing");
+        .expect_err("one is missing");
     assert!(
         error
             .to_string()
@@ -236,8 +233,7 @@ fn reuse_port() {
     let first = tcp_sync::EchoServer::bind_to("127.0.0.1:0", tcp_sync::Echo::default())
         .expect("a free port");
     let error = tcp_sync::EchoServer::bind_to(first.local_addr(), tcp_sync::Echo::default())
-        .err()
-        .expect("it is taken");
+        .expect_err("it is taken");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(
         error

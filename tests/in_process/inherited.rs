@@ -148,8 +148,7 @@ fn listen_fds() {
     assert_ne!(own.local_addr(), &Address::Inet(told()));
     let missing =
         tcp_threading::EchoServer::bind_to("systemd:other", tcp_threading::Echo::default())
-            .err()
-            .expect("another name");
+            .expect_err("another name");
     assert!(
         missing
             .to_string()

@@ -380,7 +380,7 @@ struct Odd {
 impl<H> Model<H> for Odd {
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
         self.count += 1;
-        if self.refuses && self.count % 2 == 0 {
+        if self.refuses && self.count.is_multiple_of(2) {
             return Err(unit.refuse(format!("{} is even", self.count)));
         }
         unit.run();

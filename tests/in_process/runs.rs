@@ -486,7 +486,7 @@ fn forking_after_a_join() {
 
 fn forking_with_threads() {
     let (done, thread) = somebody_else();
-    let error = forking().err().expect("another thread runs");
+    let error = forking().expect_err("another thread runs");
     assert!(error.to_string().contains("somebody-else"), "{error}");
     drop(done);
     thread.join().expect("it does not panic");

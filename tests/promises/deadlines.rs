@@ -14,6 +14,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             "f54_a_peer_that_does_not_read_ends_a_write_at_timeout",
             write_timeout,
         ),
+        for_each_stream_cell(
+            "f54_a_write_before_any_read_is_bounded_too",
+            write_timeout_before_any_read,
+        ),
         for_each_stream_cell("f54_set_timeout_counts_from_the_next_wait", set_timeout),
         for_each_stream_cell(
             "f54_set_timeout_bounds_the_next_write",
@@ -98,6 +102,19 @@ fn write_timeout(cell: Cell) {
     let began = Instant::now();
     client.send("send 50000000");
     expect_timeout(server, &mut client, "Write", began);
+}
+
+fn write_timeout_before_any_read(cell: Cell) {
+    let scenario = Scenario::new(cell).with("timeout", "300ms");
+    let server = scenario.with("greeting", "50000000").start();
+    let began = Instant::now();
+    let mut client = server.connect();
+    let error = server.event_of("error", &client);
+    check(&error, "Write");
+    assert_eq!(error.get("phase"), "setup");
+    assert!(began.elapsed() < SHORT * 5, "{:?}", began.elapsed());
+    let _ = client.rest().expect("an end, not a reset");
+    server.stop().expect_counts(0, 1, 0);
 }
 
 fn set_timeout(cell: Cell) {

@@ -39,25 +39,41 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a08_a_client_in_the_queue_is_served_or_refused",
             queued_client,
         ),
+        of_children(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What concerns the processes of `forking` alone.
+fn of_children() -> Vec<Trial> {
+    let forking_streams = |cell: &Cell| cell.is_stream() && cell.forks();
+    [
         for_each(
-            |cell| cell.is_stream() && cell.forks(),
+            forking_streams,
             "p03_ctrl_c_to_the_whole_group_lets_a_busy_child_finish",
             ctrl_c,
         ),
         for_each(
-            |cell| cell.is_stream() && cell.forks(),
+            forking_streams,
             "p03_a_dead_parent_ends_its_idle_children",
             parent_dies,
         ),
         for_each(
-            |cell| cell.is_stream() && cell.forks(),
+            forking_streams,
             "d12_a_child_holds_nothing_of_the_server",
             child_descriptors,
         ),
         for_each(
-            |cell| cell.is_stream() && cell.forks(),
+            forking_streams,
             "d11_at_max_children_a_shutdown_is_not_held_up",
             at_max_children,
+        ),
+        for_each(
+            |cell| cell.forks(),
+            "d10_at_max_children_a_foreign_child_is_left_alone",
+            foreign_child_at_the_limit,
         ),
     ]
     .into_iter()
@@ -395,4 +411,18 @@ fn at_max_children(cell: Cell) {
         ended.took
     );
     ended.expect_counts(4, 0, 0);
+}
+
+/// Where Python waits for any child at all, its own or not.
+fn foreign_child_at_the_limit(cell: Cell) {
+    let scenario = Scenario::new(cell).with("foreign", "on");
+    let server = scenario.with("max-children", "2").start();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..5).for_each(|_| server.connect().echo("from a child")));
+        }
+    });
+    let ended = server.stop();
+    ended.expect_counts(20, 0, 0);
+    assert_eq!(ended.events("foreign")[0].get("status"), "72");
 }

@@ -12,7 +12,6 @@ use crate::{for_each, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let threads = |cell: &Cell| cell.is_stream() && cell.model == Model::Threading;
-    let sync = |cell: &Cell| cell.is_stream() && cell.model == Model::Sync;
     let tcp = |cell: &Cell| cell.transport == sockserv_tests::Transport::Tcp;
     [
         for_each_stream_cell("f52_a_read_that_waits_sends_what_was_written", tied),
@@ -43,6 +42,18 @@ pub(crate) fn trials() -> Vec<Trial> {
             "sender_to_a_peer_that_does_not_read_never_blocks",
             sender_to_a_slow_peer,
         ),
+        elsewhere(),
+        for_each_stream_cell("a20_suspend_leaves_clients_in_the_queue", suspended),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Part now, the rest elsewhere.
+fn elsewhere() -> Vec<Trial> {
+    let sync = |cell: &Cell| cell.is_stream() && cell.model == Model::Sync;
+    [
         for_each(sync, "f65_the_rest_runs_in_a_child", rest_in_child),
         for_each(sync, "f65_the_rest_runs_in_a_thread", rest_in_thread),
         for_each(sync, "f65_a_rest_that_fails_is_reported_once", rest_fails),
@@ -61,7 +72,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             "f65_a_child_does_not_fork_again",
             rest_of_a_child,
         ),
-        for_each_stream_cell("a20_suspend_leaves_clients_in_the_queue", suspended),
     ]
     .into_iter()
     .flatten()

@@ -39,6 +39,7 @@ impl Flags {
                 "by-request" => flags.by_request = Some(number(&value)?),
                 "foreign" => flags.foreign = true,
                 "quiet" => flags.hooks.quiet = true,
+                "greeting" => flags.hooks.greeting = Some(number(&value)?),
                 "setup-reads" => flags.hooks.setup_reads = true,
                 "clone" => flags.hooks.clone = Some(deed(&value)?),
                 "verify" => flags.hooks.verify = Some(deed(&value)?),

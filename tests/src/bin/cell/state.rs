@@ -16,6 +16,8 @@ pub(crate) struct Hooks {
     pub(crate) quiet: bool,
     /// `setup` reads the first line of a stream, as a command.
     pub(crate) setup_reads: bool,
+    /// `setup` sends a stream so many bytes before anything is read.
+    pub(crate) greeting: Option<usize>,
     pub(crate) clone: Option<Deed>,
     pub(crate) verify: Option<Deed>,
     pub(crate) service: Option<Deed>,

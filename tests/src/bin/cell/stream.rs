@@ -26,6 +26,9 @@ impl Scenario for Stream {
     fn setup(&mut self, state: &mut State) -> Outcome {
         state.used = true;
         step("setup", self.peer_addr());
+        if let Some(count) = hooks().greeting {
+            send(self, count)?;
+        }
         if hooks().setup_reads {
             let command = command(self)?;
             if let Some(failure) = command
@@ -194,13 +197,7 @@ fn obey_waits(
             drop(File::open(rest)?);
             writeln!(stream.wfile, "open")?;
         }
-        "park" => {
-            writeln!(stream.wfile, "parked")?;
-            stream.wfile.flush()?;
-            loop {
-                thread::park();
-            }
-        }
+        "park" => park(stream)?,
         "timeout" => {
             stream.set_timeout(Duration::from_millis(number(rest)?))?;
             writeln!(stream.wfile, "set")?;
@@ -222,6 +219,15 @@ fn obey_waits(
         _ => return obey_ways(stream, name, rest),
     }
     Ok(Next::Command)
+}
+
+/// Waits for something that never comes.
+fn park(stream: &mut Stream) -> io::Result<()> {
+    writeln!(stream.wfile, "parked")?;
+    stream.wfile.flush()?;
+    loop {
+        thread::park();
+    }
 }
 
 fn obey_ways(
@@ -261,12 +267,8 @@ fn obey_ways(
             writeln!(stream.wfile, "listening")?;
         }
         "tell" => {
-            let results = AUDIENCE
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .map(|sender| told(sender, rest))
-                .collect::<Vec<_>>();
+            let audience = AUDIENCE.lock().unwrap_or_else(PoisonError::into_inner);
+            let results: Vec<_> = audience.iter().map(|sender| told(sender, rest)).collect();
             writeln!(stream.wfile, "{}", results.join(" "))?;
         }
         "rest-in-child" => {
