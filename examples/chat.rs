@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sockserv::prelude::*;
-use sockserv::{SendError, Sender, bytes::Bytes, socket2::Socket};
+use sockserv::{SendError, Sender, socket2::Socket};
 
 #[derive(Clone, Default)]
 struct Chat {
@@ -29,7 +29,7 @@ impl Chat {
                 ("/who", Some(_)) => writeln!(stream.wfile, "* here: {}", self.room().nicks())?,
                 (text, Some(nick)) => match text.strip_prefix("/nick ") {
                     Some(new) => self.rename(new, stream)?,
-                    None => self.room().say(nick, format!("{nick}: {text}\n")),
+                    None => self.room().say(nick, &format!("{nick}: {text}\n")),
                 },
             }
             line.clear();
@@ -59,7 +59,7 @@ impl Chat {
         let socket = stream.socket().try_clone()?;
         room.members
             .insert(nick.to_owned(), Member { sender, socket });
-        room.say(nick, format!("* {nick} joined\n"));
+        room.say(nick, &format!("* {nick} joined\n"));
         drop(room);
         self.nick = Some(nick.to_owned());
         Ok(())
@@ -74,7 +74,7 @@ impl Chat {
         // Gone if he was dropped in this very moment.
         if let Some(member) = room.members.remove(old) {
             room.members.insert(new.to_owned(), member);
-            room.say(new, format!("* {old} is now {new}\n"));
+            room.say(new, &format!("* {old} is now {new}\n"));
         }
         drop(room);
         self.nick = Some(new.to_owned());
@@ -99,11 +99,10 @@ struct Room {
 
 impl Room {
     /// Tells everyone but `nick`. Whose queue is full is dropped, and the others are told.
-    fn say(&mut self, nick: &str, message: String) {
-        let message = Bytes::from(message);
+    fn say(&mut self, nick: &str, message: &str) {
         let mut slow = Vec::new();
         for (name, member) in self.members.iter().filter(|(name, _)| *name != nick) {
-            if member.sender.send(message.clone()) == Err(SendError::Full) {
+            if member.sender.send(message) == Err(SendError::Full) {
                 slow.push(name.clone());
             }
         }
@@ -113,7 +112,7 @@ impl Room {
                 let _ = member.socket.shutdown(Shutdown::Both);
                 self.say(
                     &name,
-                    format!("* {name} reads too slowly and was dropped\n"),
+                    &format!("* {name} reads too slowly and was dropped\n"),
                 );
             }
         }
@@ -122,7 +121,7 @@ impl Room {
     /// Says so, unless he was dropped before.
     fn leave(&mut self, nick: &str) {
         if self.members.remove(nick).is_some() {
-            self.say(nick, format!("* {nick} left\n"));
+            self.say(nick, &format!("* {nick} left\n"));
         }
     }
 

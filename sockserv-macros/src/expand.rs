@@ -52,6 +52,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let (impl_generics, _, _) = generics.split_for_impl();
     let bounds = declaration_bounds(plan, &transport, &model);
     let setters = plan.setters.iter().map(setter);
+    let listener = own_listener(plan);
     let addrs = addrs
         .iter()
         .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
@@ -67,6 +68,25 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 use #private::NoHooks as _;
                 (&#private::HookProbe::<Self>::new()).table()
             }
+            fn model() -> ::core::option::Option<Self::Model> {
+                use #private::NoDefault as _;
+                (&#private::DefaultProbe::<Self::Model>::new()).make()
+            }
+            #listener
+        }
+    }
+}
+
+// fn listener() -> Option<OwnListener> { ... }
+fn own_listener(plan: &Plan<'_>) -> TokenStream {
+    let Source::Own(listener, _) = &plan.source else {
+        return TokenStream::new();
+    };
+    let private = private(plan, Span::call_site());
+    quote! {
+        fn listener() -> ::core::option::Option<#private::OwnListener> {
+            use #private::NoDefault as _;
+            #private::OwnListener::of((&#private::DefaultProbe::<#listener>::new()).make())
         }
     }
 }

@@ -14,7 +14,8 @@ pub use crate::requests::ServerHandle;
 pub use crate::server::Server;
 pub use crate::server::builder::Builder;
 pub use crate::server::declare::{
-    Both, Datagrams, Declaration, NoAddr, Own, Streams, Tcp, Transport, Udp, Unix, UnixDatagram,
+    Both, Datagrams, Declaration, DefaultProbe, NoAddr, NoDefault, Own, OwnListener, Streams, Tcp,
+    Transport, Udp, Unix, UnixDatagram,
 };
 pub use crate::server::several::Serve;
 pub use crate::server::spawn::Running;

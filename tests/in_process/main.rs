@@ -1,7 +1,79 @@
-//! Promises that are looked at from inside the server's own process.
+//! Promises that are looked at from inside the server's own process: how it is made, addressed, run, ended and run again.
+//!
+//! A test that counts what belongs to the whole process, handles signals or forks runs alone, in a process of its own.
 
-use libtest_mimic::Arguments;
+use std::env;
+use std::process::{Command, ExitCode, Stdio};
 
-fn main() {
-    libtest_mimic::run(&Arguments::from_args(), Vec::new()).exit()
+use libtest_mimic::{Arguments, Trial};
+
+mod addresses;
+mod echo;
+mod inherited;
+mod listeners;
+mod paths;
+mod runs;
+
+/// A test by its name.
+type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let mut words = env::args().skip(1);
+    if words.next().as_deref() == Some("--alone") {
+        let name = words.next().expect("write: --alone TEST");
+        let (_, test) = alone()
+            .into_iter()
+            .chain(inherited::handed())
+            .find(|(known, _)| *known == name)
+            .expect("a test of this name");
+        test();
+        return ExitCode::SUCCESS;
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
+    let together = [
+        addresses::tests(),
+        listeners::tests(),
+        paths::tests(),
+        runs::tests(),
+    ];
+    let together = together.into_iter().flatten().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    let alone = alone()
+        .into_iter()
+        .map(|(name, _)| Trial::test(name, move || run_alone(Command::new(this()), name)));
+    let conclusion = libtest_mimic::run(
+        &arguments,
+        together.chain(alone).chain(inherited::trials()).collect(),
+    );
+    conclusion.exit_code()
+}
+
+fn alone() -> Vec<Test> {
+    [runs::alone(), inherited::alone()].concat()
+}
+
+fn this() -> std::path::PathBuf {
+    env::current_exe().expect("a test knows its own path")
+}
+
+/// Runs one test in a process of its own, without any other thread.
+fn run_alone(mut command: Command, name: &str) -> Result<(), libtest_mimic::Failed> {
+    let output = command
+        .args(["--alone", name])
+        .stdin(Stdio::null())
+        .output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into()),
+    }
 }

@@ -8,15 +8,31 @@ use crate::{for_each, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
-        for_each_stream_cell("d25_p05_a_long_reply_arrives_whole_although_input_is_unread", unread_input),
-        for_each_stream_cell("p05_the_end_is_sent_although_somebody_else_waits", end_at_once),
-        for_each_stream_cell("p05_a_peer_that_goes_on_talking_is_cut_in_time", endless_talker),
+        for_each_stream_cell(
+            "d25_p05_a_long_reply_arrives_whole_although_input_is_unread",
+            unread_input,
+        ),
+        for_each_stream_cell(
+            "p05_the_end_is_sent_although_somebody_else_waits",
+            end_at_once,
+        ),
+        for_each_stream_cell(
+            "p05_a_peer_that_goes_on_talking_is_cut_in_time",
+            endless_talker,
+        ),
         for_each_stream_cell("p05_a_half_closed_peer_gets_its_reply", half_close),
         for_each_stream_cell("t24_a_long_write_under_signals_is_complete", signal_storm),
         for_each_stream_cell("p06_a_reset_is_a_quiet_disconnect", reset),
         for_each_stream_cell("p06_a_hidden_disconnect_is_still_one", hidden_disconnect),
-        for_each_stream_cell("d26_a_reply_to_a_peer_that_left_is_one_error", reply_to_nobody),
-        for_each(|cell| cell.is_stream() && cell.forks(), "d12_a_child_that_dies_leaves_the_reply_whole", child_dies),
+        for_each_stream_cell(
+            "d26_a_reply_to_a_peer_that_left_is_one_error",
+            reply_to_nobody,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "d12_a_child_that_dies_leaves_the_reply_whole",
+            child_dies,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -28,14 +44,25 @@ const LONG: usize = 3_000_000;
 /// What the command `send` sends.
 fn check_pattern(got: &[u8], count: usize) {
     assert_eq!(got.len(), count);
-    let wrong = got.iter().enumerate().position(|(at, &byte)| usize::from(byte) != at % 251);
+    let wrong = got
+        .iter()
+        .enumerate()
+        .position(|(at, &byte)| usize::from(byte) != at % 251);
     assert_eq!(wrong, None, "the first wrong byte");
 }
 
 fn unread_input(cell: Cell) {
     let server = Server::start(cell);
     let mut client = server.connect();
-    client.send_bytes(&[format!("send {LONG}\nbye\n").into_bytes(), vec![b'x'; 60_000]].concat()).expect("it fits the buffers");
+    client
+        .send_bytes(
+            &[
+                format!("send {LONG}\nbye\n").into_bytes(),
+                vec![b'x'; 60_000],
+            ]
+            .concat(),
+        )
+        .expect("it fits the buffers");
     check_pattern(&client.rest().expect("no reset"), LONG);
     let ended = server.stop();
     ended.expect_counts(1, 0, 0);
@@ -117,7 +144,14 @@ fn reset(cell: Cell) {
     let name = client.name().to_owned();
     client.reset();
     let error = server.event("error");
-    assert_eq!((error.get("phase"), error.get("disconnect"), error.get("timeout")), ("handle", "true", "false"));
+    assert_eq!(
+        (
+            error.get("phase"),
+            error.get("disconnect"),
+            error.get("timeout")
+        ),
+        ("handle", "true", "false")
+    );
     assert_eq!(error.get("peer"), name);
     let ended = server.stop();
     ended.expect_counts(0, 1, 0);
@@ -132,8 +166,14 @@ fn hidden_disconnect(cell: Cell) {
     server.event_of("owes", &client);
     client.reset();
     let error = server.event("error");
-    assert!(error.get("text").contains("something_went_wrong"), "{error:?}");
-    assert_eq!((error.get("phase"), error.get("disconnect")), ("handle", "true"));
+    assert!(
+        error.get("text").contains("something_went_wrong"),
+        "{error:?}"
+    );
+    assert_eq!(
+        (error.get("phase"), error.get("disconnect")),
+        ("handle", "true")
+    );
     server.stop().expect_counts(0, 1, 0);
 }
 

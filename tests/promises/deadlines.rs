@@ -10,16 +10,36 @@ use crate::{for_each, for_each_stream_cell};
 pub(crate) fn trials() -> Vec<Trial> {
     [
         for_each_stream_cell("f54_a_silent_peer_ends_a_read_at_timeout", read_timeout),
-        for_each_stream_cell("f54_a_peer_that_does_not_read_ends_a_write_at_timeout", write_timeout),
+        for_each_stream_cell(
+            "f54_a_peer_that_does_not_read_ends_a_write_at_timeout",
+            write_timeout,
+        ),
         for_each_stream_cell("f54_set_timeout_counts_from_the_next_wait", set_timeout),
-        for_each_stream_cell("f54_set_timeout_bounds_the_next_write", set_timeout_before_a_write),
+        for_each_stream_cell(
+            "f54_set_timeout_bounds_the_next_write",
+            set_timeout_before_a_write,
+        ),
         for_each_stream_cell("a06_a_line_dribbled_is_one_wait", dribbled_line),
         for_each_stream_cell("a06_exactly_so_many_bytes_are_one_wait", dribbled_bytes),
-        for_each_stream_cell("d17_silence_after_connecting_ends_at_first_byte_timeout", first_byte),
-        for_each_stream_cell("d17_first_byte_timeout_ends_with_the_first_byte", first_byte_came),
+        for_each_stream_cell(
+            "d17_silence_after_connecting_ends_at_first_byte_timeout",
+            first_byte,
+        ),
+        for_each_stream_cell(
+            "d17_first_byte_timeout_ends_with_the_first_byte",
+            first_byte_came,
+        ),
         for_each_stream_cell("a06_a_busy_peer_is_cut_at_request_timeout", request_timeout),
-        for_each(|cell| cell.is_stream() && cell.forks(), "a06_a_child_that_computes_is_killed_after_request_timeout", stuck_child),
-        for_each(|cell| cell.forks(), "a06_request_timeout_ends_children_of_every_transport", stuck_child_of_any),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "a06_a_child_that_computes_is_killed_after_request_timeout",
+            stuck_child,
+        ),
+        for_each(
+            |cell| cell.forks(),
+            "a06_request_timeout_ends_children_of_every_transport",
+            stuck_child_of_any,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -37,7 +57,10 @@ fn expect_timeout(server: Server, client: &mut Client, which: &str, began: Insta
     let error = server.event_of("error", client);
     check(&error, which);
     let took = began.elapsed();
-    assert!(took >= SHORT - Duration::from_millis(10), "{took:?} is too early");
+    assert!(
+        took >= SHORT - Duration::from_millis(10),
+        "{took:?} is too early"
+    );
     assert!(took < SHORT * 5, "{took:?} is too late");
     // Half a reply may be on the way.
     let _ = client.rest().expect("an end, not a reset");
@@ -45,12 +68,20 @@ fn expect_timeout(server: Server, client: &mut Client, which: &str, began: Insta
     let ended = server.stop();
     ended.expect_counts(1, 1, 0);
     assert_eq!(ended.events("error").len(), 1);
-    assert_eq!(ended.events("finish").len(), 2, "finish runs after a timeout, too");
+    assert_eq!(
+        ended.events("finish").len(),
+        2,
+        "finish runs after a timeout, too"
+    );
     ended
 }
 
 fn check(error: &Event, which: &str) {
-    assert_eq!((error.get("timeout"), error.get("which"), error.get("panic")), ("true", which, "false"), "{error:?}");
+    assert_eq!(
+        (error.get("timeout"), error.get("which"), error.get("panic")),
+        ("true", which, "false"),
+        "{error:?}"
+    );
 }
 
 fn read_timeout(cell: Cell) {
@@ -120,7 +151,10 @@ fn expect_timeout_of_talker(server: Server, client: &Client, which: &str, began:
     let error = server.event_of("error", client);
     check(&error, which);
     let took = began.elapsed();
-    assert!(took >= SHORT - Duration::from_millis(10) && took < SHORT * 5, "{took:?}");
+    assert!(
+        took >= SHORT - Duration::from_millis(10) && took < SHORT * 5,
+        "{took:?}"
+    );
     server.connect().echo("the next client is served");
     server.stop().expect_counts(1, 1, 0);
 }
@@ -133,7 +167,10 @@ fn first_byte(cell: Cell) {
 }
 
 fn first_byte_came(cell: Cell) {
-    let server = Scenario::new(cell).with("first-byte-timeout", "300ms").with("timeout", "900ms").start();
+    let server = Scenario::new(cell)
+        .with("first-byte-timeout", "300ms")
+        .with("timeout", "900ms")
+        .start();
     let mut client = server.connect();
     client.echo("one");
     let began = Instant::now();
@@ -151,7 +188,10 @@ fn request_timeout(cell: Cell) {
     let error = server.event_of("error", &client);
     check(&error, "Request");
     let took = began.elapsed();
-    assert!(took >= SHORT - Duration::from_millis(10) && took < SHORT * 5, "{took:?}");
+    assert!(
+        took >= SHORT - Duration::from_millis(10) && took < SHORT * 5,
+        "{took:?}"
+    );
     server.connect().echo("the next client is served");
     let ended = server.stop();
     ended.expect_counts(1, 1, 0);
@@ -163,7 +203,10 @@ fn stuck_child(cell: Cell) {
     let mut client = server.connect();
     client.ask("park");
     let error = server.event_of("error", &client);
-    assert_eq!((error.get("phase"), error.get("exit")), ("exit", "signal:_9_(SIGKILL)"));
+    assert_eq!(
+        (error.get("phase"), error.get("exit")),
+        ("exit", "signal:_9_(SIGKILL)")
+    );
     client.expect_end();
     server.connect().echo("the next client is served");
     server.process().expect_no_children();
@@ -176,7 +219,10 @@ fn stuck_child_of_any(cell: Cell) {
     let mut client = server.connect();
     client.send(&format!("gate {}", gate.path()));
     let error = server.event_of("error", &client);
-    assert_eq!((error.get("phase"), error.get("exit")), ("exit", "signal:_9_(SIGKILL)"));
+    assert_eq!(
+        (error.get("phase"), error.get("exit")),
+        ("exit", "signal:_9_(SIGKILL)")
+    );
     server.connect().echo("the next client is served");
     server.process().expect_no_children();
     server.stop().expect_counts(1, 1, 0);

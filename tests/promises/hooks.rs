@@ -8,19 +8,42 @@ use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
 pub(crate) fn trials() -> Vec<Trial> {
     [
         for_each_cell("t26_p07_verify_request_refuses_quietly", verify_refuses),
-        for_each_stream_cell("d25_a_talking_peer_is_refused_without_a_reset", refused_while_talking),
-        for_each_cell("d16_a_panic_in_verify_request_refuses_and_is_reported", verify_panics),
-        for_each_cell("d16_a_panic_in_handle_error_ends_nothing", error_hook_panics),
-        for_each_cell("d16_a_panic_in_service_actions_ends_nothing", service_panics),
+        for_each_stream_cell(
+            "d25_a_talking_peer_is_refused_without_a_reset",
+            refused_while_talking,
+        ),
+        for_each_cell(
+            "d16_a_panic_in_verify_request_refuses_and_is_reported",
+            verify_panics,
+        ),
+        for_each_cell(
+            "d16_a_panic_in_handle_error_ends_nothing",
+            error_hook_panics,
+        ),
+        for_each_cell(
+            "d16_a_panic_in_service_actions_ends_nothing",
+            service_panics,
+        ),
         for_each_cell("f43_service_actions_runs_every_interval", service_interval),
         for_each_cell("p02_a_panic_in_clone_is_reported", clone_panics),
         for_each_cell("p02_one_error_when_handle_and_drop_fail", handle_and_drop),
-        for_each(|cell| cell.forks(), "t22_d32_a_child_that_exits_is_reported_with_its_status", child_exits),
-        for_each_cell("f33_server_bind_and_server_activate_have_the_last_word", bind_hooks),
+        for_each(
+            |cell| cell.forks(),
+            "t22_d32_a_child_that_exits_is_reported_with_its_status",
+            child_exits,
+        ),
+        for_each_cell(
+            "f33_server_bind_and_server_activate_have_the_last_word",
+            bind_hooks,
+        ),
         for_each_cell("f33_a_hook_that_fails_ends_the_bind", bind_hooks_fail),
         for_each_cell("f28_handle_request_serves_one_at_a_time", by_request),
         for_each_cell("f42_handle_timeout_runs_when_nobody_came", accept_timeout),
-        for_each(|cell| cell.forks(), "d09_a_handle_request_loop_leaves_no_zombies", no_zombies_by_request),
+        for_each(
+            |cell| cell.forks(),
+            "d09_a_handle_request_loop_leaves_no_zombies",
+            no_zombies_by_request,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -42,7 +65,11 @@ fn verify_refuses(cell: Cell) {
     ended.expect_counts(1, 0, 2);
     assert_eq!(ended.events("setup").len(), 1);
     assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
-    assert!(!ended.lines.iter().any(|line| line.starts_with("sockserv:")), "{:?}", ended.lines);
+    assert!(
+        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
+        "{:?}",
+        ended.lines
+    );
 }
 
 fn refused_while_talking(cell: Cell) {
@@ -50,7 +77,9 @@ fn refused_while_talking(cell: Cell) {
     let mut client = server.connect();
     // It may be refused while it still sends, and then it must be able to go on.
     for _ in 0..8 {
-        client.send_bytes(&[b'x'; 4096]).expect("nobody resets the connection");
+        client
+            .send_bytes(&[b'x'; 4096])
+            .expect("nobody resets the connection");
     }
     client.expect_end();
     server.stop().expect_counts(0, 0, 1);
@@ -62,7 +91,10 @@ fn verify_panics(cell: Cell) {
         let mut client = server.connect();
         client.send("echo not answered");
         let error = server.event_of("error", &client);
-        assert_eq!((error.get("phase"), error.get("panic"), error.get("own")), ("verify", "true", "false"));
+        assert_eq!(
+            (error.get("phase"), error.get("panic"), error.get("own")),
+            ("verify", "true", "false")
+        );
         if cell.is_stream() {
             client.expect_end();
         }
@@ -87,7 +119,11 @@ fn error_hook_panics(cell: Cell) {
     let ended = server.stop();
     ended.expect_counts(1, 2, 0);
     assert_eq!(ended.events("error").len(), 2);
-    let told = ended.lines.iter().filter(|line| line.contains("hook: panicked: handle_error panics")).count();
+    let told = ended
+        .lines
+        .iter()
+        .filter(|line| line.contains("hook: panicked: handle_error panics"))
+        .count();
     assert_eq!(told, 2, "each is told by the default: {:#?}", ended.lines);
 }
 
@@ -99,7 +135,10 @@ fn service_panics(cell: Cell) {
         served += 1;
     }
     let error = server.event("error");
-    assert_eq!((error.get("phase"), error.get("panic"), error.get("peer")), ("hook", "true", "unnamed"));
+    assert_eq!(
+        (error.get("phase"), error.get("panic"), error.get("peer")),
+        ("hook", "true", "unnamed")
+    );
     let ended = server.stop();
     ended.expect_counts(served, 0, 0);
     assert_eq!(ended.events("error").len(), 2);
@@ -125,7 +164,10 @@ fn clone_panics(cell: Cell) {
         if fails {
             // Each child has its own count of clones, so each of them fails once.
             let error = server.event_of("error", client);
-            assert_eq!((error.get("phase"), error.get("panic"), error.get("own")), ("dispatch", "true", "false"));
+            assert_eq!(
+                (error.get("phase"), error.get("panic"), error.get("own")),
+                ("dispatch", "true", "false")
+            );
             if cell.is_stream() {
                 client.expect_end();
             }
@@ -157,13 +199,21 @@ fn handle_and_drop(cell: Cell) {
 
 fn child_exits(cell: Cell) {
     let server = Server::start(cell);
-    for (command, status) in [("exit 5", "exit_status:_5"), ("exit 0", "exit_status:_0"), ("abort", "signal:_6_(SIGABRT)")] {
+    for (command, status) in [
+        ("exit 5", "exit_status:_5"),
+        ("exit 0", "exit_status:_0"),
+        ("abort", "signal:_6_(SIGABRT)"),
+    ] {
         let mut client = server.connect();
         client.send(command);
         let error = server.event_of("error", &client);
         assert!(error.get("exit").starts_with(status), "{error:?}");
         assert_eq!((error.get("phase"), error.get("own")), ("exit", "false"));
-        assert_eq!(error.get("pid"), server.process().0.to_string(), "the parent tells it");
+        assert_eq!(
+            error.get("pid"),
+            server.process().0.to_string(),
+            "the parent tells it"
+        );
         if cell.is_stream() {
             client.expect_end();
         }
@@ -186,11 +236,21 @@ fn bind_hooks(cell: Cell) {
 }
 
 fn bind_hooks_fail(cell: Cell) {
-    for (hook, deed) in [("bind", "error"), ("bind", "panic"), ("activate", "error"), ("activate", "panic")] {
-        let ended = Scenario::new(cell).with(&format!("{hook}-hook"), deed).fail();
+    for (hook, deed) in [
+        ("bind", "error"),
+        ("bind", "panic"),
+        ("activate", "error"),
+        ("activate", "panic"),
+    ] {
+        let ended = Scenario::new(cell)
+            .with(&format!("{hook}-hook"), deed)
+            .fail();
         assert!(!ended.status.success(), "{hook} {deed}");
         let failed = ended.events("failed");
-        let why = format!("server_{hook}_{}s", if deed == "error" { "fail" } else { "panic" });
+        let why = format!(
+            "server_{hook}_{}s",
+            if deed == "error" { "fail" } else { "panic" }
+        );
         assert!(failed[0].get("error").contains(&why), "{failed:?}");
     }
 }
@@ -204,22 +264,48 @@ fn by_request(cell: Cell) {
     client.send("panic");
     server.event_of("error", &client);
     server.connect().echo("four");
-    wait_until(|| server.events("turn").iter().filter(|turn| turn.get("served") == "true").count() == 5);
-    assert!(server.events("service").is_empty(), "service_actions belongs to serve_forever");
+    wait_until(|| {
+        server
+            .events("turn")
+            .iter()
+            .filter(|turn| turn.get("served") == "true")
+            .count()
+            == 5
+    });
+    assert!(
+        server.events("service").is_empty(),
+        "service_actions belongs to serve_forever"
+    );
     if cell.model == sockserv_tests::Model::Sync {
-        assert!(server.events("turn").iter().all(|turn| turn.get("served") == "true"));
+        assert!(
+            server
+                .events("turn")
+                .iter()
+                .all(|turn| turn.get("served") == "true")
+        );
     }
 }
 
 fn accept_timeout(cell: Cell) {
-    let scenario = Scenario::new(cell).with("by-request", "3").with("accept-timeout", "30ms").with("timeout-hook", "panic:1");
+    let scenario = Scenario::new(cell)
+        .with("by-request", "3")
+        .with("accept-timeout", "30ms")
+        .with("timeout-hook", "panic:1");
     let ended = scenario.start().wait();
     assert!(ended.status.success(), "{:?}", ended.lines);
     assert_eq!(ended.events("timeout").len(), 3);
-    assert!(ended.events("turn").iter().all(|turn| turn.get("served") == "false"));
+    assert!(
+        ended
+            .events("turn")
+            .iter()
+            .all(|turn| turn.get("served") == "false")
+    );
     let errors = ended.events("error");
     assert_eq!(errors.len(), 1);
-    assert_eq!((errors[0].get("phase"), errors[0].get("panic")), ("hook", "true"));
+    assert_eq!(
+        (errors[0].get("phase"), errors[0].get("panic")),
+        ("hook", "true")
+    );
 }
 
 fn no_zombies_by_request(cell: Cell) {

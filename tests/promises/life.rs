@@ -7,13 +7,19 @@ use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell, wait_un
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
-        for_each_cell("t01_to_t12_three_clients_are_echoed_and_the_end_is_clean", three_clients),
+        for_each_cell(
+            "t01_to_t12_three_clients_are_echoed_and_the_end_is_clean",
+            three_clients,
+        ),
         for_each_cell("f47_the_methods_run_in_order", order),
         for_each_cell("f47_after_a_failing_setup_nothing_runs", setup_fails),
         for_each_cell("f47_finish_runs_after_a_failing_handle", handle_fails),
         for_each_cell("f47_the_first_failure_is_reported_once", both_fail),
         for_each_cell("f47_a_failing_finish_is_reported", finish_fails),
-        for_each_stream_cell("f47_what_was_written_before_a_failure_is_sent", written_before),
+        for_each_stream_cell(
+            "f47_what_was_written_before_a_failure_is_sent",
+            written_before,
+        ),
         for_each_datagram_cell("f56_after_a_failure_no_packet_is_sent", no_half_packet),
         for_each_cell("p02_a_panic_in_drop_is_reported", drop_panics),
     ]
@@ -30,7 +36,13 @@ fn three_clients(cell: Cell) {
     }
     if cell.forks() {
         // Its foreign child ended before it began, and nobody but its parent may take that status: D10.
-        let zombies = || process.children().iter().filter(|(_, state)| *state == 'Z').count();
+        let zombies = || {
+            process
+                .children()
+                .iter()
+                .filter(|(_, state)| *state == 'Z')
+                .count()
+        };
         wait_until(|| process.children().len() == 1 && zombies() == 1);
     }
     let ended = server.stop();
@@ -52,13 +64,26 @@ fn order(cell: Cell) {
     client.echo("one");
     end(&mut client, cell);
     let ended = server.stop();
-    assert_eq!(ended.story_of(&client), ["verify", "setup", "handle", "finish"]);
-    let names: Vec<_> = ended.lines.iter().filter(|line| line.starts_with("@finish") || line.starts_with("@drop")).collect();
-    assert!(names.len() == 2 && names[1].starts_with("@drop"), "the handler is dropped after finish: {names:?}");
+    assert_eq!(
+        ended.story_of(&client),
+        ["verify", "setup", "handle", "finish"]
+    );
+    let names: Vec<_> = ended
+        .lines
+        .iter()
+        .filter(|line| line.starts_with("@finish") || line.starts_with("@drop"))
+        .collect();
+    assert!(
+        names.len() == 2 && names[1].starts_with("@drop"),
+        "the handler is dropped after finish: {names:?}"
+    );
     ended.expect_counts(1, 0, 0);
     let summary = ended.summary();
     let (request, reply) = if cell.is_stream() { (9, 4) } else { (8, 3) };
-    assert_eq!((summary.number("bytes_in"), summary.number("bytes_out")), (request, reply));
+    assert_eq!(
+        (summary.number("bytes_in"), summary.number("bytes_out")),
+        (request, reply)
+    );
 }
 
 const WAYS: [&str; 2] = ["error", "panic"];
@@ -66,8 +91,19 @@ const WAYS: [&str; 2] = ["error", "panic"];
 fn check(event: &Event, phase: &str, way: &str) {
     assert_eq!(event.get("phase"), phase);
     assert_eq!(event.get("panic"), (way == "panic").to_string());
-    assert_eq!((event.get("disconnect"), event.get("timeout"), event.get("exit")), ("false", "false", "none"));
-    assert_eq!(event.get("own"), "true", "on the request's own handler value");
+    assert_eq!(
+        (
+            event.get("disconnect"),
+            event.get("timeout"),
+            event.get("exit")
+        ),
+        ("false", "false", "none")
+    );
+    assert_eq!(
+        event.get("own"),
+        "true",
+        "on the request's own handler value"
+    );
 }
 
 /// Runs a command that fails, in both ways, and the next client; returns the story of each who failed.
@@ -83,8 +119,15 @@ fn failing(cell: Cell, phase: &str, lead: &dyn Fn(&mut Client, &str)) -> Vec<Vec
     }
     let ended = server.stop();
     ended.expect_counts(2, 2, 0);
-    assert_eq!(ended.events("error").len(), 2, "each failure is reported once");
-    clients.iter().map(|client| ended.story_of(client)).collect()
+    assert_eq!(
+        ended.events("error").len(),
+        2,
+        "each failure is reported once"
+    );
+    clients
+        .iter()
+        .map(|client| ended.story_of(client))
+        .collect()
 }
 
 fn setup_fails(cell: Cell) {
@@ -104,7 +147,10 @@ fn handle_fails(cell: Cell) {
             client.expect_end();
         }
     });
-    assert_eq!(stories, [["verify", "setup", "handle", "finish", "error"]; 2]);
+    assert_eq!(
+        stories,
+        [["verify", "setup", "handle", "finish", "error"]; 2]
+    );
 }
 
 fn both_fail(cell: Cell) {
@@ -120,7 +166,10 @@ fn both_fail(cell: Cell) {
             _ => client.send("both-fail panic"),
         },
     });
-    assert_eq!(stories, [["verify", "setup", "handle", "finish", "error"]; 2]);
+    assert_eq!(
+        stories,
+        [["verify", "setup", "handle", "finish", "error"]; 2]
+    );
 }
 
 fn finish_fails(cell: Cell) {
@@ -131,7 +180,10 @@ fn finish_fails(cell: Cell) {
             client.expect_rest("finish fails\nin finish\n");
         }
     });
-    assert_eq!(stories, [["verify", "setup", "handle", "finish", "error"]; 2]);
+    assert_eq!(
+        stories,
+        [["verify", "setup", "handle", "finish", "error"]; 2]
+    );
 }
 
 fn written_before(cell: Cell) {
@@ -146,7 +198,14 @@ fn written_before(cell: Cell) {
 
 fn no_half_packet(cell: Cell) {
     let server = Server::start(cell);
-    for command in ["error", "panic", "finish-fails error", "finish-fails panic", "setup-error", "setup-panic"] {
+    for command in [
+        "error",
+        "panic",
+        "finish-fails error",
+        "finish-fails panic",
+        "setup-error",
+        "setup-panic",
+    ] {
         let mut client = server.connect();
         client.send(command);
         server.event_of("error", &client);
@@ -163,6 +222,9 @@ fn drop_panics(cell: Cell) {
     end(&mut client, cell);
     server.connect().echo("the next client is served");
     let error = server.event("error");
-    assert_eq!((error.get("phase"), error.get("panic"), error.get("own")), ("close", "true", "false"));
+    assert_eq!(
+        (error.get("phase"), error.get("panic"), error.get("own")),
+        ("close", "true", "false")
+    );
     assert_eq!(server.stop().events("error").len(), 1);
 }

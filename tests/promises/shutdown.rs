@@ -13,23 +13,52 @@ pub(crate) fn trials() -> Vec<Trial> {
     [
         for_each_cell("d01_a07_an_idle_server_ends_at_once", nothing_alive),
         for_each_stream_cell("d05_a07_an_idle_request_is_told_at_once", idle_is_told),
-        for_each_stream_cell("p03_a_request_is_told_on_its_read_side_only", told_may_write),
+        for_each_stream_cell(
+            "p03_a_request_is_told_on_its_read_side_only",
+            told_may_write,
+        ),
         for_each_stream_cell("p03_a_request_that_never_read_is_idle", silent_is_told),
         for_each_stream_cell("p03_a_request_that_owes_a_reply_finishes", owing_finishes),
         for_each_stream_cell("p03_a_request_that_says_idle_is_told", said_idle),
         for_each_stream_cell("p03_a_busy_request_finishes", busy_finishes),
         for_each_cell("d24_a_request_that_computes_finishes", computing_finishes),
-        for_each_stream_cell("p03_what_owes_is_told_when_the_grace_ends", owing_is_told_at_last),
-        for_each(concurrent_streams, "a07_a_stuck_request_is_cut_and_named", stuck_is_cut),
+        for_each_stream_cell(
+            "p03_what_owes_is_told_when_the_grace_ends",
+            owing_is_told_at_last,
+        ),
+        for_each(
+            concurrent_streams,
+            "a07_a_stuck_request_is_cut_and_named",
+            stuck_is_cut,
+        ),
         for_each_stream_cell("a07_a_second_signal_cuts_now", second_signal),
         for_each_stream_cell("a07_no_grace_tells_all_at_once", no_grace),
         for_each_cell("d02_a_handler_may_ask_for_the_shutdown", from_a_handler),
         for_each_cell("d12_nothing_is_left_after_the_end", nothing_left),
-        for_each_stream_cell("a08_a_client_in_the_queue_is_served_or_refused", queued_client),
-        for_each(|cell| cell.is_stream() && cell.forks(), "p03_ctrl_c_to_the_whole_group_lets_a_busy_child_finish", ctrl_c),
-        for_each(|cell| cell.is_stream() && cell.forks(), "p03_a_dead_parent_ends_its_idle_children", parent_dies),
-        for_each(|cell| cell.is_stream() && cell.forks(), "d12_a_child_holds_nothing_of_the_server", child_descriptors),
-        for_each(|cell| cell.is_stream() && cell.forks(), "d11_at_max_children_a_shutdown_is_not_held_up", at_max_children),
+        for_each_stream_cell(
+            "a08_a_client_in_the_queue_is_served_or_refused",
+            queued_client,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "p03_ctrl_c_to_the_whole_group_lets_a_busy_child_finish",
+            ctrl_c,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "p03_a_dead_parent_ends_its_idle_children",
+            parent_dies,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "d12_a_child_holds_nothing_of_the_server",
+            child_descriptors,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "d11_at_max_children_a_shutdown_is_not_held_up",
+            at_max_children,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -59,11 +88,19 @@ fn idle_is_told(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_end();
     let ended = server.wait();
-    assert!(ended.status.success() && ended.took < AT_ONCE, "{} after {:?}", ended.status, ended.took);
+    assert!(
+        ended.status.success() && ended.took < AT_ONCE,
+        "{} after {:?}",
+        ended.status,
+        ended.took
+    );
     ended.expect_counts(1, 0, 0);
     let summary = ended.summary();
     assert_eq!((summary.number("drained"), summary.number("cut")), (1, 0));
-    assert_eq!(ended.story_of(&client), ["verify", "setup", "handle", "finish"]);
+    assert_eq!(
+        ended.story_of(&client),
+        ["verify", "setup", "handle", "finish"]
+    );
 }
 
 fn told_may_write(cell: Cell) {
@@ -165,7 +202,10 @@ fn owing_is_told_at_last(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_end();
     let ended = server.wait();
-    assert!(ended.status.success(), "it ended by itself when it was told");
+    assert!(
+        ended.status.success(),
+        "it ended by itself when it was told"
+    );
     ended.expect_counts(1, 0, 0);
     assert_eq!(ended.events("finish").len(), 1);
 }
@@ -183,7 +223,10 @@ fn stuck_is_cut(cell: Cell) {
     let summary = ended.summary();
     assert_eq!(summary.number("cut"), 2, "{summary:?}");
     for name in [client.name(), writes.name()] {
-        assert!(summary.get("report").contains(&format!("{name}_in_handle")), "{summary:?}");
+        assert!(
+            summary.get("report").contains(&format!("{name}_in_handle")),
+            "{summary:?}"
+        );
         assert!(ended.events("failed")[0].get("error").contains(name));
     }
 }
@@ -208,7 +251,12 @@ fn no_grace(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_rest("the end\n");
     let ended = server.wait();
-    assert!(ended.status.success() && ended.took < AT_ONCE, "{} after {:?}", ended.status, ended.took);
+    assert!(
+        ended.status.success() && ended.took < AT_ONCE,
+        "{} after {:?}",
+        ended.status,
+        ended.took
+    );
 }
 
 fn from_a_handler(cell: Cell) {
@@ -219,24 +267,35 @@ fn from_a_handler(cell: Cell) {
         client.expect_end();
     }
     let ended = server.wait();
-    assert!(ended.status.success() && ended.took < AT_ONCE, "{} after {:?}", ended.status, ended.took);
+    assert!(
+        ended.status.success() && ended.took < AT_ONCE,
+        "{} after {:?}",
+        ended.status,
+        ended.took
+    );
     ended.expect_counts(1, 0, 0);
 }
 
 fn nothing_left(cell: Cell) {
     let server = patient(cell);
     let path = server.addr().to_owned();
-    let mut clients: Vec<_> = (0..if cell.is_concurrent() { 5 } else { 1 }).map(|_| server.connect()).collect();
+    let mut clients: Vec<_> = (0..if cell.is_concurrent() { 5 } else { 1 })
+        .map(|_| server.connect())
+        .collect();
     for client in &mut clients {
         client.echo("one");
     }
     let ended = server.stop();
     ended.expect_counts(clients.len() as u64, 0, 0);
-    assert!(Client::connect(cell.transport, &path).and_then(|mut client| {
-        // A datagram socket learns it from its second call.
-        client.try_send("echo one")?;
-        client.try_reply()
-    }).is_err());
+    assert!(
+        Client::connect(cell.transport, &path)
+            .and_then(|mut client| {
+                // A datagram socket learns it from its second call.
+                client.try_send("echo one")?;
+                client.try_reply()
+            })
+            .is_err()
+    );
     if cell.is_unix() {
         assert!(!std::path::Path::new(&path).exists(), "the path is removed");
     }
@@ -258,7 +317,10 @@ fn queued_client(cell: Cell) {
 }
 
 fn ctrl_c(cell: Cell) {
-    let server = Scenario::new(cell).with("shutdown-grace", "60s").in_group().start();
+    let server = Scenario::new(cell)
+        .with("shutdown-grace", "60s")
+        .in_group()
+        .start();
     let mut client = server.connect();
     assert_eq!(client.ask("busy"), "busy");
     let mut idle = server.connect();
@@ -288,19 +350,30 @@ fn child_descriptors(cell: Cell) {
     others.iter_mut().for_each(|client| client.echo("one"));
     let mut client = server.connect();
     let child = Process(client.ask("pid").parse().expect("a number"));
-    assert_eq!(child.sockets(), 1, "a child has its own connection alone: {:?}", child.descriptors());
+    assert_eq!(
+        child.sockets(),
+        1,
+        "a child has its own connection alone: {:?}",
+        child.descriptors()
+    );
     // Another child must not keep a connection open that has ended.
     others[0].finish();
     others[0].expect_end();
     let path = server.addr().to_owned();
     server.signal(Signal::KILL);
     drop(server.wait());
-    assert!(Client::connect(cell.transport, &path).is_err(), "no child listens");
+    assert!(
+        Client::connect(cell.transport, &path).is_err(),
+        "no child listens"
+    );
     client.expect_end();
 }
 
 fn at_max_children(cell: Cell) {
-    let server = Scenario::new(cell).with("max-children", "2").with("shutdown-grace", "60s").start();
+    let server = Scenario::new(cell)
+        .with("max-children", "2")
+        .with("shutdown-grace", "60s")
+        .start();
     let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.echo("one"));
     let mut third = server.connect();
@@ -315,6 +388,11 @@ fn at_max_children(cell: Cell) {
     third.expect_end();
     fourth.expect_end();
     let ended = server.wait();
-    assert!(ended.status.success() && ended.took < AT_ONCE, "{} after {:?}", ended.status, ended.took);
+    assert!(
+        ended.status.success() && ended.took < AT_ONCE,
+        "{} after {:?}",
+        ended.status,
+        ended.took
+    );
     ended.expect_counts(4, 0, 0);
 }

@@ -20,20 +20,47 @@ pub(crate) fn trials() -> Vec<Trial> {
         for_each_stream_cell("f52_pipelined_requests_are_answered_in_order", pipelined),
         for_each_stream_cell("t31_a_line_beyond_max_line_is_refused", long_line),
         for_each_stream_cell("t01_two_peers_are_told_apart", addresses),
-        for_each(|cell| cell.is_stream() && cell.is_concurrent(), "t02_two_peers_are_answered_at_once", two_at_once),
-        for_each(|cell| cell.is_stream() && cell.is_unix(), "f04_credentials_name_the_peer", credentials),
+        for_each(
+            |cell| cell.is_stream() && cell.is_concurrent(),
+            "t02_two_peers_are_answered_at_once",
+            two_at_once,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.is_unix(),
+            "f04_credentials_name_the_peer",
+            credentials,
+        ),
         for_each_stream_cell("f52_split_is_full_duplex", split),
-        for_each_stream_cell("f52_into_inner_gives_the_socket_and_what_was_read", into_inner),
+        for_each_stream_cell(
+            "f52_into_inner_gives_the_socket_and_what_was_read",
+            into_inner,
+        ),
         for_each(tcp, "f69_urgent_data_is_sent", oob_out),
         for_each(tcp, "f69_urgent_data_is_received", oob_in),
         for_each(threads, "sender_reaches_other_requests", sender),
-        for_each(threads, "sender_to_a_peer_that_does_not_read_never_blocks", sender_to_a_slow_peer),
+        for_each(
+            threads,
+            "sender_to_a_peer_that_does_not_read_never_blocks",
+            sender_to_a_slow_peer,
+        ),
         for_each(sync, "f65_the_rest_runs_in_a_child", rest_in_child),
         for_each(sync, "f65_the_rest_runs_in_a_thread", rest_in_thread),
         for_each(sync, "f65_a_rest_that_fails_is_reported_once", rest_fails),
-        for_each(sync, "f65_a_rest_that_exits_is_reported_with_its_status", rest_exits),
-        for_each(sync, "f65_a_shutdown_treats_the_rest_as_any_request", rest_and_shutdown),
-        for_each(|cell| cell.is_stream() && cell.forks(), "f65_a_child_does_not_fork_again", rest_of_a_child),
+        for_each(
+            sync,
+            "f65_a_rest_that_exits_is_reported_with_its_status",
+            rest_exits,
+        ),
+        for_each(
+            sync,
+            "f65_a_shutdown_treats_the_rest_as_any_request",
+            rest_and_shutdown,
+        ),
+        for_each(
+            |cell| cell.is_stream() && cell.forks(),
+            "f65_a_child_does_not_fork_again",
+            rest_of_a_child,
+        ),
         for_each_stream_cell("a20_suspend_leaves_clients_in_the_queue", suspended),
     ]
     .into_iter()
@@ -87,7 +114,11 @@ fn long_line(cell: Cell) {
 
 fn addresses(cell: Cell) {
     let server = Server::start(cell);
-    let local = if cell.is_unix() { format!("unix:{}", server.addr()) } else { server.addr().to_owned() };
+    let local = if cell.is_unix() {
+        format!("unix:{}", server.addr())
+    } else {
+        server.addr().to_owned()
+    };
     for _ in 0..2 {
         let mut client = server.connect();
         assert_eq!(client.ask("who"), format!("{} {local}", client.name()));
@@ -105,8 +136,14 @@ fn two_at_once(cell: Cell) {
 
 fn credentials(cell: Cell) {
     let server = Server::start(cell);
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    assert_eq!(server.connect().ask("credentials"), format!("{uid} {gid} {}", std::process::id()));
+    let (uid, gid) = (
+        rustix::process::getuid().as_raw(),
+        rustix::process::getgid().as_raw(),
+    );
+    assert_eq!(
+        server.connect().ask("credentials"),
+        format!("{uid} {gid} {}", std::process::id())
+    );
 }
 
 fn split(cell: Cell) {
@@ -120,7 +157,9 @@ fn split(cell: Cell) {
     let sending = std::thread::spawn(move || {
         use std::io::Write;
         writer.write_all(&bytes).expect("it is read");
-        writer.shutdown(std::net::Shutdown::Write).expect("the connection is open");
+        writer
+            .shutdown(std::net::Shutdown::Write)
+            .expect("the connection is open");
     });
     assert_eq!(client.rest().expect("no reset").len(), sent);
     sending.join().expect("it does not panic");
@@ -142,14 +181,16 @@ fn oob_out(cell: Cell) {
     assert_eq!(client.reply(), "before");
     wait_for_urgent(client.socket());
     let mut urgent = [0; 1];
-    let (count, _) = rustix::net::recv(client.socket(), &mut urgent, RecvFlags::OOB).expect("urgent data");
+    let (count, _) =
+        rustix::net::recv(client.socket(), &mut urgent, RecvFlags::OOB).expect("urgent data");
     assert_eq!((count, urgent), (1, *b"!"));
     assert_eq!(client.reply(), "after", "the urgent byte is out of band");
 }
 
 fn wait_for_urgent(socket: &socket2::Socket) {
     let deadline = Timespec::try_from(DEADLINE).expect("it fits");
-    let ready = poll(&mut [PollFd::new(socket, PollFlags::PRI)], Some(&deadline)).expect("an own socket");
+    let ready =
+        poll(&mut [PollFd::new(socket, PollFlags::PRI)], Some(&deadline)).expect("an own socket");
     assert_eq!(ready, 1, "nothing urgent came");
 }
 
@@ -167,15 +208,21 @@ fn oob_in(cell: Cell) {
 fn sender(cell: Cell) {
     let server = Server::start(cell);
     let mut listeners: Vec<_> = (0..3).map(|_| server.connect()).collect();
-    listeners.iter_mut().for_each(|client| assert_eq!(client.ask("listen"), "listening"));
+    listeners
+        .iter_mut()
+        .for_each(|client| assert_eq!(client.ask("listen"), "listening"));
     let mut speaker = server.connect();
     assert_eq!(speaker.ask("tell hello"), "sent sent sent");
-    listeners.iter_mut().for_each(|client| assert_eq!(client.reply(), "hello"));
+    listeners
+        .iter_mut()
+        .for_each(|client| assert_eq!(client.reply(), "hello"));
     listeners[0].finish();
     listeners[0].expect_end();
     assert_eq!(speaker.ask("tell again"), "closed sent sent");
     drop(speaker);
-    listeners[1..].iter_mut().for_each(|client| assert_eq!(client.reply(), "again"));
+    listeners[1..]
+        .iter_mut()
+        .for_each(|client| assert_eq!(client.reply(), "again"));
     drop(listeners);
     server.stop().expect_counts(4, 0, 0); // A sender does not keep its request alive.
 }
@@ -205,10 +252,16 @@ fn rest_in_child(cell: Cell) {
     let mut first = server.connect();
     // What was read ahead and what was not sent goes along.
     first.send("echo not sent yet\nrest-in-child echo\nread ahead");
-    assert_eq!((first.reply(), first.reply()), ("not sent yet".to_owned(), "read ahead".to_owned()));
+    assert_eq!(
+        (first.reply(), first.reply()),
+        ("not sent yet".to_owned(), "read ahead".to_owned())
+    );
     let rest = server.event_of("rest", &first);
     assert_ne!(rest.get("pid"), server.process().0.to_string());
-    assert_eq!(Process(rest.number("pid").try_into().expect("a process id")).sockets(), 1);
+    assert_eq!(
+        Process(rest.number("pid").try_into().expect("a process id")).sockets(),
+        1
+    );
     server.connect().echo("the server goes on");
     assert_eq!(first.ask("more"), "more");
     first.finish();
@@ -216,21 +269,32 @@ fn rest_in_child(cell: Cell) {
     server.process().expect_no_children();
     let ended = server.stop();
     ended.expect_counts(2, 0, 0);
-    assert_eq!(ended.story_of(&first), ["verify", "setup", "handle", "rest"], "finish does not run");
+    assert_eq!(
+        ended.story_of(&first),
+        ["verify", "setup", "handle", "rest"],
+        "finish does not run"
+    );
 }
 
 fn rest_in_thread(cell: Cell) {
     let server = Server::start(cell);
     let mut first = server.connect();
     first.send("echo not sent yet\nrest-in-thread echo\nread ahead");
-    assert_eq!((first.reply(), first.reply()), ("not sent yet".to_owned(), "read ahead".to_owned()));
+    assert_eq!(
+        (first.reply(), first.reply()),
+        ("not sent yet".to_owned(), "read ahead".to_owned())
+    );
     server.connect().echo("the server goes on");
     assert_eq!(first.ask("more"), "more");
     first.finish();
     first.expect_end();
     let ended = server.stop();
     ended.expect_counts(2, 0, 0);
-    assert_eq!(ended.story_of(&first), ["verify", "setup", "handle", "rest"], "finish does not run");
+    assert_eq!(
+        ended.story_of(&first),
+        ["verify", "setup", "handle", "rest"],
+        "finish does not run"
+    );
 }
 
 fn rest_fails(cell: Cell) {
@@ -241,7 +305,10 @@ fn rest_fails(cell: Cell) {
             client.send(&format!("echo before\nrest-in-{place} {way}"));
             client.expect_rest("before\n");
             let error = server.event_of("error", &client);
-            assert_eq!((error.get("phase"), error.get("panic")), ("handle", (way == "panic").to_string().as_str()));
+            assert_eq!(
+                (error.get("phase"), error.get("panic")),
+                ("handle", (way == "panic").to_string().as_str())
+            );
             server.connect().echo("the server goes on");
         }
     }
@@ -287,7 +354,10 @@ fn rest_of_a_child(cell: Cell) {
     client.send("rest-in-child echo");
     client.expect_end();
     let error = server.event("error");
-    assert!(error.get("text").contains("child_process_already"), "{error:?}");
+    assert!(
+        error.get("text").contains("child_process_already"),
+        "{error:?}"
+    );
     server.stop().expect_counts(0, 1, 0);
 }
 

@@ -35,12 +35,18 @@ impl Client {
     }
 
     fn connect_to(transport: Transport, address: &SockAddr) -> io::Result<Self> {
-        let ty = if transport.is_stream() { Type::STREAM } else { Type::DGRAM };
+        let ty = if transport.is_stream() {
+            Type::STREAM
+        } else {
+            Type::DGRAM
+        };
         let socket = Socket::new(address.domain(), ty, None)?;
         let mut name = None;
         if address.domain() == Domain::UNIX {
             let own = unique();
-            socket.bind(&SockAddr::unix(std::ffi::OsStr::from_bytes(format!("\0{own}").as_bytes()))?)?;
+            socket.bind(&SockAddr::unix(std::ffi::OsStr::from_bytes(
+                format!("\0{own}").as_bytes(),
+            ))?)?;
             name = Some(format!("unix:@{own}"));
         }
         socket.connect(address)?;
@@ -50,7 +56,12 @@ impl Client {
         socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_write_timeout(Some(DEADLINE))?;
         let name = name.map_or_else(|| Ok::<_, io::Error>(inet_name(&socket.local_addr()?)), Ok)?;
-        Ok(Self { socket, stream: transport.is_stream(), name, received: Vec::new() })
+        Ok(Self {
+            socket,
+            stream: transport.is_stream(),
+            name,
+            received: Vec::new(),
+        })
     }
 
     /// What the server calls this client.
@@ -67,7 +78,8 @@ impl Client {
 
     /// Sends a command: a line, or a packet.
     pub fn send(&mut self, command: &str) {
-        self.try_send(command).unwrap_or_else(|error| panic!("cannot send `{command}`: {error}"));
+        self.try_send(command)
+            .unwrap_or_else(|error| panic!("cannot send `{command}`: {error}"));
     }
 
     /// Sends a command, which the server may not want.
@@ -93,7 +105,8 @@ impl Client {
 
     /// The next reply: a line without its end, or a packet.
     pub fn reply(&mut self) -> String {
-        self.try_reply().unwrap_or_else(|error| panic!("{} got no reply: {error}", self.name))
+        self.try_reply()
+            .unwrap_or_else(|error| panic!("{} got no reply: {error}", self.name))
     }
 
     /// The next reply, if there is one.
@@ -127,7 +140,12 @@ impl Client {
 
     /// Sends `echo` and insists on its reply.
     pub fn echo(&mut self, text: &str) {
-        assert_eq!(self.ask(&format!("echo {text}")), text, "the echo for {}", self.name);
+        assert_eq!(
+            self.ask(&format!("echo {text}")),
+            text,
+            "the echo for {}",
+            self.name
+        );
     }
 
     /// Some bytes, or none at the end.
@@ -158,43 +176,72 @@ impl Client {
 
     /// Insists on this text and then end-of-file.
     pub fn expect_rest(&mut self, text: &str) {
-        let rest = self.rest().unwrap_or_else(|error| panic!("{} got no end of file: {error}", self.name));
-        assert_eq!(String::from_utf8_lossy(&rest), text, "what {} got before the end", self.name);
+        let rest = self
+            .rest()
+            .unwrap_or_else(|error| panic!("{} got no end of file: {error}", self.name));
+        assert_eq!(
+            String::from_utf8_lossy(&rest),
+            text,
+            "what {} got before the end",
+            self.name
+        );
     }
 
     /// Insists that nothing comes until the server has answered somebody else meanwhile.
     pub fn expect_silence(&mut self) {
-        assert!(self.received.is_empty(), "{} got {:?}", self.name, self.received);
+        assert!(
+            self.received.is_empty(),
+            "{} got {:?}",
+            self.name,
+            self.received
+        );
         self.socket.set_nonblocking(true).expect("an own socket");
         let got = (&self.socket).read(&mut [0; 64]);
         self.socket.set_nonblocking(false).expect("an own socket");
         let kind = got.as_ref().map_err(io::Error::kind);
-        assert_eq!(kind.err(), Some(io::ErrorKind::WouldBlock), "{} got {got:?}", self.name);
+        assert_eq!(
+            kind.err(),
+            Some(io::ErrorKind::WouldBlock),
+            "{} got {got:?}",
+            self.name
+        );
     }
 
     /// Sends end-of-file.
     pub fn finish(&mut self) {
-        self.socket.shutdown(Shutdown::Write).expect("the connection is open");
+        self.socket
+            .shutdown(Shutdown::Write)
+            .expect("the connection is open");
     }
 
     /// Leaves with a reset: what was sent and not yet read is lost.
     pub fn reset(self) {
-        self.socket.set_linger(Some(Duration::ZERO)).expect("an own socket");
+        self.socket
+            .set_linger(Some(Duration::ZERO))
+            .expect("an own socket");
         drop(self.socket);
     }
 
     /// Bounds how long a read waits, in place of the deadline.
     pub fn set_patience(&mut self, patience: Duration) {
-        self.socket.set_read_timeout(Some(patience)).expect("an own socket");
+        self.socket
+            .set_read_timeout(Some(patience))
+            .expect("an own socket");
     }
 }
 
 fn inet_name(address: &SockAddr) -> String {
-    address.as_socket().map_or_else(|| "unnamed".to_owned(), |address| address.to_string())
+    address
+        .as_socket()
+        .map_or_else(|| "unnamed".to_owned(), |address| address.to_string())
 }
 
 /// A name that no other client on this machine has.
 fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("client-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "client-{}-{}",
+        process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }

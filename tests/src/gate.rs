@@ -32,6 +32,9 @@ impl Gate {
     }
 
     fn open_for_writing(&self) -> File {
-        OpenOptions::new().write(true).open(&self.path).expect("the pipe is there")
+        OpenOptions::new()
+            .write(true)
+            .open(&self.path)
+            .expect("the pipe is there")
     }
 }

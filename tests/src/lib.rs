@@ -1,5 +1,8 @@
 //! The driver of the contract suite: starts a server of any cell as a process, talks to it, and looks at it from outside.
-#![allow(clippy::missing_panics_doc, reason = "a driver of tests panics where a test fails")]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a driver of tests panics where a test fails"
+)]
 
 mod cell;
 mod client;

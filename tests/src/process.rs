@@ -13,7 +13,10 @@ pub struct Process(pub u32);
 
 impl Process {
     fn pid(self) -> Pid {
-        i32::try_from(self.0).ok().and_then(Pid::from_raw).expect("a process id")
+        i32::try_from(self.0)
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id")
     }
 
     /// Sends it a signal.
@@ -34,7 +37,11 @@ impl Process {
             .flatten()
             .filter_map(|entry| {
                 let to = fs::read_link(entry.path()).ok()?;
-                Some(format!("{} -> {}", entry.file_name().to_string_lossy(), to.display()))
+                Some(format!(
+                    "{} -> {}",
+                    entry.file_name().to_string_lossy(),
+                    to.display()
+                ))
             })
             .collect();
         links.sort();
@@ -56,26 +63,42 @@ impl Process {
     #[must_use]
     pub fn children(self) -> Vec<(Process, char)> {
         let processes = fs::read_dir("/proc").expect("there is a /proc").flatten();
-        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Process);
-        numbers.filter_map(|process| process.stat().filter(|stat| stat.parent == self.0).map(|stat| (process, stat.state))).collect()
+        let numbers = processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .map(Process);
+        numbers
+            .filter_map(|process| {
+                process
+                    .stat()
+                    .filter(|stat| stat.parent == self.0)
+                    .map(|stat| (process, stat.state))
+            })
+            .collect()
     }
 
     /// Its children that have ended and that nobody has waited for.
     #[must_use]
     pub fn zombies(self) -> usize {
-        self.children().iter().filter(|(_, state)| *state == 'Z').count()
+        self.children()
+            .iter()
+            .filter(|(_, state)| *state == 'Z')
+            .count()
     }
 
     /// Waits until it has no child at all, not even a dead one.
     pub fn expect_no_children(self) {
-        until(|| self.children().is_empty(), || format!("children are left: {:?}", self.children()));
+        until(
+            || self.children().is_empty(),
+            || format!("children are left: {:?}", self.children()),
+        );
     }
 
     /// How much CPU time it has used.
     #[must_use]
     pub fn cpu(self) -> Duration {
         let ticks = self.stat().expect("the process is there").ticks;
-        Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).expect("a small number")
+        Duration::from_secs(ticks)
+            / u32::try_from(rustix::param::clock_ticks_per_second()).expect("a small number")
     }
 
     /// How much memory it holds, in KiB.
@@ -87,9 +110,19 @@ impl Process {
     /// How often its threads have left a processor. While that stays as it is, and all of them sleep, none has done anything.
     #[must_use]
     pub fn switches(self) -> u64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).expect("the process is there").flatten();
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0))
+            .expect("the process is there")
+            .flatten();
         let statuses = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
-        statuses.map(|status| status.lines().filter(|line| line.contains("ctxt_switches:")).map(last_number).sum::<u64>()).sum()
+        statuses
+            .map(|status| {
+                status
+                    .lines()
+                    .filter(|line| line.contains("ctxt_switches:"))
+                    .map(last_number)
+                    .sum::<u64>()
+            })
+            .sum()
     }
 
     /// Whether it sleeps.
@@ -101,12 +134,19 @@ impl Process {
     /// How many sockets it has.
     #[must_use]
     pub fn sockets(self) -> usize {
-        self.descriptors().iter().filter(|link| link.contains("socket:")).count()
+        self.descriptors()
+            .iter()
+            .filter(|link| link.contains("socket:"))
+            .count()
     }
 
     /// Waits until no signal waits to be delivered to it.
     pub fn expect_no_pending_signal(self) {
-        let delivered = || ["SigPnd:", "ShdPnd:"].iter().all(|name| self.line(name).trim_start_matches('0').is_empty());
+        let delivered = || {
+            ["SigPnd:", "ShdPnd:"]
+                .iter()
+                .all(|name| self.line(name).trim_start_matches('0').is_empty())
+        };
         until(delivered, || "a signal is not delivered".to_owned());
     }
 
@@ -115,8 +155,12 @@ impl Process {
     }
 
     fn line(self, name: &str) -> String {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says so");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the process is there");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("the kernel says so");
         line.split_whitespace().next().expect("a value").to_owned()
     }
 
@@ -125,12 +169,19 @@ impl Process {
         // The name may hold anything, so fields are counted from behind it: proc(5).
         let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        Some(Stat { state: fields.first()?.chars().next()?, parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
+        Some(Stat {
+            state: fields.first()?.chars().next()?,
+            parent: u32::try_from(number(1)?).ok()?,
+            ticks: number(11)? + number(12)?,
+        })
     }
 }
 
 fn last_number(line: &str) -> u64 {
-    line.split_whitespace().last().and_then(|number| number.parse().ok()).expect("a number")
+    line.split_whitespace()
+        .last()
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
 }
 
 struct Stat {

@@ -30,7 +30,13 @@ impl Scenario {
     /// A server of this cell on a free port or a fresh path.
     #[must_use]
     pub fn new(cell: Cell) -> Self {
-        Self { cell, flags: Vec::new(), addrs: Vec::new(), limit: None, group: false }
+        Self {
+            cell,
+            flags: Vec::new(),
+            addrs: Vec::new(),
+            limit: None,
+            group: false,
+        }
     }
 
     /// Adds `--name value`.
@@ -92,18 +98,38 @@ impl Scenario {
                 command
             }
         };
-        command.args([self.cell.transport.word(), self.cell.model.word()]).args(addrs).args(self.flags);
-        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args([self.cell.transport.word(), self.cell.model.word()])
+            .args(addrs)
+            .args(self.flags);
+        command
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if self.group {
             command.process_group(0);
         }
         let mut child = command.spawn().expect("the program is there");
         let log = Arc::new(Log::default());
         let readers = vec![
-            read(child.stdout.take().expect("it was asked for"), Arc::clone(&log)),
-            read(child.stderr.take().expect("it was asked for"), Arc::clone(&log)),
+            read(
+                child.stdout.take().expect("it was asked for"),
+                Arc::clone(&log),
+            ),
+            read(
+                child.stderr.take().expect("it was asked for"),
+                Arc::clone(&log),
+            ),
         ];
-        Server { cell: self.cell, child, log, readers, addrs: Vec::new(), folder }
+        Server {
+            cell: self.cell,
+            child,
+            log,
+            readers,
+            addrs: Vec::new(),
+            folder,
+        }
     }
 }
 
@@ -137,7 +163,9 @@ pub struct Event {
 
 impl Event {
     fn parse(line: &str) -> Option<Self> {
-        line.strip_prefix('@').map(|line| Event { line: line.to_owned() })
+        line.strip_prefix('@').map(|line| Event {
+            line: line.to_owned(),
+        })
     }
 
     /// What happened.
@@ -149,19 +177,30 @@ impl Event {
     /// One of its values.
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
-        let values = || self.line.split(' ').skip(1).filter_map(|pair| pair.split_once('='));
+        let values = || {
+            self.line
+                .split(' ')
+                .skip(1)
+                .filter_map(|pair| pair.split_once('='))
+        };
         let found = values().find(|(name, _)| *name == key);
-        found.unwrap_or_else(|| panic!("`{}` has no `{key}`", self.line)).1
+        found
+            .unwrap_or_else(|| panic!("`{}` has no `{key}`", self.line))
+            .1
     }
 
     /// One of its values as a number.
     #[must_use]
     pub fn number(&self, key: &str) -> u64 {
-        self.get(key).parse().unwrap_or_else(|_| panic!("`{key}` of `{}` is no number", self.line))
+        self.get(key)
+            .parse()
+            .unwrap_or_else(|_| panic!("`{key}` of `{}` is no number", self.line))
     }
 
     fn concerns(&self, peer: &str) -> bool {
-        self.line.split(' ').any(|pair| pair.strip_prefix("peer=") == Some(peer))
+        self.line
+            .split(' ')
+            .any(|pair| pair.strip_prefix("peer=") == Some(peer))
     }
 }
 
@@ -211,7 +250,8 @@ impl Server {
     /// Connects a client.
     #[must_use]
     pub fn connect(&self) -> Client {
-        self.try_connect().unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.addr()))
+        self.try_connect()
+            .unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.addr()))
     }
 
     /// Connects a client, if it can be done.
@@ -231,7 +271,8 @@ impl Server {
 
     /// Waits for a line.
     pub fn line(&self, wanted: impl Fn(&str) -> bool) -> String {
-        self.log.wait(|lines| lines.iter().find(|line| wanted(line)).cloned())
+        self.log
+            .wait(|lines| lines.iter().find(|line| wanted(line)).cloned())
     }
 
     /// Waits for the first event of this name.
@@ -241,26 +282,33 @@ impl Server {
 
     /// Waits for the nth event of this name, counted from zero.
     pub fn nth_event(&self, nth: usize, name: &str) -> Event {
-        self.log.wait(|lines| events(lines).filter(|event| event.name() == name).nth(nth))
+        self.log
+            .wait(|lines| events(lines).filter(|event| event.name() == name).nth(nth))
     }
 
     /// Waits for the first event of this name that concerns this client.
     pub fn event_of(&self, name: &str, client: &Client) -> Event {
         let peer = client.name();
-        self.log.wait(|lines| events(lines).find(|event| event.name() == name && event.concerns(peer)))
+        self.log
+            .wait(|lines| events(lines).find(|event| event.name() == name && event.concerns(peer)))
     }
 
     /// The events so far that concern a client, by their names.
     #[must_use]
     pub fn story_of(&self, client: &Client) -> Vec<String> {
         let lines = self.log.lines();
-        events(&lines).filter(|event| event.concerns(client.name())).map(|event| event.name().to_owned()).collect()
+        events(&lines)
+            .filter(|event| event.concerns(client.name()))
+            .map(|event| event.name().to_owned())
+            .collect()
     }
 
     /// All events of a name so far.
     #[must_use]
     pub fn events(&self, name: &str) -> Vec<Event> {
-        events(&self.log.lines()).filter(|event| event.name() == name).collect()
+        events(&self.log.lines())
+            .filter(|event| event.name() == name)
+            .collect()
     }
 
     /// All lines so far.
@@ -285,7 +333,12 @@ impl Server {
     #[must_use]
     pub fn stop(self) -> Ended {
         let ended = self.terminate();
-        assert!(ended.status.success(), "it ended with {}: {:#?}", ended.status, ended.lines);
+        assert!(
+            ended.status.success(),
+            "it ended with {}: {:#?}",
+            ended.status,
+            ended.lines
+        );
         ended
     }
 
@@ -297,7 +350,11 @@ impl Server {
                 last = client.ask("stats");
                 last.split(' ').nth(1) == Some(&active.to_string())
             },
-            || format!("not {active} requests are active; accepted, active, finished, failed: last"),
+            || {
+                format!(
+                    "not {active} requests are active; accepted, active, finished, failed: last"
+                )
+            },
         );
     }
 
@@ -318,7 +375,11 @@ impl Server {
             reader.join().expect("it only reads");
         }
         let lines = self.log.lines().clone();
-        Ended { status: status.expect("it has ended"), lines, took }
+        Ended {
+            status: status.expect("it has ended"),
+            lines,
+            took,
+        }
     }
 }
 
@@ -344,27 +405,38 @@ impl Ended {
     /// All events of a name.
     #[must_use]
     pub fn events(&self, name: &str) -> Vec<Event> {
-        events(&self.lines).filter(|event| event.name() == name).collect()
+        events(&self.lines)
+            .filter(|event| event.name() == name)
+            .collect()
     }
 
     /// The last words: counts and the report.
     #[must_use]
     pub fn summary(&self) -> Event {
-        self.events("ended").pop().unwrap_or_else(|| panic!("no summary among {:#?}", self.lines))
+        self.events("ended")
+            .pop()
+            .unwrap_or_else(|| panic!("no summary among {:#?}", self.lines))
     }
 
     /// The names of the events that concern a client.
     #[must_use]
     pub fn story_of(&self, client: &Client) -> Vec<String> {
-        events(&self.lines).filter(|event| event.concerns(client.name())).map(|event| event.name().to_owned()).collect()
+        events(&self.lines)
+            .filter(|event| event.concerns(client.name()))
+            .map(|event| event.name().to_owned())
+            .collect()
     }
 
     /// Insists on so many requests that ended well and badly, and that none is left.
     pub fn expect_counts(&self, finished: u64, failed: u64, refused: u64) {
         let summary = self.summary();
-        let counts = ["accepted", "active", "finished", "failed", "refused"].map(|key| summary.number(key));
+        let counts =
+            ["accepted", "active", "finished", "failed", "refused"].map(|key| summary.number(key));
         let expected = [finished + failed + refused, 0, finished, failed, refused];
-        assert_eq!(counts, expected, "accepted, active, finished, failed, refused");
+        assert_eq!(
+            counts, expected,
+            "accepted, active, finished, failed, refused"
+        );
     }
 }
 
@@ -374,7 +446,10 @@ fn events(lines: &[String]) -> impl Iterator<Item = Event> {
 
 /// An announcement without its scheme.
 fn place(said: &str) -> &str {
-    let said = said.strip_prefix("unix-datagram:").or_else(|| said.strip_prefix("unix:")).unwrap_or(said);
+    let said = said
+        .strip_prefix("unix-datagram:")
+        .or_else(|| said.strip_prefix("unix:"))
+        .unwrap_or(said);
     said.split_once("://").map_or(said, |(_, place)| place)
 }
 
@@ -403,14 +478,26 @@ impl Log {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for something that the server says");
-            lines = self.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+            assert!(
+                !left.is_zero(),
+                "waited in vain for something that the server says"
+            );
+            lines = self
+                .more
+                .wait_timeout(lines, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
 
 fn read(from: impl Read + Send + 'static, log: Arc<Log>) -> JoinHandle<()> {
-    thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).for_each(|line| log.push(line)))
+    thread::spawn(move || {
+        BufReader::new(from)
+            .lines()
+            .map_while(Result::ok)
+            .for_each(|line| log.push(line))
+    })
 }
 
 /// A fresh folder, removed when it is dropped.
@@ -420,7 +507,11 @@ struct Folder(PathBuf);
 impl Folder {
     fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("sockserv-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "sockserv-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let path = env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("a temporary folder");
         Self(path)

@@ -47,31 +47,35 @@ fn an_impl_declares_forwards_and_gets_a_server() {
     assert_tokens(
         expansion,
         quote! {
-                    #item
-                    #[automatically_derived]
-                    impl ::sockserv::__private::Declaration for Echo {
-                        type Transport = ::sockserv::__private::Tcp;
-                        type Model = ::sockserv::__private::Threading;
-                        fn options() -> ::sockserv::__private::Options {
-                            ::sockserv::__private::Options::new()
-                                .addr("127.0.0.1:7007")
-                                .timeout(::core::time::Duration::from_nanos(30000000000u64))
-                                .nodelay(false)
-                                .max(8usize)
-                        }
-                        fn hooks() -> ::sockserv::__private::HookTable<Self> {
-                            use ::sockserv::__private::NoHooks as _;
-        (&::sockserv::__private::HookProbe::<Self>::new()).table()
-                        }
-                    }
-                    #[automatically_derived]
-                    impl ::sockserv::__private::StreamHandler for Echo {
-                        fn handle(&mut self, request: &mut ::sockserv::__private::Stream) -> ::sockserv::__private::Outcome {
-                            ::sockserv::__private::IntoOutcome::into_outcome(Self::handle(self, request))
-                        }
-                    }
-                    #server
-                },
+            #item
+            #[automatically_derived]
+            impl ::sockserv::__private::Declaration for Echo {
+                type Transport = ::sockserv::__private::Tcp;
+                type Model = ::sockserv::__private::Threading;
+                fn options() -> ::sockserv::__private::Options {
+                    ::sockserv::__private::Options::new()
+                        .addr("127.0.0.1:7007")
+                        .timeout(::core::time::Duration::from_nanos(30000000000u64))
+                        .nodelay(false)
+                        .max(8usize)
+                }
+                fn hooks() -> ::sockserv::__private::HookTable<Self> {
+                    use ::sockserv::__private::NoHooks as _;
+                    (&::sockserv::__private::HookProbe::<Self>::new()).table()
+                }
+                fn model() -> ::core::option::Option<Self::Model> {
+                    use ::sockserv::__private::NoDefault as _;
+                    (&::sockserv::__private::DefaultProbe::<Self::Model>::new()).make()
+                }
+            }
+            #[automatically_derived]
+            impl ::sockserv::__private::StreamHandler for Echo {
+                fn handle(&mut self, request: &mut ::sockserv::__private::Stream) -> ::sockserv::__private::Outcome {
+                    ::sockserv::__private::IntoOutcome::into_outcome(Self::handle(self, request))
+                }
+            }
+            #server
+        },
     );
 }
 
@@ -93,21 +97,25 @@ fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
     assert_tokens(
         expansion,
         quote! {
-                    #item
-                    #[automatically_derived]
-                    impl ::sockserv::__private::Declaration for Echo {
-                        type Transport = ::sockserv::__private::Udp;
-                        type Model = ::sockserv::__private::Synchronous;
-                        fn options() -> ::sockserv::__private::Options {
-                            ::sockserv::__private::Options::new()
-                        }
-                        fn hooks() -> ::sockserv::__private::HookTable<Self> {
-                            use ::sockserv::__private::NoHooks as _;
-        (&::sockserv::__private::HookProbe::<Self>::new()).table()
-                        }
-                    }
-                    #server
-                },
+            #item
+            #[automatically_derived]
+            impl ::sockserv::__private::Declaration for Echo {
+                type Transport = ::sockserv::__private::Udp;
+                type Model = ::sockserv::__private::Synchronous;
+                fn options() -> ::sockserv::__private::Options {
+                    ::sockserv::__private::Options::new()
+                }
+                fn hooks() -> ::sockserv::__private::HookTable<Self> {
+                    use ::sockserv::__private::NoHooks as _;
+                    (&::sockserv::__private::HookProbe::<Self>::new()).table()
+                }
+                fn model() -> ::core::option::Option<Self::Model> {
+                    use ::sockserv::__private::NoDefault as _;
+                    (&::sockserv::__private::DefaultProbe::<Self::Model>::new()).make()
+                }
+            }
+            #server
+        },
     );
 }
 

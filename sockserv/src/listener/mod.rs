@@ -45,7 +45,7 @@ use packets::Packet;
 /// impl Listener for List {
 ///     fn accept(&self) -> io::Result<(Incoming, Address)> {
 ///         match self.0.lock().unwrap().pop() {
-///             Some(text) => Ok((Incoming::packet(text), Address::Unnamed)),
+///             Some(text) => Ok((Incoming::from_packet(text), Address::Unnamed)),
 ///             None => Err(io::ErrorKind::UnexpectedEof.into()), // There will never be another one.
 ///         }
 ///     }
@@ -140,9 +140,9 @@ impl Incoming {
         }
     }
 
-    /// Makes a request of a packet whose reply goes nowhere. See [`Incoming::packet_with`].
+    /// Makes a request of a packet whose reply goes nowhere. See [`Incoming::from_packet_with`].
     #[must_use]
-    pub fn packet(bytes: impl Into<Bytes>) -> Self {
+    pub fn from_packet(bytes: impl Into<Bytes>) -> Self {
         Self {
             kind: Kind::Packet(Packet::new(bytes.into(), None)),
         }
@@ -150,7 +150,7 @@ impl Incoming {
 
     /// Makes a request of a packet; `reply` sends the handler's answer.
     #[must_use]
-    pub fn packet_with(
+    pub fn from_packet_with(
         bytes: impl Into<Bytes>,
         reply: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -184,7 +184,7 @@ impl Incoming {
 
     /// Returns the packet, if it is one.
     #[must_use]
-    pub fn as_packet(&self) -> Option<&Bytes> {
+    pub fn packet(&self) -> Option<&Bytes> {
         match &self.kind {
             Kind::Packet(packet) => Some(&packet.bytes),
             Kind::Stream { .. } => None,

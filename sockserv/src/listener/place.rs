@@ -273,6 +273,9 @@ fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return in_use("a file that is no socket is in the way");
     }
+    if is_bound(path) {
+        return in_use("another server is alive there");
+    }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
     match probe.connect(address) {
@@ -280,6 +283,20 @@ fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         _ => in_use("another server is alive there"),
     }
+}
+
+/// Whether a socket of this network namespace is bound to the path and not connected: one that does not listen yet refuses
+/// a connect just like a stale one. proc_net_unix in proc(5): the state is the sixth field, the path as bound the eighth.
+fn is_bound(path: &Path) -> bool {
+    let Ok(table) = fs::read_to_string("/proc/net/unix") else {
+        return false;
+    };
+    let absolute = std::path::absolute(path).unwrap_or_default();
+    table.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(5);
+        let (state, bound) = (fields.next(), fields.nth(1).map(Path::new));
+        state == Some("01") && (bound == Some(path) || bound == Some(&absolute))
+    })
 }
 
 /// The sockets that systemd handed to this process and that nobody has taken yet, with their names: sd_listen_fds(3).

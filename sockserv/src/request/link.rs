@@ -113,9 +113,14 @@ impl Link {
             .map(Duration::from_nanos)
     }
 
-    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) {
-        self.timeout
-            .store(timeout.map_or(0, nanos), Ordering::Relaxed);
+    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let nanos = timeout.map_or(0, nanos);
+        self.timeout.store(nanos, Ordering::Relaxed);
+        if self.polls.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            self.fit(nanos)
+        }
     }
 
     /// Receives some bytes, waiting for them if need be. Zero is the end, real or told.

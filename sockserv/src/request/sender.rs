@@ -87,8 +87,8 @@ impl Sender {
     /// # Errors
     ///
     /// [`SendError::Full`] if too much waits already, [`SendError::Closed`] if the request has ended.
-    pub fn send(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
-        self.outgoing.push(message.into())
+    pub fn send(&self, message: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.outgoing.push(message.as_ref())
     }
 
     /// Returns whether the request has ended, so that no message can be sent any more.
@@ -146,7 +146,7 @@ impl Outgoing {
         }
     }
 
-    fn push(self: &Arc<Self>, message: Bytes) -> Result<(), SendError> {
+    fn push(self: &Arc<Self>, message: &[u8]) -> Result<(), SendError> {
         let mut state = lock(&self.state);
         if state.transport.is_none() {
             return Err(SendError::Closed);
@@ -154,17 +154,21 @@ impl Outgoing {
         if state.queued > 0 && state.queued + message.len() > MOST {
             return Err(SendError::Full);
         }
-        state.queued += message.len();
-        state.queue.push_back(message);
-        if !state.handler_writes && !state.armed {
-            state.send_now();
-            self.arm(&mut state);
-        }
+        let ready = state.queue.is_empty() && !state.handler_writes && !state.armed;
+        let sent = if ready { state.send_now(message) } else { 0 };
         if state.transport.is_none() {
-            Err(SendError::Closed)
-        } else {
-            Ok(())
+            return Err(SendError::Closed);
         }
+        if sent < message.len() {
+            state.queued += message.len() - sent;
+            state
+                .queue
+                .push_back(Bytes::copy_from_slice(&message[sent..]));
+            if ready {
+                self.arm(&mut state);
+            }
+        }
+        Ok(())
     }
 
     /// Lets the accept loop send what is left.
@@ -189,7 +193,7 @@ impl Outgoing {
         let result = write(&queue);
         let mut state = lock(&self.state);
         state.handler_writes = false;
-        state.send_now();
+        state.send_queue();
         self.arm(&mut state);
         result
     }
@@ -207,31 +211,38 @@ impl Outgoing {
 }
 
 impl State {
-    /// Sends what the socket takes without waiting.
-    fn send_now(&mut self) {
-        let Some(transport) = &self.transport else {
-            return;
-        };
-        while let Some(message) = self.queue.front_mut() {
-            match transport.send(message, Wait::Not) {
-                Ok(count) => {
-                    self.queued -= count;
-                    message.advance(count);
-                    if message.is_empty() {
-                        self.queue.pop_front();
-                    }
-                }
+    /// Sends what the socket takes of the queue without waiting.
+    fn send_queue(&mut self) {
+        while let Some(mut message) = self.queue.pop_front() {
+            let sent = self.send_now(&message);
+            self.queued = self.queued.saturating_sub(sent);
+            message.advance(sent);
+            if !message.is_empty() && self.transport.is_some() {
+                self.queue.push_front(message);
+                return;
+            }
+        }
+    }
+
+    /// Sends what the socket takes of a message without waiting; returns how much. Without a peer it takes all.
+    fn send_now(&mut self, message: &[u8]) -> usize {
+        let mut sent = 0;
+        while let Some(transport) = &self.transport
+            && sent < message.len()
+        {
+            match transport.send(&message[sent..], Wait::Not) {
+                Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {
                     // The peer has left: the handler sees it itself, at its next read or write.
                     self.transport = None;
                     self.queue.clear();
                     self.queued = 0;
-                    return;
                 }
             }
         }
+        sent
     }
 }
 
@@ -239,7 +250,7 @@ impl Unsent for Outgoing {
     fn send_more(&self) -> bool {
         let mut state = lock(&self.state);
         if !state.handler_writes {
-            state.send_now();
+            state.send_queue();
         }
         state.armed = state.transport.is_some() && !state.queue.is_empty();
         state.armed

@@ -113,8 +113,12 @@ impl Stream {
     /// Bounds how long a read or a write waits from now on, in place of the option `timeout`; `None` is for ever.
     ///
     /// A wait that is in progress in another thread keeps the bound that it began with.
-    pub fn set_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.link().set_timeout(timeout.into());
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn set_timeout(&mut self, timeout: impl Into<Option<Duration>>) -> io::Result<()> {
+        self.link().set_timeout(timeout.into())
     }
 
     /// Returns the socket, to read or set options on.

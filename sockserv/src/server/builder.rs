@@ -113,15 +113,19 @@ impl<H: Declaration, S> Builder<H, S> {
     }
 
     fn open(self) -> io::Result<Server<H>> {
-        let own = self
-            .listener
-            .or_else(<H::Transport as Transport<H>>::listener);
-        Server::open(
-            self.handler,
-            self.model.unwrap_or_default(),
-            self.options,
-            own,
-        )
+        let missing = |what| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{what}; give the builder one"),
+            )
+        };
+        let model = self.model.or_else(H::model);
+        let model = model.ok_or_else(|| missing("this server's model has no default value"))?;
+        let own = self.listener.or_else(|| H::listener().map(|own| own.0));
+        if own.is_none() && <H::Transport as Transport<H>>::KINDS.is_empty() {
+            return Err(missing("this server's listener has no default value"));
+        }
+        Server::open(self.handler, model, self.options, own)
     }
 }
 

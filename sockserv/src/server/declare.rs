@@ -1,5 +1,6 @@
 //! What the attribute declares: the words of the transport as types, and the one trait that generated code fills in.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use crate::address::Kind;
@@ -19,13 +20,72 @@ pub trait Declaration: Clone + Sized {
     /// The transport's word, or the words of a pair.
     type Transport: Transport<Self>;
     /// The model's word.
-    type Model: Model<Self> + Default;
+    type Model: Model<Self>;
 
     /// Returns what the attribute says, over the defaults.
     fn options() -> Options;
 
     /// Returns the handler's hooks.
     fn hooks() -> HookTable<Self>;
+
+    /// Makes the model, if its type has a default.
+    fn model() -> Option<Self::Model>;
+
+    /// Makes the own listener, if there is one and its type has a default.
+    fn listener() -> Option<OwnListener> {
+        None
+    }
+}
+
+/// An own listener, without its type.
+pub struct OwnListener(pub(crate) Box<dyn Listener + Send>);
+
+impl OwnListener {
+    /// Boxes it.
+    pub fn of(listener: Option<impl Listener + Send>) -> Option<Self> {
+        listener.map(|listener| Self(Box::new(listener)))
+    }
+}
+
+impl fmt::Debug for OwnListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnListener")
+            .field(&self.0.local_addr())
+            .finish()
+    }
+}
+
+/// Finds out whether a type has a default: the method of this type itself, which needs that, wins over the trait's.
+#[derive(Debug)]
+pub struct DefaultProbe<T>(PhantomData<fn() -> T>);
+
+impl<T> DefaultProbe<T> {
+    /// Makes one.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "generated code alone makes it")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Default> DefaultProbe<T> {
+    /// Returns the type's default.
+    #[must_use]
+    pub fn make(&self) -> Option<T> {
+        Some(T::default())
+    }
+}
+
+/// The default of a type that has none.
+pub trait NoDefault<T> {
+    /// Returns nothing.
+    fn make(&self) -> Option<T>;
+}
+
+impl<T> NoDefault<T> for DefaultProbe<T> {
+    fn make(&self) -> Option<T> {
+        None
+    }
 }
 
 /// A word that says what requests come by, and what a handler needs for that.
@@ -35,11 +95,6 @@ pub trait Transport<H> {
 
     /// Returns the handler's methods for the requests that come by it.
     fn methods() -> Methods<H>;
-
-    /// Makes the own listener, if it is one.
-    fn listener() -> Option<Box<dyn Listener + Send>> {
-        None
-    }
 }
 
 macro_rules! words {
@@ -117,15 +172,11 @@ pub enum Both {}
 
 macro_rules! own {
     ($($kinds:ident: $($bound:ident)+, $methods:expr;)*) => {$(
-        impl<H: $($bound +)+, L: Listener + Send + Default> Transport<H> for Own<L, $kinds> {
+        impl<H: $($bound +)+, L: Listener + Send> Transport<H> for Own<L, $kinds> {
             const KINDS: &'static [Kind] = &[];
 
             fn methods() -> Methods<H> {
                 $methods
-            }
-
-            fn listener() -> Option<Box<dyn Listener + Send>> {
-                Some(Box::new(L::default()))
             }
         }
     )*};

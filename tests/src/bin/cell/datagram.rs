@@ -15,7 +15,9 @@ impl Scenario for Datagram {
         match word(self).strip_prefix("setup-") {
             Some(failure) => {
                 self.wfile.write_all(b"in setup")?;
-                Failure::named(failure).ok_or("no such failure")?.happen("setup")
+                Failure::named(failure)
+                    .ok_or("no such failure")?
+                    .happen("setup")
             }
             None => Ok(()),
         }
@@ -41,7 +43,11 @@ impl Scenario for Datagram {
 }
 
 fn word(datagram: &Datagram) -> String {
-    String::from_utf8_lossy(datagram.packet()).split(' ').next().unwrap_or("").to_owned()
+    String::from_utf8_lossy(datagram.packet())
+        .split(' ')
+        .next()
+        .unwrap_or("")
+        .to_owned()
 }
 
 fn obey(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str) -> Outcome {
@@ -92,7 +98,11 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
         "pid" => write!(datagram.wfile, "{}", process::id())?,
         "stats" => {
             let stats = datagram.server().stats();
-            write!(datagram.wfile, "{} {} {} {}", stats.accepted, stats.active, stats.finished, stats.failed)?;
+            write!(
+                datagram.wfile,
+                "{} {} {} {}",
+                stats.accepted, stats.active, stats.finished, stats.failed
+            )?;
         }
         "shutdown" => {
             datagram.server().shutdown();

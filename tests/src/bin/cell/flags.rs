@@ -32,7 +32,9 @@ impl Flags {
                 flags.options.addrs.push(word);
                 continue;
             };
-            let value = words.next().ok_or_else(|| invalid(format!("`{word}` needs a value")))?;
+            let value = words
+                .next()
+                .ok_or_else(|| invalid(format!("`{word}` needs a value")))?;
             match name {
                 "by-request" => flags.by_request = Some(number(&value)?),
                 "foreign" => flags.foreign = true,
@@ -59,8 +61,14 @@ fn deed(value: &str) -> io::Result<Deed> {
         None => (value, u64::MAX),
     };
     match kind {
-        "panic" => Ok(Deed { panics: true, times }),
-        "error" | "refuse" => Ok(Deed { panics: false, times }),
+        "panic" => Ok(Deed {
+            panics: true,
+            times,
+        }),
+        "error" | "refuse" => Ok(Deed {
+            panics: false,
+            times,
+        }),
         _ => Err(invalid(format!("`{kind}` is nothing that a hook can do"))),
     }
 }
@@ -101,7 +109,9 @@ fn duration(value: &str) -> io::Result<Duration> {
 }
 
 pub(crate) fn number<N: FromStr>(value: &str) -> io::Result<N> {
-    value.parse().map_err(|_| invalid(format!("`{value}` is no number that fits here")))
+    value
+        .parse()
+        .map_err(|_| invalid(format!("`{value}` is no number that fits here")))
 }
 
 pub(crate) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

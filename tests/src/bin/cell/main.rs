@@ -117,8 +117,13 @@ fn one_by_one(most: u64, mut handle_request: impl FnMut() -> io::Result<bool>) -
 }
 
 fn announce(addrs: &[Address]) {
-    let lines: String = addrs.iter().map(|addr| format!("listening on {addr}\n")).collect();
-    io::stdout().write_all(lines.as_bytes()).expect("the driver reads it");
+    let lines: String = addrs
+        .iter()
+        .map(|addr| format!("listening on {addr}\n"))
+        .collect();
+    io::stdout()
+        .write_all(lines.as_bytes())
+        .expect("the driver reads it");
 }
 
 fn ended(handle: &ServerHandle) {
@@ -145,19 +150,31 @@ fn ended(handle: &ServerHandle) {
 fn foreign() -> io::Result<Child> {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
     let child = Command::new("sh").args(["-c", "exit 72"]).spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process id");
+    waitid(
+        WaitId::Pid(pid),
+        WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+    )?;
     Ok(child)
 }
 
 fn run() -> io::Result<()> {
     let mut words = env::args().skip(1);
     let (Some(transport), Some(model)) = (words.next(), words.next()) else {
-        return Err(invalid("write: cell TRANSPORT MODEL ADDR... [--option value]..."));
+        return Err(invalid(
+            "write: cell TRANSPORT MODEL ADDR... [--option value]...",
+        ));
     };
     let flags = Flags::parse(words)?;
     flags.hooks.install();
-    let foreign = if flags.foreign { Some(foreign()?) } else { None };
+    let foreign = if flags.foreign {
+        Some(foreign()?)
+    } else {
+        None
+    };
     let result = serve(&transport, &model, &flags.options, flags.by_request);
     if let Some(mut child) = foreign {
         let status = child.wait()?;

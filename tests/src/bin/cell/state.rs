@@ -62,7 +62,9 @@ pub(crate) fn say(name: &str, values: &[(&str, &dyn Display)]) {
         write!(line, " {key}={value}").expect("a string takes it");
     }
     writeln!(line, " pid={}", process::id()).expect("a string takes it");
-    io::stderr().write_all(line.as_bytes()).expect("the driver reads it");
+    io::stderr()
+        .write_all(line.as_bytes())
+        .expect("the driver reads it");
 }
 
 /// The private value of one request.
@@ -124,8 +126,12 @@ impl Drop for State {
 impl State {
     pub(crate) fn handle_error(&mut self, error: &RequestError, peer: &Address) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let status = error.exit_status().map_or_else(|| "none".to_owned(), |status| status.to_string());
-        let timeout = error.timeout().map_or_else(|| "none".to_owned(), |timeout| format!("{timeout:?}"));
+        let status = error
+            .exit_status()
+            .map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let timeout = error
+            .timeout()
+            .map_or_else(|| "none".to_owned(), |timeout| format!("{timeout:?}"));
         say(
             "error",
             &[
@@ -161,7 +167,10 @@ pub(crate) fn step(name: &str, peer: &Address) {
 pub(crate) fn verify(peer: &Address, incoming: &Incoming) -> bool {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if !hooks().quiet {
-        say("verify", &[("peer", peer), ("local", incoming.local_addr())]);
+        say(
+            "verify",
+            &[("peer", peer), ("local", incoming.local_addr())],
+        );
     }
     act(hooks().verify, &COUNT, "verify_request")
 }
@@ -182,7 +191,10 @@ pub(crate) fn service() {
 
 pub(crate) fn bind(socket: &socket2::Socket) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let has_name = socket.local_addr()?.as_socket().is_some_and(|at| at.port() != 0);
+    let has_name = socket
+        .local_addr()?
+        .as_socket()
+        .is_some_and(|at| at.port() != 0);
     say("bind", &[("named", &has_name)]);
     match act(hooks().bind, &COUNT, "server_bind") {
         true => Ok(()),

@@ -28,9 +28,14 @@ impl Scenario for Stream {
         step("setup", self.peer_addr());
         if hooks().setup_reads {
             let command = command(self)?;
-            if let Some(failure) = command.as_deref().and_then(|word| word.strip_prefix("setup-")) {
+            if let Some(failure) = command
+                .as_deref()
+                .and_then(|word| word.strip_prefix("setup-"))
+            {
                 self.wfile.write_all(b"in setup\n")?;
-                return Failure::named(failure).ok_or("no such failure")?.happen("setup");
+                return Failure::named(failure)
+                    .ok_or("no such failure")?
+                    .happen("setup");
             }
             state.command = command;
         }
@@ -72,7 +77,12 @@ fn command(stream: &mut Stream) -> io::Result<Option<String>> {
     }
 }
 
-fn obey(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey(
+    stream: &mut Stream,
+    state: &mut State,
+    name: &str,
+    rest: &str,
+) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
     match name {
         // Replies.
         "echo" => writeln!(stream.wfile, "{rest}")?,
@@ -86,12 +96,22 @@ fn obey(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Resul
         }
         "credentials" => {
             let who = stream.credentials()?;
-            writeln!(stream.wfile, "{} {} {}", who.uid, who.gid, who.pid.unwrap_or(0))?;
+            writeln!(
+                stream.wfile,
+                "{} {} {}",
+                who.uid,
+                who.gid,
+                who.pid.unwrap_or(0)
+            )?;
         }
         "pid" => writeln!(stream.wfile, "{}", process::id())?,
         "stats" => {
             let stats = stream.server().stats();
-            writeln!(stream.wfile, "{} {} {} {}", stats.accepted, stats.active, stats.finished, stats.failed)?;
+            writeln!(
+                stream.wfile,
+                "{} {} {} {}",
+                stats.accepted, stats.active, stats.finished, stats.failed
+            )?;
         }
         "send" => send(stream, number(rest)?)?,
         "bye" => return Ok(Next::End),
@@ -100,7 +120,12 @@ fn obey(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Resul
     Ok(Next::Command)
 }
 
-fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_more(
+    stream: &mut Stream,
+    state: &mut State,
+    name: &str,
+    rest: &str,
+) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
     match name {
         // Failures.
         "error" | "panic" => {
@@ -142,7 +167,12 @@ fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> 
     Ok(Next::Command)
 }
 
-fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_waits(
+    stream: &mut Stream,
+    state: &mut State,
+    name: &str,
+    rest: &str,
+) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
     match name {
         // Owes a reply from here on: the next command finds it not idle.
         "owe" => say("owes", &[("peer", stream.peer_addr())]),
@@ -172,7 +202,7 @@ fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) ->
             }
         }
         "timeout" => {
-            stream.set_timeout(Duration::from_millis(number(rest)?));
+            stream.set_timeout(Duration::from_millis(number(rest)?))?;
             writeln!(stream.wfile, "set")?;
         }
         "exactly" => {
@@ -180,7 +210,9 @@ fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) ->
             writeln!(stream.wfile, "{}", bytes.len())?;
         }
         "hold" => {
-            state.held = (0..number(rest)?).map_while(|_| File::open("/dev/null").ok()).collect();
+            state.held = (0..number(rest)?)
+                .map_while(|_| File::open("/dev/null").ok())
+                .collect();
             writeln!(stream.wfile, "{}", state.held.len())?;
         }
         "drop-held" => {
@@ -192,7 +224,11 @@ fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) ->
     Ok(Next::Command)
 }
 
-fn obey_ways(stream: &mut Stream, name: &str, rest: &str) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_ways(
+    stream: &mut Stream,
+    name: &str,
+    rest: &str,
+) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
     match name {
         "into-inner" => {
             let (mut socket, unread) = stream.into_inner()?;
@@ -211,14 +247,26 @@ fn obey_ways(stream: &mut Stream, name: &str, rest: &str) -> Result<Next, Box<dy
         "recv-oob-now" => {
             let mut urgent = [0; 8];
             let count = stream.recv_oob(&mut urgent)?;
-            writeln!(stream.wfile, "urgent {}", String::from_utf8_lossy(&urgent[..count]))?;
+            writeln!(
+                stream.wfile,
+                "urgent {}",
+                String::from_utf8_lossy(&urgent[..count])
+            )?;
         }
         "listen" => {
-            AUDIENCE.lock().unwrap_or_else(PoisonError::into_inner).push(stream.sender());
+            AUDIENCE
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(stream.sender());
             writeln!(stream.wfile, "listening")?;
         }
         "tell" => {
-            let results = AUDIENCE.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|sender| told(sender, rest)).collect::<Vec<_>>();
+            let results = AUDIENCE
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .map(|sender| told(sender, rest))
+                .collect::<Vec<_>>();
             writeln!(stream.wfile, "{}", results.join(" "))?;
         }
         "rest-in-child" => {
@@ -245,7 +293,12 @@ fn told(sender: &Sender, text: &str) -> &'static str {
 /// Echoes in both directions at once until the peer ends its own.
 fn split(stream: &mut Stream) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
-    thread::scope(|scope| scope.spawn(|| io::copy(&mut reader, &mut writer)).join().expect("it does not panic"))?;
+    thread::scope(|scope| {
+        scope
+            .spawn(|| io::copy(&mut reader, &mut writer))
+            .join()
+            .expect("it does not panic")
+    })?;
     Ok(())
 }
 

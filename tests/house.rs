@@ -1,0 +1,162 @@
+//! The house keeps its order: imports run one way, files stay short, and unsafe code lives in `sys`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The runtime's modules from the bottom to the top: each may name only those before it.
+const RUNTIME: [&str; 17] = [
+    "sys",
+    "address",
+    "options",
+    "error",
+    "guard",
+    "credentials",
+    "transport",
+    "drain",
+    "signals",
+    "requests",
+    "listener",
+    "request",
+    "handler",
+    "hooks",
+    "concurrency",
+    "server",
+    "__private",
+];
+
+/// The macro's, likewise.
+const MACROS: [&str; 9] = [
+    "errors", "units", "options", "address", "words", "args", "handler", "plan", "expand",
+];
+
+/// How many lines of code a file may have.
+const LINES: usize = 500;
+
+#[test]
+fn imports_run_one_way() {
+    check_order("sockserv/src", &RUNTIME);
+    check_order("sockserv-macros/src", &MACROS);
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = ["sockserv/src", "sockserv-macros/src", "examples", "tests"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+        .map(|file| (code(&file).lines().count(), file))
+        .filter(|(lines, _)| *lines > LINES)
+        .map(|(lines, file)| format!("{}: {lines} lines of code", file.display()))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn unsafe_code_lives_in_sys() {
+    let outside: Vec<PathBuf> = ["sockserv/src", "sockserv-macros/src", "examples"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+        .filter(|file| !file.components().any(|part| part.as_os_str() == "sys"))
+        .filter(|file| {
+            ["unsafe {", "unsafe fn", "unsafe impl"]
+                .iter()
+                .any(|word| code(file).contains(word))
+        })
+        .filter(|file| !file.ends_with("expand/structure.rs") && !is_test(file))
+        .collect();
+    assert!(outside.is_empty(), "{outside:#?}");
+}
+
+fn is_test(file: &Path) -> bool {
+    file.components().any(|part| {
+        ["tests", "tests.rs"]
+            .iter()
+            .any(|name| part.as_os_str() == *name)
+    })
+}
+
+fn check_order(folder: &str, order: &[&str]) {
+    let rank: BTreeMap<&str, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(rank, name)| (*name, rank))
+        .collect();
+    let mut climbs = Vec::new();
+    for file in sources(folder) {
+        let Some(own) = module(folder, &file).and_then(|name| rank.get(&*name).copied()) else {
+            continue;
+        };
+        for name in named(&code(&file)) {
+            if rank.get(&*name).is_some_and(|other| *other > own) {
+                climbs.push(format!("{} names `{name}`", file.display()));
+            }
+        }
+    }
+    assert!(
+        climbs.is_empty(),
+        "imports that climb the house: {climbs:#?}"
+    );
+}
+
+/// The top-level module that a file belongs to, unless it is the root or a test.
+fn module(folder: &str, file: &Path) -> Option<String> {
+    let path = file
+        .strip_prefix(root().join(folder))
+        .expect("a file of the folder");
+    let name = path
+        .components()
+        .next()?
+        .as_os_str()
+        .to_str()?
+        .trim_end_matches(".rs");
+    (name != "lib" && name != "tests").then(|| name.to_owned())
+}
+
+/// The modules that a file names by `crate::`.
+fn named(code: &str) -> Vec<String> {
+    let names = code.split("crate::").skip(1);
+    names
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
+        .collect()
+}
+
+/// A file's code, without comments and blank lines, up to its unit tests.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("a readable file");
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true if path.ends_with("ui") => {} // Programs that must not compile.
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                    files.push(path)
+                }
+                false => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
+}
