@@ -5,25 +5,17 @@
 //! life line, because nobody else is awake who could end its wait.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-
 use crate::address::Address;
-use crate::drain::Stage;
 use crate::error::{Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
-use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
+use crate::requests::{ServerHandle, Slot, Ticket, Told};
 use crate::sys::clock::Tick;
-use crate::sys::poller::timespec;
-use crate::sys::unsent::unacknowledged;
-use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
 /// A connection and its place in the table, shared by the halves of a stream, which may be on two threads.
@@ -181,7 +173,7 @@ impl Link {
     }
 
     /// Takes what the kernel already holds; nothing there is the end.
-    fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.transport.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Ok(0) => self.at_end(),
@@ -190,7 +182,7 @@ impl Link {
     }
 
     /// The peer itself has sent its end.
-    fn at_end(&self) -> io::Result<usize> {
+    pub(super) fn at_end(&self) -> io::Result<usize> {
         self.peer_ended.store(true, Ordering::Relaxed);
         Ok(0)
     }

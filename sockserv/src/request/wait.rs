@@ -19,8 +19,8 @@ use crate::transport::Wait;
 /// How a wait by polling ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// The transport has something, or takes something, or is to wait by itself.
-    Ready(Wait),
+    /// The transport has something, or takes something.
+    Ready,
     /// A shutdown ends this request: there may be nothing.
     Told,
 }
@@ -61,7 +61,7 @@ impl Link {
             slot.waiting.store(0, Ordering::Relaxed);
             match ended? {
                 Ended::Told => return self.read_the_last(buffer),
-                Ended::Ready(wait) => match self.transport.recv(buffer, wait) {
+                Ended::Ready => match self.transport.recv(buffer, Wait::Not) {
                     Ok(0) => return self.at_end(),
                     // Readable, and yet nothing to read: half a record of a transport that has records.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -75,7 +75,7 @@ impl Link {
     fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<Ended> {
         let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
-            return Ok(Ended::Ready(Wait::Block)); // Without a descriptor the transport waits by itself.
+            return Err(io::ErrorKind::Unsupported.into()); // `run_here` lets such a transport wait by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
         let deadline = [deadline, request]
@@ -115,7 +115,7 @@ impl Link {
             .flatten()
             .min();
             if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
-                return Ok(Ended::Ready(Wait::Not));
+                return Ok(Ended::Ready);
             }
         }
     }
@@ -168,10 +168,8 @@ impl Link {
                 let deadline = self
                     .timeout()
                     .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
-                match self.wait(PollFlags::OUT, deadline)? {
-                    Ended::Ready(Wait::Block) => self.transport.send(bytes, Wait::Block),
-                    _ => Err(io::ErrorKind::Interrupted.into()), // Try again.
-                }
+                self.wait(PollFlags::OUT, deadline)?;
+                Err(io::ErrorKind::Interrupted.into()) // Try again.
             }
             result => result,
         }
