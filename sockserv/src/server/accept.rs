@@ -11,6 +11,7 @@ use crate::listener::{Failure, Incoming, Kind};
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
+use crate::transport::Linger;
 
 /// How many connections a turn takes from one listener before the others have theirs.
 const TURN: usize = 64;
@@ -162,10 +163,10 @@ impl<H: Declaration> Server<H> {
         }
     }
 
-    /// Closes a request that is not served, without a reset that would hide what was sent before.
+    /// Closes a request that is not served, without a reset: what the peer says meanwhile is drained.
     fn refuse(&mut self, incoming: Incoming) {
         if let Kind::Stream { transport, .. } = incoming.kind {
-            self.lingering.add(&self.requests, transport);
+            self.lingering.add(&self.requests, transport, Linger::Quiet);
         }
     }
 }
