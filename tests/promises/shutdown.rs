@@ -338,11 +338,15 @@ fn ctrl_c(cell: Cell) {
         .in_group()
         .start();
     let mut client = server.connect();
+    let child = Process(client.ask("pid").parse().expect("a number"));
     assert_eq!(client.ask("busy"), "busy");
     let mut idle = server.connect();
     idle.echo("one");
     server.process().signal_group(Signal::INT);
     idle.expect_end();
+    // Whatever the signal makes the child do, it has done it by then.
+    child.expect_no_pending_signal();
+    crate::wait_until(|| child.sleeps());
     client.expect_silence();
     assert_eq!(client.ask("a line"), "a line");
     client.expect_end();
