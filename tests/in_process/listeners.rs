@@ -192,18 +192,21 @@ fn lack_of_resources() {
     let errors = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     let failures = errors.iter().map(|errno| Next::Fail(errno.raw_os_error()));
     // While something of ours is alive that may end and give a descriptor back, nobody is turned away.
-    let (alive, peer) = UnixStream::pair().expect("a pair");
+    let (alive, mut peer) = UnixStream::pair().expect("a pair");
     let script = [Next::Stream(alive)]
         .into_iter()
         .chain(failures)
         .chain([Next::Packet("survived"), Next::End]);
     let (script, calls) = Script::of(script);
     let record = Record::default();
-    serve(script, &record)
-        .serve_forever()
-        .expect("none of them ends the server");
+    let running = serve(script, &record).spawn().expect("a thread");
     record.expect(&["survived"]);
-    assert_eq!(io::read_to_string(peer).expect("an end"), "");
+    // The listener has ended, and what is alive goes on.
+    peer.write_all(b"a line\n").expect("it is alive");
+    let mut reply = [0; 7];
+    peer.read_exact(&mut reply).expect("a reply");
+    drop(peer);
+    running.join().expect("none of them ends the server");
     let calls = calls.lock().expect("nobody panics");
     let pauses: Vec<_> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (pause, millis) in pauses.iter().zip([5, 10, 20, 40]) {
