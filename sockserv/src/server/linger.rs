@@ -1,5 +1,6 @@
 //! Closing loses nothing: the peer's unread bytes are drained, for a bounded time, before its socket is closed.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -12,10 +13,13 @@ use crate::transport::{LINGER_BYTES, LINGER_TIME, Transport, Wait};
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
 
+/// How many may linger at once: half of the descriptors that `max_connections` leaves free. Then the oldest is closed.
+const MOST: usize = 16;
+
 /// The sockets that are half closed.
 #[derive(Debug, Default)]
 pub(crate) struct Lingering {
-    sockets: Vec<Socket>,
+    sockets: VecDeque<Socket>,
     next: u64,
 }
 
@@ -57,7 +61,10 @@ impl Lingering {
             .add(fd, token, Interest::IN)
             .or_else(|_| poller.modify(fd, token, Interest::IN));
         if watched.is_ok() && socket.drain() {
-            self.sockets.push(socket);
+            if self.sockets.len() == MOST {
+                self.sockets.pop_front();
+            }
+            self.sockets.push_back(socket);
         }
     }
 

@@ -99,6 +99,9 @@ impl<H: Declaration> Server<H> {
         if self.state != State::Active || requests.is_shutting_down() || requests.is_suspended() {
             return false;
         }
+        if self.have_all_ended() {
+            return false; // Nothing can be accepted, and the end of the last request is waited for.
+        }
         if self.pending.is_empty() && !requests.is_full() {
             requests.need_no_wake();
             return true;
@@ -270,9 +273,13 @@ impl<H: Declaration> Server<H> {
         }
     }
 
+    fn have_all_ended(&self) -> bool {
+        !self.sources.is_empty() && self.sources.iter().all(|source| source.exhausted)
+    }
+
     /// Whether no listener will ever have another request, and all that were taken have ended.
     pub(super) fn is_exhausted(&self) -> bool {
-        if self.sources.is_empty() || !self.sources.iter().all(|source| source.exhausted) {
+        if !self.have_all_ended() {
             return false;
         }
         self.requests.want_wake(); // Before the count is looked at, so that the last end is not missed.
@@ -281,7 +288,14 @@ impl<H: Declaration> Server<H> {
 
     /// Lets the model end what it keeps, at the end of a run.
     pub(super) fn dismiss(&mut self) {
-        let until = std::time::Instant::now() + crate::drain::PATIENCE;
+        // What is left behind is not waited for again.
+        let over = self.requests.stage() == Stage::Over;
+        let patience = if over {
+            Duration::ZERO
+        } else {
+            crate::drain::PATIENCE
+        };
+        let until = std::time::Instant::now() + patience;
         self.model.drain(until);
     }
 }
