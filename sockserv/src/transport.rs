@@ -11,8 +11,25 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::Socket;
 
 /// How long, and how much, a peer may go on talking after the end before its socket is closed: promise 5.
-pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
 pub(crate) const LINGER_BYTES: usize = 64 << 10;
+
+/// Why a socket is not closed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linger {
+    /// Its peer talks, or a long reply is on its way: closing it would lose that.
+    Talking,
+    /// Its peer has said nothing yet. Its first words may be on their way, and should not be answered by a reset.
+    Quiet,
+}
+
+impl Linger {
+    pub(crate) fn time(self) -> Duration {
+        match self {
+            Self::Talking => Duration::from_secs(2),
+            Self::Quiet => Duration::from_millis(250),
+        }
+    }
+}
 
 /// Whether a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

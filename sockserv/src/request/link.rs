@@ -5,25 +5,17 @@
 //! life line, because nobody else is awake who could end its wait.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-
 use crate::address::Address;
-use crate::drain::Stage;
 use crate::error::{Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
-use crate::requests::{ServerHandle, Slot, Ticket, Told, lock};
+use crate::requests::{ServerHandle, Slot, Ticket, Told};
 use crate::sys::clock::Tick;
-use crate::sys::poller::timespec;
-use crate::sys::unsent::unacknowledged;
-use crate::transport::{LINGER_BYTES, LINGER_TIME};
 use crate::transport::{Transport, Wait};
 
 /// A connection and its place in the table, shared by the halves of a stream, which may be on two threads.
@@ -32,41 +24,26 @@ pub(crate) struct Link {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) peer: Address,
     local: OnceLock<Address>,
-    ticket: Ticket,
+    pub(super) ticket: Ticket,
     /// Whether a wait polls, because this is the accepting thread or a child.
-    polls: AtomicBool,
+    pub(super) polls: AtomicBool,
     /// In nanoseconds; zero is for ever.
     timeout: AtomicU64,
     /// What the socket's own timeout is set to, likewise.
     socket_timeout: AtomicU64,
     /// End-of-file was seen, or told.
-    eof: AtomicBool,
+    pub(super) eof: AtomicBool,
     /// The peer itself sent its end: nothing of it can be unread.
-    peer_ended: AtomicBool,
+    pub(super) peer_ended: AtomicBool,
     /// The socket has a new owner, who closes it.
-    released: AtomicBool,
+    pub(super) released: AtomicBool,
     saw: AtomicU8,
-    outgoing: OnceLock<Arc<Outgoing>>,
+    pub(super) outgoing: OnceLock<Arc<Outgoing>>,
 }
 
 /// The beginning of a wait that may take several reads: `read_line` and `read_exact` count as one.
 #[derive(Debug, Default)]
-pub(crate) struct Span(Option<Tick>);
-
-/// How a wait by polling ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// The transport has something, or takes something, or is to wait by itself.
-    Ready(Wait),
-    /// A shutdown ends this request: there may be nothing.
-    Told,
-}
-
-/// How often, during a drain, a request that waits looks whether another thread has made it idle.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// A reply up to this has reached the peer's kernel by the time it is closed, or nearly so.
-const MUCH: u64 = 16 << 10;
+pub(crate) struct Span(pub(super) Option<Tick>);
 
 const SAW_DISCONNECT: u8 = 1;
 
@@ -103,7 +80,8 @@ impl Link {
 
     /// The unit that runs the request says so, on its own thread and in its own process.
     pub(crate) fn run_here(&self) {
-        let polls = self.ticket.requests().is_accepting_here();
+        // Without a descriptor there is nothing to poll: the transport waits by itself.
+        let polls = self.transport.descriptor().is_some() && self.requests().is_accepting_here();
         self.polls.store(polls, Ordering::Relaxed);
     }
 
@@ -195,7 +173,7 @@ impl Link {
     }
 
     /// Takes what the kernel already holds; nothing there is the end.
-    fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.transport.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Ok(0) => self.at_end(),
@@ -204,7 +182,7 @@ impl Link {
     }
 
     /// The peer itself has sent its end.
-    fn at_end(&self) -> io::Result<usize> {
+    pub(super) fn at_end(&self) -> io::Result<usize> {
         self.peer_ended.store(true, Ordering::Relaxed);
         Ok(0)
     }
@@ -244,139 +222,6 @@ impl Link {
         self.transport.set_timeout(timeout)?;
         self.socket_timeout.store(nanos, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn read_polling(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
-        let slot = self.slot();
-        let first = slot.bytes_in.load(Ordering::Relaxed) == 0;
-        let began = *span.0.get_or_insert_with(Tick::now);
-        if first {
-            // What a new peer has to say has often arrived already.
-            match self.transport.recv(buffer, Wait::Not) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) => return self.at_end(),
-                result => return result,
-            }
-        }
-        let idle = self
-            .timeout()
-            .map(|timeout| (began.after(timeout), Timeout::Read));
-        let first = self
-            .ticket
-            .requests()
-            .options
-            .first_byte_timeout
-            .filter(|_| first);
-        let first = first.map(|timeout| (began.after(timeout), Timeout::FirstByte));
-        let deadline = [idle, first]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at);
-        loop {
-            slot.waiting.store(began.0, Ordering::SeqCst);
-            let ended = self.wait(PollFlags::IN, deadline);
-            slot.waiting.store(0, Ordering::Relaxed);
-            match ended? {
-                Ended::Told => return self.read_the_last(buffer),
-                Ended::Ready(wait) => match self.transport.recv(buffer, wait) {
-                    Ok(0) => return self.at_end(),
-                    // Readable, and yet nothing to read: half a record of a transport that has records.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return result,
-                },
-            }
-        }
-    }
-
-    /// Polls until the transport is ready, or a shutdown tells this request to end.
-    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<Ended> {
-        let requests = self.ticket.requests();
-        let Some(socket) = self.transport.descriptor() else {
-            return Ok(Ended::Ready(Wait::Block)); // Without a descriptor the transport waits by itself.
-        };
-        let request = self.slot().expires().map(|at| (at, Timeout::Request));
-        let deadline = [deadline, request]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at);
-        loop {
-            let now = Tick::now();
-            let plan = requests.plan();
-            let stage = plan.map_or(Stage::Serving, |plan| plan.stage(now));
-            let reads = interest.contains(PollFlags::IN);
-            match stage {
-                Stage::Cut | Stage::Over => {
-                    if !requests.is_child() {
-                        requests.end(self.index, Told::Cut); // A child's parent has written it down itself.
-                    }
-                    return Err(cut());
-                }
-                Stage::Told if reads => return Ok(Ended::Told),
-                Stage::Draining if reads && self.slot().owes_nothing() => {
-                    return Ok(Ended::Told);
-                }
-                _ => {}
-            }
-            if let Some((at, timeout)) = deadline
-                && at <= now
-            {
-                return Err(timeout.into());
-            }
-            let look = (reads && stage == Stage::Draining).then(|| now.after(LOOK));
-            let until = [
-                deadline.map(|(at, _)| at),
-                plan.and_then(|plan| plan.next(now)),
-                look,
-            ]
-            .into_iter()
-            .flatten()
-            .min();
-            if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
-                return Ok(Ended::Ready(Wait::Not));
-            }
-        }
-    }
-
-    /// Polls once; returns whether the socket itself is ready.
-    fn poll(
-        &self,
-        socket: BorrowedFd<'_>,
-        interest: PollFlags,
-        stage: Stage,
-        timeout: Option<Duration>,
-    ) -> io::Result<bool> {
-        let requests = self.ticket.requests();
-        // Both stay readable once they are, so each is polled only until it was seen.
-        let watch = |wanted: bool| {
-            if wanted {
-                PollFlags::IN
-            } else {
-                PollFlags::empty()
-            }
-        };
-        let (life, over) = (requests.life_line(), requests.end_of_grace());
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket, interest),
-            PollFd::from_borrowed_fd(over, watch(!requests.is_grace_over())),
-            PollFd::from_borrowed_fd(life, PollFlags::IN),
-        ];
-        let count = if stage == Stage::Serving { 3 } else { 2 };
-        match poll(&mut fds[..count], timeout.map(timespec).as_ref()) {
-            Err(Errno::INTR) | Ok(0) => return Ok(false),
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        if !fds[0].revents().is_empty() {
-            return Ok(true);
-        }
-        if !fds[1].revents().is_empty() {
-            requests.note_shutdown();
-            requests.note_end_of_grace();
-        }
-        if !fds[2].revents().is_empty() {
-            requests.note_shutdown();
-        }
-        Ok(false)
     }
 
     /// Sends all of `first`, then all of `second`, with no sender's message in between.
@@ -435,21 +280,6 @@ impl Link {
         }
     }
 
-    fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.transport.send(bytes, Wait::Not) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = self
-                    .timeout()
-                    .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
-                match self.wait(PollFlags::OUT, deadline)? {
-                    Ended::Ready(Wait::Block) => self.transport.send(bytes, Wait::Block),
-                    _ => Err(io::ErrorKind::Interrupted.into()), // Try again.
-                }
-            }
-            result => result,
-        }
-    }
-
     /// Remembers what the stream saw, whatever the handler makes of it.
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
         let saw = match &result {
@@ -504,93 +334,6 @@ impl Link {
             Ok(())
         }
     }
-
-    /// Another thread than the one that reads has done what makes the request idle: during a drain somebody must look.
-    pub(crate) fn may_be_idle(&self) {
-        if self.requests().is_shutting_down() && self.slot().owes_nothing() {
-            self.requests().wake.wake();
-        }
-    }
-
-    /// The socket goes on without us: it is neither told nor closed by this request's end.
-    pub(crate) fn release(&self) {
-        self.requests().forget_transport(self.index);
-        self.released.store(true, Ordering::Relaxed);
-        self.eof.store(true, Ordering::Relaxed);
-    }
-
-    /// Ends the connection without losing the reply, and counts the request as ended just before the peer can see it.
-    ///
-    /// If the peer still talks its bytes are drained, by the accept loop, before the socket is closed: closing it now would
-    /// reset the connection, and a reset takes the reply with it. `unread`: whether bytes of the peer are left in our own
-    /// buffer.
-    pub(crate) fn hang_up(&self, unread: bool) {
-        if let Some(outgoing) = self.outgoing.get() {
-            outgoing.close();
-        }
-        if self.released.load(Ordering::Relaxed) {
-            return self.settle();
-        }
-        let open = !self.peer_ended.load(Ordering::Relaxed);
-        let talks = unread || open && (self.has_unread() || self.has_much_unsent());
-        let (requests, leaves_it) = (self.requests(), talks && !self.requests().is_child());
-        if leaves_it {
-            // Before the request counts as ended: a server that drains must find it.
-            lock(&requests.lingering).push(Arc::clone(&self.transport));
-        }
-        self.settle();
-        // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
-        if talks || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
-            // A peer that has left needs no end.
-            let _ = self.transport.shutdown(Shutdown::Write);
-        }
-        if leaves_it {
-            requests.wake.wake();
-        } else if talks {
-            self.linger(); // The handler is gone, and this child has nothing else to do.
-        }
-    }
-
-    /// Drains what the peer still says, for a bounded time.
-    fn linger(&self) {
-        let until = Tick::now().after(LINGER_TIME);
-        let mut left = LINGER_BYTES;
-        let mut sink = [0; 4096];
-        while left > 0 {
-            match self.transport.recv(&mut sink, Wait::Not) {
-                Ok(0) => return,
-                Ok(count) => left = left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let Some(socket) = self.transport.descriptor() else {
-                        return;
-                    };
-                    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
-                    if !matches!(poll(&mut fds, Some(&timespec(until.left()))), Ok(1..)) {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// Whether more of a long reply is on its way than one segment holds: one byte of the peer that comes after the close
-    /// would make the kernel throw the rest away.
-    fn has_much_unsent(&self) -> bool {
-        self.slot().bytes_out.load(Ordering::Relaxed) > MUCH
-            && self
-                .transport
-                .descriptor()
-                .is_some_and(|socket| unacknowledged(socket) > 0)
-    }
-
-    /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.
-    fn has_unread(&self) -> bool {
-        self.transport
-            .recv(&mut [0; 512], Wait::Not)
-            .is_ok_and(|count| count > 0)
-    }
 }
 
 impl AsFd for Link {
@@ -621,7 +364,7 @@ impl std::ops::Deref for Link {
     }
 }
 
-fn cut() -> io::Error {
+pub(super) fn cut() -> io::Error {
     io::Error::new(
         io::ErrorKind::ConnectionAborted,
         "cut by the server's shutdown",

@@ -2,10 +2,12 @@
 
 pub(crate) mod datagram;
 pub(crate) mod elsewhere;
+mod hang_up;
 pub(crate) mod link;
 pub(crate) mod rfile;
 pub(crate) mod sender;
 pub(crate) mod stream;
+mod wait;
 pub(crate) mod wfile;
 
 use std::io::{self, BufRead, Write};

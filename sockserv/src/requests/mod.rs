@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Poller, Wake};
 use crate::sys::shared::Shared;
-use crate::transport::{Transport, Unsent};
+use crate::transport::{Linger, Transport, Unsent};
 
 use children::Children;
 pub use handle::{ServerHandle, Stats};
@@ -90,7 +90,7 @@ pub(crate) struct Requests {
     accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// Streams whose peers' unread bytes are to be drained before they are closed.
-    pub(crate) lingering: Mutex<Vec<Arc<dyn Transport>>>,
+    pub(crate) lingering: Mutex<Vec<(Arc<dyn Transport>, Linger)>>,
     /// Senders that wait until their socket takes more.
     pub(crate) unsent: Mutex<Vec<Arc<dyn Unsent>>>,
     /// Errors of requests that have no handler of their own any more.

@@ -11,7 +11,7 @@ use crate::listener::{Failure, Incoming, Kind};
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
-use crate::transport::Wait;
+use crate::transport::Linger;
 
 /// How many connections a turn takes from one listener before the others have theirs.
 const TURN: usize = 64;
@@ -163,14 +163,10 @@ impl<H: Declaration> Server<H> {
         }
     }
 
-    /// Closes a request that is not served. A peer that talks is not reset, so that what it sent before is not lost to it.
+    /// Closes a request that is not served, without a reset: what the peer says meanwhile is drained.
     fn refuse(&mut self, incoming: Incoming) {
-        if let Kind::Stream { transport, .. } = incoming.kind
-            && transport
-                .recv(&mut [0; 512], Wait::Not)
-                .is_ok_and(|count| count > 0)
-        {
-            self.lingering.add(&self.requests, transport);
+        if let Kind::Stream { transport, .. } = incoming.kind {
+            self.lingering.add(&self.requests, transport, Linger::Quiet);
         }
     }
 }

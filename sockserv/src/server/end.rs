@@ -93,7 +93,7 @@ impl<H: Declaration> Server<H> {
         self.lingering.take(&self.requests);
         let alive =
             self.requests.active() > 0 || self.requests.has_children() || !self.pending.is_empty();
-        (!alive || self.requests.stage() == Stage::Over) && self.lingering.is_empty()
+        (!alive || self.requests.stage() == Stage::Over) && !self.lingering.holds_replies()
     }
 
     /// Reports, and lets go of everything that belonged to this run.
@@ -114,6 +114,7 @@ impl<H: Declaration> Server<H> {
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
+        self.lingering.clear();
         self.unsent.clear();
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
-use crate::transport::{LINGER_BYTES, LINGER_TIME, Transport, Wait};
+use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
 
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
@@ -27,6 +27,7 @@ pub(crate) struct Lingering {
 struct Socket {
     transport: Arc<dyn Transport>,
     token: u64,
+    linger: Linger,
     until: Tick,
     left: usize,
 }
@@ -34,13 +35,18 @@ struct Socket {
 impl Lingering {
     /// Takes over the streams whose requests have ended.
     pub(crate) fn take(&mut self, requests: &Requests) {
-        for transport in std::mem::take(&mut *lock(&requests.lingering)) {
-            self.add(requests, transport);
+        for (transport, linger) in std::mem::take(&mut *lock(&requests.lingering)) {
+            self.add(requests, transport, linger);
         }
     }
 
     /// Sends end-of-file, and drains what the peer still says.
-    pub(crate) fn add(&mut self, requests: &Requests, transport: Arc<dyn Transport>) {
+    pub(crate) fn add(
+        &mut self,
+        requests: &Requests,
+        transport: Arc<dyn Transport>,
+        linger: Linger,
+    ) {
         if transport.shutdown(Shutdown::Write).is_err() {
             return; // The peer has left.
         }
@@ -49,13 +55,15 @@ impl Lingering {
         let mut socket = Socket {
             transport,
             token,
-            until: Tick::now().after(LINGER_TIME),
+            until: Tick::now().after(linger.time()),
+            linger,
             left: LINGER_BYTES,
         };
         let Some(fd) = socket.transport.descriptor() else {
             return;
         };
-        // A sender of this stream may have put it there before. Without memory for the poll set it is closed at once: the peer may see a reset.
+        // A sender of this stream may have put it there before. Without memory for the poll set it is closed at once: the
+        // peer may see a reset.
         let poller = &requests.poller;
         let watched = poller
             .add(fd, token, Interest::IN)
@@ -89,6 +97,18 @@ impl Lingering {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.sockets.is_empty()
+    }
+
+    /// Whether closing all now would lose something.
+    pub(crate) fn holds_replies(&self) -> bool {
+        self.sockets
+            .iter()
+            .any(|socket| socket.linger == Linger::Talking)
+    }
+
+    /// Closes all.
+    pub(crate) fn clear(&mut self) {
+        self.sockets.clear();
     }
 }
 

@@ -1,0 +1,119 @@
+//! The end of a connection: without losing the reply, and counted just before the peer can see it.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::request::link::Link;
+use crate::requests::lock;
+use crate::sys::clock::Tick;
+use crate::sys::poller::timespec;
+use crate::sys::unsent::unacknowledged;
+use crate::transport::{LINGER_BYTES, Linger, Wait};
+
+/// A reply up to this has reached the peer's kernel by the time it is closed, or nearly so.
+const MUCH: u64 = 16 << 10;
+
+impl Link {
+    /// Another thread than the one that reads has done what makes the request idle: during a drain somebody must look.
+    pub(crate) fn may_be_idle(&self) {
+        if self.requests().is_shutting_down() && self.slot().owes_nothing() {
+            self.requests().wake.wake();
+        }
+    }
+
+    /// The socket goes on without us: it is neither told nor closed by this request's end.
+    pub(crate) fn release(&self) {
+        self.requests().forget_transport(self.index);
+        self.released.store(true, Ordering::Relaxed);
+        self.eof.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the connection without losing the reply, and counts the request as ended just before the peer can see it.
+    ///
+    /// If the peer still talks its bytes are drained, by the accept loop, before the socket is closed: closing it now would
+    /// reset the connection, and a reset takes the reply with it. `unread`: whether bytes of the peer are left in our own
+    /// buffer.
+    pub(crate) fn hang_up(&self, unread: bool) {
+        if let Some(outgoing) = self.outgoing.get() {
+            outgoing.close();
+        }
+        if self.released.load(Ordering::Relaxed) {
+            return self.settle();
+        }
+        let (requests, linger) = (self.requests(), self.why_linger(unread));
+        let here = linger.filter(|_| requests.is_child());
+        if let (Some(linger), None) = (linger, here) {
+            // Before the request counts as ended: a server that drains must find it.
+            lock(&requests.lingering).push((Arc::clone(&self.transport), linger));
+        }
+        self.settle();
+        // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
+        if linger.is_some() || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+            // A peer that has left needs no end.
+            let _ = self.transport.shutdown(Shutdown::Write);
+        }
+        match (linger, here) {
+            (_, Some(linger)) => self.linger(linger), // The handler is gone; this child has nothing else to do.
+            (Some(_), None) => requests.wake.wake(),
+            (None, None) => {}
+        }
+    }
+
+    fn why_linger(&self, unread: bool) -> Option<Linger> {
+        if unread {
+            return Some(Linger::Talking);
+        }
+        if self.peer_ended.load(Ordering::Relaxed) {
+            return None;
+        }
+        if self.has_unread() || self.has_much_unsent() {
+            return Some(Linger::Talking);
+        }
+        (self.slot().bytes_in.load(Ordering::Relaxed) == 0).then_some(Linger::Quiet)
+    }
+
+    /// Drains what the peer still says, for a bounded time.
+    fn linger(&self, linger: Linger) {
+        let until = Tick::now().after(linger.time());
+        let mut left = LINGER_BYTES;
+        let mut sink = [0; 4096];
+        while left > 0 {
+            match self.transport.recv(&mut sink, Wait::Not) {
+                Ok(0) => return,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let Some(socket) = self.transport.descriptor() else {
+                        return;
+                    };
+                    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+                    if !matches!(poll(&mut fds, Some(&timespec(until.left()))), Ok(1..)) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether more of a long reply is on its way than one segment holds: one byte of the peer that comes after the close
+    /// would make the kernel throw the rest away.
+    fn has_much_unsent(&self) -> bool {
+        self.slot().bytes_out.load(Ordering::Relaxed) > MUCH
+            && self
+                .transport
+                .descriptor()
+                .is_some_and(|socket| unacknowledged(socket) > 0)
+    }
+
+    /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.
+    fn has_unread(&self) -> bool {
+        self.transport
+            .recv(&mut [0; 512], Wait::Not)
+            .is_ok_and(|count| count > 0)
+    }
+}
