@@ -1,7 +1,7 @@
 //! Echo servers side by side: ours, a loop by hand over std, tokio, and Python's `socketserver`.
 //!
 //! `cargo run --release -p sockserv-benches` starts each server on one core and loads it from another, in turns, and
-//! prints tables. `benches/results/` then holds the one for the README and its plot. It takes about three minutes, stays
+//! prints tables. `benches/results/` then holds the one for the README and its plot. It takes about four minutes, stays
 //! on the loopback interface, and ends what it started.
 //!
 //! `cargo run --release -p sockserv-benches -- --rounds 1 --seconds 0.3 NAME...` is quicker: fewer and shorter turns, and
