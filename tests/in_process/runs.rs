@@ -72,9 +72,12 @@ pub(crate) fn alone() -> Vec<Test> {
 }
 
 fn immediate_shutdown() {
-    for _ in 0..20 {
+    for turn in 0..20 {
         let at = "127.0.0.1:0";
-        let name = format!("unix:@sockserv-t13-{}", std::process::id());
+        // A program that another test starts holds a copy of every socket until it has begun, so each server has a name of
+        // its own.
+        let name =
+            |model: &str| format!("unix:@sockserv-t13-{}-{turn}-{model}", std::process::id());
         let end = |running: io::Result<sockserv::Running>| {
             running.expect("a thread").shutdown().expect("a good end");
         };
@@ -88,15 +91,16 @@ fn immediate_shutdown() {
         end(udp_threading::EchoServer::bind_to(at, udp_threading::Echo)
             .and_then(|server| server.spawn()));
         end(
-            unix_sync::EchoServer::bind_to(&name, unix_sync::Echo::default())
+            unix_sync::EchoServer::bind_to(&name("sync"), unix_sync::Echo::default())
                 .and_then(|server| server.spawn()),
         );
+        end(unix_threading::EchoServer::bind_to(
+            &name("threading"),
+            unix_threading::Echo::default(),
+        )
+        .and_then(|server| server.spawn()));
         end(
-            unix_threading::EchoServer::bind_to(&name, unix_threading::Echo::default())
-                .and_then(|server| server.spawn()),
-        );
-        end(
-            unix_datagram_sync::EchoServer::bind_to(&name, unix_datagram_sync::Echo)
+            unix_datagram_sync::EchoServer::bind_to(&name("datagram"), unix_datagram_sync::Echo)
                 .and_then(|server| server.spawn()),
         );
     }
