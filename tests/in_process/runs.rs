@@ -91,7 +91,7 @@ fn immediate_shutdown() {
         end(udp_threading::EchoServer::bind_to(at, udp_threading::Echo)
             .and_then(|server| server.spawn()));
         end(
-            unix_sync::EchoServer::bind_to(&name("sync"), unix_sync::Echo::default())
+            unix_sync::EchoServer::bind_to(name("sync"), unix_sync::Echo::default())
                 .and_then(|server| server.spawn()),
         );
         end(unix_threading::EchoServer::bind_to(
@@ -100,7 +100,7 @@ fn immediate_shutdown() {
         )
         .and_then(|server| server.spawn()));
         end(
-            unix_datagram_sync::EchoServer::bind_to(&name("datagram"), unix_datagram_sync::Echo)
+            unix_datagram_sync::EchoServer::bind_to(name("datagram"), unix_datagram_sync::Echo)
                 .and_then(|server| server.spawn()),
         );
     }
