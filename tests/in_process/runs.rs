@@ -95,7 +95,7 @@ fn immediate_shutdown() {
                 .and_then(|server| server.spawn()),
         );
         end(unix_threading::EchoServer::bind_to(
-            &name("threading"),
+            name("threading"),
             unix_threading::Echo::default(),
         )
         .and_then(|server| server.spawn()));
