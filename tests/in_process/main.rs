@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use libtest_mimic::{Arguments, Trial};
 
 mod addresses;
+mod alone;
 mod echo;
 mod inherited;
 mod listeners;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn alone() -> Vec<Test> {
-    [runs::alone(), inherited::alone()].concat()
+    [alone::tests(), inherited::alone()].concat()
 }
 
 fn this() -> std::path::PathBuf {
