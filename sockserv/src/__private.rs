@@ -3,12 +3,14 @@
 pub use socket2;
 
 pub use crate::address::{Address, Endpoint};
-pub use crate::concurrency::{Forking, Model, Synchronous, Threading, UncheckedForking};
+pub use crate::concurrency::{
+    Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork,
+};
 pub use crate::error::{IntoOutcome, Outcome, RequestError};
 pub use crate::handler::{DatagramHandler, StreamHandler};
 pub use crate::hooks::{HookProbe, HookTable, Hooks, NoHooks};
 pub use crate::listener::Incoming;
-pub use crate::options::Options;
+pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;
 pub use crate::server::Server;

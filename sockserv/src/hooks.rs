@@ -77,11 +77,12 @@ pub trait Hooks {
         Ok(())
     }
 
-    /// Runs once in each worker of a model that has workers. None of the models of this version has.
+    /// Runs once in each worker of `pool` and `prefork`, on that worker's own prototype, before its first request: a
+    /// connection to a database, say, that all requests of the worker share.
     ///
     /// # Errors
     ///
-    /// Ends the worker.
+    /// Under `pool` ends the server's start; under `prefork` ends the worker, which is started anew a while later.
     fn worker_start(&mut self, worker: usize) -> io::Result<()> {
         let _ = worker;
         Ok(())
@@ -96,6 +97,7 @@ pub struct HookTable<H> {
     pub(crate) service_actions: fn(&H),
     pub(crate) server_bind: fn(&H, &socket2::Socket) -> io::Result<()>,
     pub(crate) server_activate: fn(&H, &socket2::Socket) -> io::Result<()>,
+    pub(crate) worker_start: fn(&mut H, usize) -> io::Result<()>,
 }
 
 /// Finds out whether a type implements [`Hooks`]: the method of this type itself, which needs that, wins over the trait's.
@@ -127,6 +129,7 @@ impl<H: Hooks> HookProbe<H> {
             service_actions: H::service_actions,
             server_bind: H::server_bind,
             server_activate: H::server_activate,
+            worker_start: H::worker_start,
         }
     }
 }
@@ -146,6 +149,7 @@ impl<H> NoHooks<H> for HookProbe<H> {
             service_actions: |_| (),
             server_bind: |_, _| Ok(()),
             server_activate: |_, _| Ok(()),
+            worker_start: |_, _| Ok(()),
         }
     }
 }

@@ -92,14 +92,16 @@ pub use sockserv_macros::server;
 pub use std::io;
 
 pub use address::{Address, Endpoint, EndpointError, Kind};
-pub use concurrency::{Forking, Model, Synchronous, Threading, UncheckedForking, Unit};
+pub use concurrency::{
+    Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork, Unit,
+};
 pub use credentials::Credentials;
 pub use drain::{DrainReport, Unfinished};
 pub use error::{IntoOutcome, Outcome, Phase, RequestError, Timeout};
 pub use handler::{DatagramHandler, StreamHandler};
 pub use hooks::Hooks;
 pub use listener::{Incoming, Listener};
-pub use options::{IntoEndpoints, Options};
+pub use options::{Accept, IntoEndpoints, OnFull, Options};
 pub use request::{
     Busy, Conversation, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError,
     Sender, Stream, Wfile, Writer,

@@ -3,7 +3,31 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::address::{Address, Endpoint, EndpointError};
+
+/// What happens to a request for which there is no place: the option `on_full`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// It stays in the kernel's queue until there is one.
+    #[default]
+    Wait,
+    /// It is taken, told so by the `banner` if there is one, and closed.
+    Refuse,
+}
+
+/// How the workers of `prefork` come to their requests: `prefork(accept = "shared")`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Accept {
+    /// All take from one socket: whoever is free is next.
+    #[default]
+    Shared,
+    /// Each has a socket of its own, and the kernel spreads the clients over them (SO_REUSEPORT).
+    ReusePort,
+}
 
 /// What the attribute says about a server, and the defaults where it says nothing.
 ///
@@ -35,6 +59,22 @@ pub struct Options {
     pub(crate) max: Option<usize>,
     pub(crate) max_children: Option<usize>,
     pub(crate) stack_size: Option<usize>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) queue: Option<usize>,
+    pub(crate) speaks_first: bool,
+    pub(crate) accept: Accept,
+    pub(crate) max_requests: Option<u64>,
+    pub(crate) max_connections_per_peer: Option<usize>,
+    pub(crate) accept_rate: Option<u32>,
+    pub(crate) on_full: OnFull,
+    pub(crate) banner: Bytes,
+    pub(crate) min_rate: Option<u64>,
+    pub(crate) lame_duck: Duration,
+    pub(crate) owner: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) access_log: bool,
+    pub(crate) allow: Vec<String>,
+    pub(crate) deny: Vec<String>,
 }
 
 impl Default for Options {
@@ -78,6 +118,23 @@ impl Options {
             max: None,
             max_children: None,
             stack_size: None,
+            workers: None,
+            queue: None,
+            speaks_first: false,
+            accept: Accept::Shared,
+            max_requests: None,
+            max_connections_per_peer: None,
+            accept_rate: None,
+            on_full: OnFull::Wait,
+            banner: Bytes::new(),
+            min_rate: None,
+            // Nobody but a load balancer needs to be told before the end.
+            lame_duck: Duration::ZERO,
+            owner: None,
+            group: None,
+            access_log: false,
+            allow: Vec::new(),
+            deny: Vec::new(),
         }
     }
 
@@ -142,8 +199,37 @@ macro_rules! for_each_option {
             given max: usize;
             /// Sets how many children `forking` may have at once (40).
             given max_children: usize;
-            /// Sets the stack of each thread of `threading` in bytes (std's: 2 MiB).
+            /// Sets the stack of each thread of `threading` and `pool` in bytes (std's: 2 MiB).
             given stack_size: usize;
+            /// Sets how many threads `pool` has (8), or how many processes `prefork` (4).
+            given workers: usize;
+            /// Sets how many requests may wait for a thread of `pool` (64). Those that have said nothing do not count.
+            given queue: usize;
+            /// Sets whether the server speaks before its peer does: then `pool` does not wait for a first byte (no).
+            plain speaks_first: bool;
+            /// Sets how the workers of `prefork` come to their requests (all take from one socket).
+            plain accept: Accept;
+            /// Sets after how many requests a worker of `prefork` is replaced, give or take a tenth (never).
+            optional max_requests: u64;
+            /// Sets how many requests of one peer may be alive at once (no limit). An IPv6 peer is its /64 network.
+            optional max_connections_per_peer: usize;
+            /// Sets how many requests of one peer are taken a second (no limit). An IPv6 peer is its /64 network.
+            optional accept_rate: u32;
+            /// Sets what happens to a request for which there is no place (it waits).
+            plain on_full: OnFull;
+            /// Sets what a stream is told that is refused because the server is full, or its peer has too many (nothing).
+            into banner: Bytes;
+            /// Sets how many bytes a second a peer must send, or take, in the middle of an exchange (no limit).
+            optional min_rate: u64;
+            /// Sets how long a shutdown still serves, so that load balancers notice, before it stops accepting (not at all).
+            plain lame_duck: Duration;
+            /// Sets the owner of Unix paths, by name or number (whoever runs the server).
+            text owner: String;
+            /// Sets the group of Unix paths, by name or number (that of whoever runs the server).
+            text group: String;
+            /// Writes a line for each request through the `log` facade (no).
+            #[cfg(feature = "log")]
+            plain access_log: bool;
         }
     };
 }
@@ -179,6 +265,22 @@ macro_rules! setters {
             self
         }
     };
+    (@ $(#[$doc:meta])* into $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$ty>) -> Self {
+            self.$name = $name.into();
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* text $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$ty>) -> Self {
+            self.$name = Some($name.into());
+            self
+        }
+    };
 }
 for_each_option!(setters);
 
@@ -187,6 +289,30 @@ impl Options {
     #[must_use]
     pub fn addr(mut self, at: impl IntoEndpoints) -> Self {
         at.add_to(&mut self.endpoints);
+        self
+    }
+}
+
+impl Options {
+    /// Adds networks whose peers are served.
+    #[must_use]
+    pub fn allow<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.allow.extend(
+            networks
+                .into_iter()
+                .map(|network| network.as_ref().to_owned()),
+        );
+        self
+    }
+
+    /// Adds networks whose peers are refused.
+    #[must_use]
+    pub fn deny<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.deny.extend(
+            networks
+                .into_iter()
+                .map(|network| network.as_ref().to_owned()),
+        );
         self
     }
 }

@@ -1,6 +1,8 @@
 //! How requests meet threads and processes: [`Model`], what it is given ([`Unit`]), and the models themselves.
 
 pub(crate) mod forking;
+pub(crate) mod pool;
+pub(crate) mod prefork;
 pub(crate) mod synchronous;
 pub(crate) mod threading;
 pub(crate) mod unit;
@@ -8,6 +10,8 @@ pub(crate) mod unit;
 use std::time::Instant;
 
 pub use forking::{Forking, UncheckedForking};
+pub use pool::Pool;
+pub use prefork::{Prefork, UncheckedPrefork};
 pub use synchronous::Synchronous;
 pub use threading::Threading;
 pub use unit::Unit;

@@ -5,8 +5,10 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::listener::Listener;
-use crate::options::{IntoEndpoints, Options, for_each_option};
+use crate::options::{Accept, IntoEndpoints, OnFull, Options, for_each_option};
 use crate::server::Server;
 use crate::server::declare::{Declaration, Transport};
 
@@ -150,6 +152,17 @@ macro_rules! delegates {
         $(#[$doc])*
         #[must_use]
         pub fn $name(mut self, $name: impl Into<Option<$ty>>) -> Self {
+            self.options = self.options.$name($name);
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* text $name:ident: $ty:ty) => {
+        delegates!(@ $(#[$doc])* into $name: $ty);
+    };
+    (@ $(#[$doc:meta])* into $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$ty>) -> Self {
             self.options = self.options.$name($name);
             self
         }
