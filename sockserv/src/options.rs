@@ -72,6 +72,10 @@ pub struct Options {
     pub(crate) lame_duck: Duration,
     pub(crate) owner: Option<String>,
     pub(crate) group: Option<String>,
+    #[cfg_attr(
+        not(feature = "log"),
+        allow(dead_code, reason = "only the feature writes it")
+    )]
     pub(crate) access_log: bool,
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,

@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM while `run` serves: the first drains, the second cuts, and then both are as they were before.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::sys::poller::Wake;
 use crate::sys::signal::{self, Handled};
@@ -31,12 +31,19 @@ impl Targets {
 }
 
 impl Signals {
-    /// Handles both signals for servers that live at least as long.
-    pub(crate) fn handle(targets: &[Targets]) -> io::Result<Self> {
+    /// Handles both signals, and SIGHUP if there are workers to renew, for servers that live at least as long.
+    pub(crate) fn handle(targets: &[Targets], has_workers: bool) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
-        Ok(Self {
-            _handled: signal::handle(&[signal::SIGINT, signal::SIGTERM])?,
-        })
+        let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
+        if has_workers {
+            handled.push(signal::handle_hang_up()?);
+        }
+        Ok(Self { _handled: handled })
+    }
+
+    /// How often SIGHUP came.
+    pub(crate) fn hang_ups() -> u32 {
+        signal::hang_ups()
     }
 
     /// How many of the signals came.
@@ -51,11 +58,21 @@ impl Drop for Signals {
     }
 }
 
+/// In a worker: as in a child, but SIGTERM ends this worker alone, with all the grace that a shutdown has.
+pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
+    std::mem::forget(signal::ignore(signal::SIGHUP)?); // A hang-up is its parent's business, too.
+    own(wake, over)
+}
+
 /// In a child: a terminal's Ctrl-C is its parent's business, and SIGTERM ends the grace of its request.
 pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
-    use std::os::fd::AsFd;
-    let wake = wake.as_fd().as_raw_fd();
-    signal::aim([([wake, wake], wake)].into_iter());
+    own(wake, wake)
+}
+
+/// Makes SIGTERM write to these two, and nothing else do anything.
+fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
+    let (wake, over) = (wake.as_fd().as_raw_fd(), over.as_fd().as_raw_fd());
+    signal::aim([([wake, over], over)].into_iter());
     let handled = [signal::ignore(signal::SIGINT)?]
         .into_iter()
         .chain(signal::handle(&[signal::SIGTERM])?);

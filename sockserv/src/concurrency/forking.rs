@@ -40,7 +40,7 @@ macro_rules! forking {
                 Some(options.max_children.unwrap_or(MAX_CHILDREN))
             }
 
-            fn admit(&mut self, unit: Unit<H>, prototype: &H) -> Result<(), Unit<H>>
+            fn admit(&mut self, unit: Unit<H>, prototype: &H, _stays: bool) -> Result<(), Unit<H>>
             where
                 H: Clone,
             {

@@ -1,6 +1,7 @@
 //! How requests meet threads and processes: [`Model`], what it is given ([`Unit`]), and the models themselves.
 
 pub(crate) mod forking;
+pub(crate) mod parking;
 pub(crate) mod pool;
 pub(crate) mod prefork;
 pub(crate) mod synchronous;
@@ -17,6 +18,9 @@ pub use threading::Threading;
 pub use unit::Unit;
 
 use crate::options::Options;
+
+/// The hook `worker_start`.
+pub(crate) type WorkerStart<H> = fn(&mut H, usize) -> std::io::Result<()>;
 
 /// Decides where and when each request runs: Python's `process_request`, F37. The models of this crate use the same door.
 ///
@@ -101,12 +105,71 @@ pub trait Model<H> {
         None
     }
 
-    /// Takes a request that has no handler yet. The default gives it a clone of the prototype and dispatches it.
+    /// How many worker processes run the accept loop, if the model is one of processes.
     #[doc(hidden)]
-    fn admit(&mut self, mut unit: Unit<H>, prototype: &H) -> Result<(), Unit<H>>
+    fn workers(options: &Options) -> Option<usize>
+    where
+        Self: Sized,
+    {
+        let _ = options;
+        None
+    }
+
+    /// Whether it may fork while the process has other threads.
+    #[doc(hidden)]
+    fn forks_beside_threads() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
+    /// Starts what the model keeps from its first request on; harmless when it has started.
+    ///
+    /// # Errors
+    ///
+    /// What keeps a worker from starting.
+    #[doc(hidden)]
+    fn start(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> std::io::Result<()>
     where
         H: Clone,
     {
+        let _ = (prototype, worker_start);
+        Ok(())
+    }
+
+    /// Whether it can take another request of the kind now.
+    #[doc(hidden)]
+    fn has_room(&self, is_stream: bool) -> bool {
+        let _ = is_stream;
+        true
+    }
+
+    /// The peer of a request that waits in the poller has spoken; the request is known by its place in the table.
+    #[doc(hidden)]
+    fn spoke(&mut self, place: u32) {
+        let _ = place;
+    }
+
+    /// Does what is due, after each turn of the accept loop.
+    #[doc(hidden)]
+    fn tend(&mut self) {}
+
+    /// When [`tend`](Self::tend) has something to do: on [`Tick`](crate::sys::clock::Tick)'s clock.
+    #[doc(hidden)]
+    fn next_due(&self) -> Option<u64> {
+        None
+    }
+
+    /// Takes a request that has no handler yet. The default gives it a clone of the prototype and dispatches it.
+    ///
+    /// `stays`: whether the accept loop goes on by itself, so that the request may wait in its poller.
+    #[doc(hidden)]
+    fn admit(&mut self, mut unit: Unit<H>, prototype: &H, stays: bool) -> Result<(), Unit<H>>
+    where
+        H: Clone,
+    {
+        let _ = stays;
         if !unit.clone_handler(prototype) {
             return Err(unit);
         }

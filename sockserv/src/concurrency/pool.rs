@@ -1,18 +1,370 @@
-//! `pool`: a fixed number of threads.
+//! `pool`: a fixed number of threads and a bounded queue. A connection that has said nothing yet holds neither.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use crate::concurrency::{Model, Unit};
+use crate::concurrency::parking::Parking;
+use crate::concurrency::{Model, Unit, WorkerStart};
+use crate::error::Phase;
+use crate::guard::guard_value;
+use crate::options::Options;
+use crate::requests::{Requests, lock};
+use crate::sys::clock::Tick;
 
-/// Runs each request on one of a fixed number of threads.
-#[derive(Debug, Default)]
-pub struct Pool {}
+/// How many threads there are unless the option says otherwise: some, so that a few slow requests do not stop the others.
+const WORKERS: usize = 8;
 
-impl<H: Send + 'static> Model<H> for Pool {
+/// How many requests may wait for a thread: enough for a burst, few enough that none waits long.
+const QUEUE: usize = 64;
+
+/// How long a peer may be silent before its server gets a chance to speak first.
+const SILENCE: Duration = Duration::from_millis(20);
+
+/// Runs each request on one of a fixed number of threads, which `worker_start` may prepare.
+///
+/// A connection whose peer has not spoken waits in the server's poller, so silent peers cost the others nothing. As some
+/// protocols begin with the server's greeting, the one that is silent longest is given a thread after 20 ms, as long as
+/// half of the threads stay free; `speaks_first` gives every connection a thread at once.
+pub struct Pool<H> {
+    crew: Arc<Crew<H>>,
+    workers: usize,
+    queue: usize,
+    speaks_first: bool,
+    stack_size: Option<usize>,
+    /// Those of this run; none before its start.
+    threads: Vec<JoinHandle<()>>,
+    parking: Parking<H>,
+    /// Requests whose peers have spoken, and for which there is no room in the queue.
+    spoken: VecDeque<Unit<H>>,
+    /// When the longest silence is to be looked at again.
+    look: Option<Tick>,
+}
+
+/// What the threads share.
+struct Crew<H> {
+    state: Mutex<State<H>>,
+    /// Whose accept loop waits for room.
+    requests: OnceLock<Arc<Requests>>,
+    /// Signalled when there is work, and when the crew is closed.
+    work: Condvar,
+    /// Signalled when a thread ends.
+    ended: Condvar,
+}
+
+struct State<H> {
+    queue: VecDeque<Unit<H>>,
+    /// How many threads wait for work, those included for whom it is in the queue already.
+    waiting: usize,
+    alive: usize,
+    closed: bool,
+    /// Whether the accept loop wants to know of a thread that becomes free.
+    wanted: bool,
+}
+
+impl<H: Send + 'static> Model<H> for Pool<H> {
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
-        unit.run();
+        self.offer(unit);
         Ok(())
     }
 
-    fn drain(&mut self, _until: Instant) {}
+    fn drain(&mut self, until: Instant) {
+        self.parking.clear();
+        self.spoken.clear();
+        let mut state = self.close();
+        // Those that wait for work end at once; one that is still in a handler is left behind in the end.
+        while state.alive > 0 && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let woken = self.crew.ended.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let all_ended = state.alive == 0;
+        drop(state);
+        for thread in self.threads.drain(..).filter(|_| all_ended) {
+            // What is the user's is run under guard there, so a thread does not panic; it has nothing left but to return.
+            let _ = thread.join();
+        }
+    }
+
+    fn configure(&mut self, options: &Options) -> io::Result<()> {
+        self.workers = options.workers.unwrap_or(WORKERS).max(1);
+        self.queue = options.queue.unwrap_or(QUEUE);
+        self.speaks_first = options.speaks_first;
+        self.stack_size = options.stack_size;
+        Ok(())
+    }
+
+    fn start(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> io::Result<()>
+    where
+        H: Clone,
+    {
+        if !self.threads.is_empty() {
+            return Ok(());
+        }
+        self.crew = Arc::default(); // Threads of an earlier run that were left behind keep theirs.
+        let result = self.hire_all(prototype, worker_start);
+        if result.is_err() {
+            self.drain(Instant::now());
+        }
+        result
+    }
+
+    fn has_room(&self, is_stream: bool) -> bool {
+        self.spoken.is_empty() || (is_stream && !self.speaks_first)
+    }
+
+    fn spoke(&mut self, place: u32) {
+        if let Some(unit) = self.parking.leave(place) {
+            self.offer(unit);
+        }
+    }
+
+    fn tend(&mut self) {
+        while let Some(unit) = self.spoken.pop_front() {
+            if let Some(unit) = self.put(unit) {
+                self.spoken.push_front(unit);
+                return;
+            }
+        }
+        self.let_silent_ones_be_greeted();
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        self.look.map(|look| look.0)
+    }
+
+    fn admit(&mut self, unit: Unit<H>, _prototype: &H, stays: bool) -> Result<(), Unit<H>>
+    where
+        H: Clone,
+    {
+        let parked = match stays && !self.speaks_first {
+            true => self.parking.park(unit),
+            false => Err(unit),
+        };
+        match parked {
+            Ok(()) => self.look = self.look.or_else(|| Some(Tick::now().after(SILENCE))),
+            Err(unit) => self.offer(unit),
+        }
+        Ok(())
+    }
+}
+
+impl<H> Pool<H> {
+    /// Gives a request to the threads, or keeps it until they have room for it.
+    fn offer(&mut self, unit: Unit<H>) {
+        let waits = if self.spoken.is_empty() {
+            self.put(unit)
+        } else {
+            Some(unit) // Others came before it.
+        };
+        self.spoken.extend(waits);
+    }
+
+    /// Puts a request into the queue; gives it back if that is full.
+    fn put(&self, unit: Unit<H>) -> Option<Unit<H>> {
+        let requests = || Arc::clone(unit.ticket().requests());
+        self.crew.requests.get_or_init(requests);
+        let mut state = lock(&self.crew.state);
+        if state.queue.len() >= state.waiting + self.queue {
+            state.wanted = true;
+            return Some(unit);
+        }
+        let one_is_free = state.free() > 0;
+        state.queue.push_back(unit);
+        drop(state);
+        if one_is_free {
+            self.crew.work.notify_one();
+        }
+        None
+    }
+
+    /// Gives threads to those who have been silent longest, and leaves half of the threads to those who speak.
+    fn let_silent_ones_be_greeted(&mut self) {
+        self.look = None;
+        while let Some((place, since)) = self.parking.oldest() {
+            let due = since.after(SILENCE);
+            if due > Tick::now() {
+                self.look = Some(due);
+                return;
+            }
+            let mut state = lock(&self.crew.state);
+            if state.free() <= self.workers.div_ceil(2) {
+                state.wanted = true; // Whoever becomes idle says so.
+                return;
+            }
+            drop(state);
+            let unit = self.parking.leave(place);
+            unit.into_iter().for_each(|unit| self.offer(unit));
+        }
+    }
+
+    fn close(&self) -> MutexGuard<'_, State<H>> {
+        let mut state = lock(&self.crew.state);
+        state.closed = true;
+        let left = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(left); // Dropping a request closes it; its handler is not made yet.
+        self.crew.work.notify_all();
+        lock(&self.crew.state)
+    }
+}
+
+impl<H: Send + Clone + 'static> Pool<H> {
+    /// Starts all threads, and waits until each has prepared itself.
+    fn hire_all(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> io::Result<()> {
+        let mut told = Vec::new();
+        for worker in 0..self.workers {
+            let own =
+                guard_value(Phase::Dispatch, || prototype.clone()).map_err(io::Error::other)?;
+            told.push(self.hire(worker, own, worker_start)?);
+        }
+        // A thread that is gone without a word does not occur: it tells before it ends.
+        let results = told.into_iter().filter_map(|told| told.recv().ok());
+        results.collect()
+    }
+
+    /// Starts one thread; what it returns tells how `worker_start` went there.
+    fn hire(
+        &mut self,
+        worker: usize,
+        mut prototype: H,
+        worker_start: WorkerStart<H>,
+    ) -> io::Result<Receiver<io::Result<()>>> {
+        let (result, told) = sync_channel(1);
+        let crew = Arc::clone(&self.crew);
+        let mut builder = thread::Builder::new().name(format!("sockserv-{worker}"));
+        if let Some(size) = self.stack_size {
+            builder = builder.stack_size(size);
+        }
+        lock(&crew.state).alive += 1;
+        let own = Arc::clone(&crew);
+        let thread = builder.spawn(move || {
+            let ready = guard_value(Phase::Hook, || worker_start(&mut prototype, worker));
+            let ready = ready.map_err(io::Error::other).flatten();
+            let is_ready = ready.is_ok();
+            // The server waits for it, unless another worker has failed before.
+            let _ = result.send(ready.map_err(|error| failed(worker, &error)));
+            if is_ready {
+                own.serve(&prototype);
+            }
+            // The prototype is the user's, and a panic in its `drop` is no business of the server.
+            let _ = guard_value(Phase::Close, move || drop(prototype));
+            own.leave();
+        });
+        match thread {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => {
+                crew.leave();
+                return Err(error);
+            }
+        }
+        Ok(told)
+    }
+}
+
+impl<H: Clone> Crew<H> {
+    /// The life of one thread.
+    fn serve(&self, prototype: &H) {
+        while let Some(mut unit) = self.next() {
+            match unit.clone_handler(prototype) {
+                true => unit.run(),
+                false => unit.give_up_on(prototype),
+            }
+        }
+    }
+}
+
+impl<H> Crew<H> {
+    /// Waits for a request; nothing is the end.
+    fn next(&self) -> Option<Unit<H>> {
+        let mut state = lock(&self.state);
+        state.waiting += 1;
+        if std::mem::take(&mut state.wanted)
+            && let Some(requests) = self.requests.get()
+        {
+            requests.wake.wake();
+        }
+        let next = loop {
+            if state.closed {
+                break None;
+            }
+            if let Some(unit) = state.queue.pop_front() {
+                break Some(unit);
+            }
+            let woken = self.work.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        };
+        state.waiting -= 1;
+        next
+    }
+
+    fn leave(&self) {
+        lock(&self.state).alive -= 1;
+        self.ended.notify_all();
+    }
+}
+
+impl<H> State<H> {
+    /// How many threads wait for whom there is nothing in the queue.
+    fn free(&self) -> usize {
+        self.waiting.saturating_sub(self.queue.len())
+    }
+}
+
+fn failed(worker: usize, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("`worker_start` of worker {worker}: {error}"),
+    )
+}
+
+impl<H> Default for Crew<H> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                waiting: 0,
+                alive: 0,
+                closed: false,
+                wanted: false,
+            }),
+            requests: OnceLock::new(),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        }
+    }
+}
+
+impl<H> Default for Pool<H> {
+    fn default() -> Self {
+        Self {
+            crew: Arc::default(),
+            workers: WORKERS,
+            queue: QUEUE,
+            speaks_first: false,
+            stack_size: None,
+            threads: Vec::new(),
+            parking: Parking::new(),
+            spoken: VecDeque::new(),
+            look: None,
+        }
+    }
+}
+
+impl<H> Drop for Pool<H> {
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}
+
+impl<H> fmt::Debug for Pool<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("workers", &self.workers)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
 }

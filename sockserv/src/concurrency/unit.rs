@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -126,7 +127,7 @@ impl<H> Unit<H> {
         self
     }
 
-    fn ticket(&self) -> &Ticket {
+    pub(crate) fn ticket(&self) -> &Ticket {
         match &self.request {
             Accepted::Stream(link, _) => link,
             Accepted::Packet(packet, _) => &packet.0.ticket,
@@ -144,6 +145,24 @@ impl<H> Unit<H> {
             Err(error) => self.refusal = Some(error),
         }
         self.handler.is_some()
+    }
+
+    /// What to poll for the peer's first word, if the request is a stream that can be polled.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.request {
+            Accepted::Stream(link, _) => link.transport.descriptor(),
+            Accepted::Packet(..) => None,
+        }
+    }
+
+    /// Closes a request that never ran, and tells a clone of the prototype why.
+    pub(crate) fn give_up_on(self, prototype: &H)
+    where
+        H: Clone,
+    {
+        let (tell, peer) = (self.tell, self.peer_addr().clone());
+        let error = self.give_up();
+        report_on_clone(prototype, tell, &error, &peer);
     }
 
     /// Closes a request that never ran; returns why.
@@ -364,8 +383,8 @@ fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
 }
 
 impl Kept for Remains {
-    fn ticket(&self) -> &Ticket {
-        &self.ticket
+    fn ticket(&self) -> Option<&Ticket> {
+        Some(&self.ticket)
     }
 
     fn peer(&self) -> &Address {

@@ -343,8 +343,8 @@ impl AsFd for Link {
 }
 
 impl Kept for Arc<Link> {
-    fn ticket(&self) -> &Ticket {
-        &self.ticket
+    fn ticket(&self) -> Option<&Ticket> {
+        Some(&self.ticket)
     }
 
     fn peer(&self) -> &Address {

@@ -140,7 +140,7 @@ impl Link {
         let (life, over) = (requests.life_line(), requests.end_of_grace());
         let mut fds = [
             PollFd::from_borrowed_fd(socket, interest),
-            PollFd::from_borrowed_fd(over, watch(!requests.is_grace_over())),
+            PollFd::from_borrowed_fd(over, watch(!requests.has_seen_over())),
             PollFd::from_borrowed_fd(life, PollFlags::IN),
         ];
         let count = if stage == Stage::Serving { 3 } else { 2 };
@@ -153,8 +153,7 @@ impl Link {
             return Ok(true);
         }
         if !fds[1].revents().is_empty() {
-            requests.note_shutdown();
-            requests.note_end_of_grace();
+            requests.see_over();
         }
         if !fds[2].revents().is_empty() {
             requests.note_shutdown();

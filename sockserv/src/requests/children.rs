@@ -1,9 +1,10 @@
-//! The children of a server: forked for one request each, watched by descriptor, and only these are ever reaped.
+//! The children of a server, forked for one request each or as workers, watched by descriptor, and only these are reaped.
 
 use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -17,9 +18,14 @@ use crate::sys::poller::Interest;
 /// Tokens of children in the poller begin here; below are the server's own.
 pub(crate) const TOKENS: u64 = 1 << 32;
 
-/// What the parent keeps of a request that a child handles: its place in the table, and whose it was.
+/// What the parent keeps for a child: a request's place in the table and whose it was, or which worker it is.
 pub(crate) trait Kept: Send + fmt::Debug {
-    fn ticket(&self) -> &Ticket;
+    /// The place of the one request that the child serves.
+    fn ticket(&self) -> Option<&Ticket>;
+    /// Which worker it is, and of which generation.
+    fn worker(&self) -> Option<(u32, u32)> {
+        None
+    }
     fn peer(&self) -> &Address;
     /// Whether the parent's copy of the socket is open.
     fn keeps_socket(&self) -> bool;
@@ -28,14 +34,15 @@ pub(crate) trait Kept: Send + fmt::Debug {
 /// The children that run.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    running: Mutex<Vec<Running>>,
+    pub(super) running: Mutex<Vec<Running>>,
 }
 
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     child: fork::Child,
     kept: Box<dyn Kept>,
-    told: Option<Tick>,
+    /// When it was told to end, and how long it may take.
+    told: Option<(Tick, Duration)>,
     killed: bool,
 }
 
@@ -43,7 +50,7 @@ impl Requests {
     /// Forks for one request. Returns the child in the parent, where [`watch`](Self::watch) must follow, and `None` in the
     /// child, which has become one in every respect.
     pub(crate) fn fork(&self, threads: Threads) -> io::Result<Option<fork::Child>> {
-        match fork::fork(threads)? {
+        match fork::fork(threads, &[])? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
                 // First of all: whatever is dropped from here on is the parent's to give back. A child that cannot become one
@@ -51,28 +58,26 @@ impl Requests {
                 if self.become_child().is_err() {
                     fork::exit(1);
                 }
-                // A sibling's descriptor and place in the table harm nobody, and letting go of them costs a page fault each.
-                // What keeps a socket must go: its peer would wait for our end.
-                for Running { child, kept, .. } in lock(&self.children.running).drain(..) {
-                    std::mem::forget(child);
-                    match kept.keeps_socket() {
-                        true => drop(kept),
-                        false => std::mem::forget(kept),
-                    }
-                }
+                self.forget_siblings();
                 Ok(None)
             }
         }
     }
 
-    /// Waits for a child's end from now on, and keeps what the parent has of its request until then.
+    /// Waits for the end of a child that serves a request, and keeps what the parent has of the request until then.
     pub(crate) fn watch(&self, child: fork::Child, kept: Box<dyn Kept>) {
+        if let Some(ticket) = kept.ticket() {
+            self.forget_transport(ticket.index); // The child waits, is told and cut by its own means.
+        }
+        self.watch_child(child, kept);
+    }
+
+    pub(super) fn watch_child(&self, child: fork::Child, kept: Box<dyn Kept>) {
         let token = TOKENS + u64::from(child.id());
         if self.poller.add(&child, token, Interest::IN).is_err() {
             child.signal(Signal::KILL); // Out of memory: what cannot be watched must not run. The next reap finds it.
             self.wake.wake();
         }
-        self.forget_transport(kept.ticket().index); // The child waits, is told and cut by its own means.
         lock(&self.children.running).push(Running {
             child,
             kept,
@@ -81,8 +86,8 @@ impl Requests {
         });
     }
 
-    /// Reaps the children that have ended; returns those that did not finish their request by themselves.
-    pub(crate) fn reap(&self) -> Vec<(ExitStatus, Box<dyn Kept>)> {
+    /// Reaps the children that have ended; returns the workers, and those that did not finish their request by themselves.
+    pub(crate) fn reap(&self) -> Vec<(u32, ExitStatus, Box<dyn Kept>)> {
         let mut ended = Vec::new();
         let mut running = lock(&self.children.running);
         let mut index = 0;
@@ -97,8 +102,11 @@ impl Requests {
         for (status, Running { child, kept, .. }) in ended {
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
-            if kept.ticket().ended() == Ended::Not {
-                failed.push((status, kept));
+            if kept
+                .ticket()
+                .is_none_or(|ticket| ticket.ended() == Ended::Not)
+            {
+                failed.push((child.id(), status, kept));
             }
         }
         failed
@@ -109,34 +117,71 @@ impl Requests {
         let now = Tick::now();
         let mut next: Option<Tick> = None;
         for running in &mut *lock(&self.children.running) {
-            let expires = running.kept.ticket().slot().expires();
-            // The child's own wait ends it at its deadline; what computes is told a little later, and then killed.
-            let late = expires.map(|expires| expires.after(LAST_WORDS));
-            if running.told.is_none()
-                && (stage >= Stage::Told || late.is_some_and(|late| late <= now))
-            {
-                running.child.signal(Signal::TERM);
-                running.told = Some(now);
-                if stage < Stage::Told {
-                    running.kept.ticket().slot().tell(Told::Request);
-                }
-            }
-            let killed = running.told.map(|told| told.after(LAST_WORDS));
-            if !running.killed && (stage >= Stage::Cut || killed.is_some_and(|at| at <= now)) {
-                running.child.signal(Signal::KILL);
-                running.killed = true;
-            }
-            let look = if running.killed {
-                None
-            } else {
-                killed.or(late)
-            };
+            let look = running.press(self, stage, now);
             next = [next, look].into_iter().flatten().min();
         }
         next
     }
 
+    /// Tells a worker of an older generation that another one has taken its place.
+    pub(crate) fn retire_worker(&self, index: u32, before: u32) {
+        let old = |running: &&mut Running| {
+            let of = running.kept.worker();
+            of.is_some_and(|(worker, generation)| worker == index && generation < before)
+        };
+        let grace = self.options.shutdown_grace + LAST_WORDS + LAST_WORDS;
+        for running in lock(&self.children.running).iter_mut().filter(old) {
+            running.tell(Tick::now(), grace);
+        }
+    }
+
+    /// The workers that run: which, of which generation, and whether each was told to end.
+    pub(crate) fn workers(&self) -> Vec<(u32, u32, bool)> {
+        let running = lock(&self.children.running);
+        let workers = running.iter().filter_map(|running| {
+            let (index, generation) = running.kept.worker()?;
+            Some((index, generation, running.told.is_some()))
+        });
+        workers.collect()
+    }
+
     pub(crate) fn has_children(&self) -> bool {
         !lock(&self.children.running).is_empty()
+    }
+}
+
+impl Running {
+    pub(super) fn apart(self) -> (fork::Child, Box<dyn Kept>) {
+        (self.child, self.kept)
+    }
+
+    fn tell(&mut self, now: Tick, patience: Duration) {
+        if self.told.is_none() {
+            self.child.signal(Signal::TERM);
+            self.told = Some((now, patience));
+        }
+    }
+
+    /// Tells or kills this child if its time is over. Returns when to look at it again.
+    fn press(&mut self, requests: &Requests, stage: Stage, now: Tick) -> Option<Tick> {
+        let expires = match self.kept.ticket() {
+            Some(ticket) => ticket.slot().expires(),
+            None => requests.worker_expires(self.child.id()),
+        };
+        // The child's own wait ends it at its deadline; what computes is told a little later, and then killed.
+        let late = expires.map(|expires| expires.after(LAST_WORDS));
+        let is_late = late.is_some_and(|late| late <= now);
+        if stage >= Stage::Told || is_late {
+            self.tell(now, LAST_WORDS);
+            if let (Some(ticket), true) = (self.kept.ticket(), stage < Stage::Told) {
+                ticket.slot().tell(Told::Request);
+            }
+        }
+        let killed = self.told.map(|(told, patience)| told.after(patience));
+        if !self.killed && (stage >= Stage::Cut || killed.is_some_and(|at| at <= now)) {
+            self.child.signal(Signal::KILL);
+            self.killed = true;
+        }
+        if self.killed { None } else { killed.or(late) }
     }
 }

@@ -62,6 +62,12 @@ impl ServerHandle {
         self.requests.is_suspended()
     }
 
+    /// Starts new workers in the place of those of `prefork`, one after another, as SIGHUP does under
+    /// [`run`](crate::Server::run). Each old one ends its request first. Under the other models it does nothing.
+    pub fn renew_workers(&self) {
+        self.requests.renew_workers();
+    }
+
     /// Returns the server's numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {

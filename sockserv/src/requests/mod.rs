@@ -9,6 +9,7 @@ mod handle;
 mod shutdown;
 mod slot;
 mod ticket;
+pub(crate) mod workers;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,6 +30,10 @@ use children::Children;
 pub use handle::{ServerHandle, Stats};
 pub(crate) use slot::{Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
+pub(crate) use workers::Seat;
+
+/// Tokens of requests that wait in the poller begin here, each by its place in the table.
+pub(crate) const PARKED: u64 = 4 << 32;
 
 /// The end of the list of free slots.
 const NONE: u32 = u32::MAX;
@@ -49,7 +54,6 @@ struct Control {
     used: AtomicU32,
     /// The first free slot in the lower half; a count of changes in the upper half tells two equal ones apart.
     free: AtomicU64,
-    /// Written by the accept loop alone, as are `used` and the two sums.
     accepted: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
@@ -74,6 +78,8 @@ struct Side {
 pub(crate) struct Requests {
     control: Shared<Control>,
     slots: Shared<Slot>,
+    /// The workers, if the server has any.
+    crew: Shared<Seat>,
     sides: Box<[Mutex<Side>]>,
     pub(crate) options: Options,
     pub(crate) poller: Poller,
@@ -85,8 +91,18 @@ pub(crate) struct Requests {
     life: OwnedFd,
     /// The life line's other end; children do not have it.
     life_end: Mutex<Option<OwnedFd>>,
-    /// Whether this process is the child of a fork.
+    /// Whether this process is the child of a fork, for one request.
     child: AtomicBool,
+    /// Which worker this process is, counted from one; zero for the process that bound the server.
+    worker: AtomicU32,
+    /// The process that is this worker, or zero: its requests are known by it.
+    process: AtomicU32,
+    /// When this worker alone was asked to end, or zero.
+    retired: AtomicU64,
+    /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
+    bell: Option<Wake>,
+    /// Whether the life line was written to.
+    lined: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// Streams whose peers' unread bytes are to be drained before they are closed.
@@ -106,7 +122,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Requests {
-    pub(crate) fn new(options: Options, most_by_model: Option<usize>) -> io::Result<Self> {
+    pub(crate) fn new(
+        options: Options,
+        most_by_model: Option<usize>,
+        workers: Option<usize>,
+    ) -> io::Result<Self> {
         let limit = options.limit(most_by_model);
         let (life, life_end) = rustix::pipe::pipe_with(
             rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
@@ -123,6 +143,12 @@ impl Requests {
             life,
             life_end: Mutex::new(Some(life_end)),
             child: AtomicBool::new(false),
+            worker: AtomicU32::new(0),
+            process: AtomicU32::new(0),
+            retired: AtomicU64::new(0),
+            bell: workers.is_some().then(Wake::new).transpose()?,
+            crew: Shared::zeroed(workers.unwrap_or(0))?,
+            lined: AtomicBool::new(false),
             accepting: Mutex::new(None),
             children: Children::default(),
             lingering: Mutex::default(),
@@ -157,9 +183,13 @@ impl Requests {
             self.take_index()
         })?;
         let (control, slot) = (self.control(), self.slot(index));
-        bump(&control.bytes_in, slot.bytes_in.load(Ordering::Relaxed));
-        bump(&control.bytes_out, slot.bytes_out.load(Ordering::Relaxed));
-        bump(&control.accepted, 1);
+        let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (received, sent) = (bytes(&slot.bytes_in), bytes(&slot.bytes_out));
+        control.bytes_in.fetch_add(received, Ordering::Relaxed);
+        control.bytes_out.fetch_add(sent, Ordering::Relaxed);
+        control.accepted.fetch_add(1, Ordering::Relaxed);
+        slot.process
+            .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
         let remembered = slot.reset(self.options.request_timeout, peer);
         let sided = transport.is_some() || !remembered;
         slot.set_side(sided);
@@ -196,10 +226,10 @@ impl Requests {
     }
 
     fn take_unused(&self) -> Option<u32> {
+        let behind = |used: u32| ((used as usize) < self.slots.len()).then_some(used + 1);
         let used = &self.control().used;
-        let index = used.load(Ordering::Relaxed);
-        used.store((index + 1).min(self.slots.len() as u32), Ordering::Relaxed);
-        ((index as usize) < self.slots.len()).then_some(index)
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, behind)
+            .ok()
     }
 
     fn give_back(&self, index: u32) {
@@ -238,6 +268,15 @@ impl Requests {
             .saturating_sub(ended) as u32
     }
 
+    /// How many live requests this process waits for. A worker serves one after another, so between two of them none.
+    pub(crate) fn active_here(&self) -> u32 {
+        if self.worker().is_some() {
+            0
+        } else {
+            self.active()
+        }
+    }
+
     /// Asks for a wake-up at the end of a request. The caller must look at what it waits for once more afterwards.
     pub(crate) fn want_wake(&self) {
         self.control().wants_wake.store(true, Ordering::SeqCst); // Pairs with the load in `Ticket::drop`.
@@ -245,7 +284,7 @@ impl Requests {
 
     fn wake_if_wanted(&self) {
         if self.control().wants_wake.load(Ordering::SeqCst) {
-            self.wake.wake();
+            self.ring(); // Under `prefork` it may be another worker that waits for a place.
         }
     }
 
@@ -269,15 +308,16 @@ impl Requests {
 
     fn suspend(&self, suspended: bool) {
         self.control().suspended.store(suspended, Ordering::SeqCst);
-        self.wake.wake();
+        self.ring();
     }
 
     fn used_slots(&self) -> &[Slot] {
         &self.slots[..self.control().used.load(Ordering::Relaxed) as usize]
     }
 
-    /// Calls `each` for every live request of the table, in the accepting process.
+    /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
+        let own = self.process.load(Ordering::Relaxed);
         let mut left = self.active();
         for (index, slot) in self.used_slots().iter().enumerate() {
             if left == 0 {
@@ -285,7 +325,9 @@ impl Requests {
             }
             if slot.live.load(Ordering::Acquire) {
                 left -= 1;
-                each(slot, index as u32);
+                if own == 0 || slot.process.load(Ordering::Relaxed) == own {
+                    each(slot, index as u32);
+                }
             }
         }
     }
@@ -364,11 +406,6 @@ impl Requests {
         }
         stats
     }
-}
-
-/// Adds to a counter that has one writer.
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
 /// The next head of the free list: another first slot, and one more change.

@@ -55,11 +55,18 @@ impl Requests {
 
     pub(crate) fn shutdown(&self) {
         self.note_shutdown();
-        if let Some(end) = &*lock(&self.life_end) {
+        self.pull_life_line();
+        self.ring();
+    }
+
+    /// Lets everybody know who polls the life line. Only the process that bound the server can: others ask it by `ring`.
+    pub(crate) fn pull_life_line(&self) {
+        if let Some(end) = &*lock(&self.life_end)
+            && !self.lined.swap(true, Ordering::Relaxed)
+        {
             // It fails only when the pipe is full, and then it is readable already.
             let _ = rustix::io::write(end, &[0]);
         }
-        self.wake.wake(); // From a child this is its parent's.
     }
 
     /// Records that a shutdown was asked for, if it is the first time.
@@ -85,6 +92,21 @@ impl Requests {
         )
     }
 
+    /// The end of the grace is readable: in a worker it is the beginning of its own.
+    pub(crate) fn see_over(&self) {
+        if self.worker().is_some() {
+            self.retire();
+        } else {
+            self.note_shutdown();
+            self.note_end_of_grace();
+        }
+    }
+
+    /// Whether that has been seen: it stays readable.
+    pub(crate) fn has_seen_over(&self) -> bool {
+        self.is_grace_over() || self.is_retired()
+    }
+
     pub(crate) fn note_end_of_grace(&self) {
         let _ = self
             .over_at
@@ -96,13 +118,28 @@ impl Requests {
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
+        self.asked().is_some()
+    }
+
+    /// Whether the whole server was asked to end, and not this worker alone.
+    pub(crate) fn is_server_ending(&self) -> bool {
         self.control().asked.load(Ordering::SeqCst) != 0
+    }
+
+    /// When the whole server, or this worker alone, was asked to end.
+    fn asked(&self) -> Option<Tick> {
+        let asked = self.control().asked.load(Ordering::SeqCst);
+        let asked = if asked == 0 {
+            self.retired.load(Ordering::SeqCst)
+        } else {
+            asked
+        };
+        (asked != 0).then_some(Tick(asked))
     }
 
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
-        let asked =
-            Tick(Some(self.control().asked.load(Ordering::SeqCst)).filter(|&asked| asked != 0)?);
+        let asked = self.asked()?;
         match self.over_at.load(Ordering::SeqCst) {
             0 => Some(Plan::new(asked, self.options.shutdown_grace)),
             // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
@@ -121,6 +158,7 @@ impl Requests {
         self.control().asked.store(0, Ordering::SeqCst);
         self.over_at.store(0, Ordering::SeqCst);
         self.over.clear();
+        self.lined.store(false, Ordering::Relaxed);
         // Empty already unless there was a shutdown.
         while rustix::io::read(&self.life, &mut [0; 64]).is_ok_and(|count| count == 64) {}
     }

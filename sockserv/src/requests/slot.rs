@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     told: AtomicU8,
     /// How many `busy` guards are alive.
     pub(crate) busy: AtomicU32,
+    /// The worker process that serves it; zero if the server has no workers.
+    pub(super) process: AtomicU32,
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
@@ -186,6 +188,11 @@ impl Slot {
         let [high, low, port] = [0, 1, 2].map(|part| self.peer[part].load(Ordering::Relaxed));
         let ip = Ipv6Addr::from_bits((u128::from(high) << 64) | u128::from(low));
         (port & IS_INET != 0).then(|| Address::from(SocketAddr::new(ip.into(), port as u16)))
+    }
+
+    /// Whether it is a live request of that worker process.
+    pub(super) fn is_of(&self, process: u32) -> bool {
+        self.live.load(Ordering::Acquire) && self.process.load(Ordering::Relaxed) == process
     }
 
     pub(super) fn set_side(&self, sided: bool) {

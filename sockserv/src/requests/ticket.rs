@@ -45,7 +45,7 @@ impl Ticket {
     /// The request was never one: it does not count as accepted and ended.
     pub(crate) fn refuse(self) {
         let accepted = &self.requests().control().accepted;
-        accepted.store(accepted.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        accepted.fetch_sub(1, Ordering::Relaxed);
         self.requests().count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard_value;
@@ -42,7 +42,8 @@ impl<H: Declaration> Server<H> {
                 return self.failed(index, error).map(|()| served);
             }
             self.sources[index].took_one();
-            if most == Most::One || !self.may_accept() {
+            let has_room = self.model.has_room(self.sources[index].is_stream());
+            if most == Most::One || !has_room || !self.may_accept() {
                 break;
             }
         }
@@ -63,6 +64,8 @@ impl<H: Declaration> Server<H> {
     /// before the next is accepted.
     fn batch(&self, index: usize) -> usize {
         match self.sources[index].listener.place() {
+            // What a worker holds, its siblings cannot take.
+            Some(_) if self.requests.worker().is_some() => 1,
             Some(place) if !place.kind.is_stream() => TURN,
             _ => 1,
         }
@@ -75,7 +78,7 @@ impl<H: Declaration> Server<H> {
             Failure::Exhausted => self.sources[index].exhausted = true,
             Failure::Pause(error) => self.pause(index, &error),
             Failure::Fatal(error) => {
-                let at = &self.announced[index];
+                let at = self.announced_at(index);
                 return Err(io::Error::new(
                     error.kind(),
                     format!("cannot accept on {at}: {error}"),
@@ -83,6 +86,11 @@ impl<H: Declaration> Server<H> {
             }
         }
         Ok(())
+    }
+
+    /// The form in which `run` announced a listener.
+    fn announced_at(&self, index: usize) -> &Endpoint {
+        &self.announced[index % self.announced.len()] // Each worker may have sockets of its own, in the same order.
     }
 
     /// Descriptors or memory ran out: leaves the listener alone for a while, so that the loop does not spin.
@@ -93,7 +101,7 @@ impl<H: Declaration> Server<H> {
             0
         };
         let pause = self.sources[index].pause();
-        let at = &self.announced[index];
+        let at = self.announced_at(index);
         LINES.say(|missed| {
             format!("cannot accept on {at}: {error}; pausing {pause:?}, {shed} clients turned away ({missed} more not shown)")
         });
@@ -140,13 +148,14 @@ impl<H: Declaration> Server<H> {
             self.report(&RequestError::new(Phase::Dispatch, UNSERVED), &peer);
             return None;
         };
-        match self.model.admit(unit, &self.prototype) {
+        match self.model.admit(unit, &self.prototype, self.stays) {
             Ok(()) => self.look_after(),
             Err(unit) => {
                 let error = unit.give_up();
                 self.report(&error, &peer);
             }
         }
+        self.count_down();
         None
     }
 

@@ -49,14 +49,24 @@ impl<H: Declaration> Server<H> {
 
     /// Takes what has arrived, closes the listeners, and tells the idle requests.
     pub(super) fn begin_drain(&mut self, last: Last) {
-        self.requests.shutdown(); // A broken listener, or one that is exhausted, ends a run too.
+        // A broken listener, or one that is exhausted, ends a run too; in a worker it ends this worker.
+        match self.requests.worker() {
+            Some(_) => self.requests.retire(),
+            None => self.requests.shutdown(),
+        }
         let (ended, mut alive) = self.requests.at_shutdown();
-        if last == Last::Served && self.state == State::Active {
+        if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
             alive += self.take_the_last();
         }
         self.draining = Some(Draining { ended, alive });
         self.close_listeners();
         self.see_to_deadlines();
+    }
+
+    /// Whether nobody else goes on serving those who have connected.
+    fn are_mine_to_take(&self) -> bool {
+        let is_worker = self.requests.worker().is_some();
+        !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
     }
 
     /// Serves what the kernel has completed already: closing the listener would reset those clients.
@@ -91,8 +101,9 @@ impl<H: Declaration> Server<H> {
     pub(super) fn is_drained(&mut self) -> bool {
         self.requests.want_wake(); // Before the count is looked at, so that no end is missed.
         self.lingering.take(&self.requests);
-        let alive =
-            self.requests.active() > 0 || self.requests.has_children() || !self.pending.is_empty();
+        let alive = self.requests.active_here() > 0
+            || self.requests.has_children()
+            || !self.pending.is_empty();
         (!alive || self.requests.stage() == Stage::Over) && !self.lingering.holds_replies()
     }
 
@@ -145,6 +156,7 @@ impl<H: Declaration> Server<H> {
         }
         listeners.extend(self.sources.drain(..).map(|source| source.listener)); // Own ones were never closed.
         self.listen_to(listeners);
+        self.multiply_sockets()?;
         self.state = State::Bound;
         Ok(())
     }

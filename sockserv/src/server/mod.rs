@@ -10,6 +10,7 @@ pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;
 mod turn;
+mod workers;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -29,11 +30,11 @@ use crate::listener::packets::Packets;
 use crate::listener::place::{Place, is_listening};
 use crate::listener::streams::Streams;
 use crate::listener::{Incoming, Listener};
-use crate::options::Options;
+use crate::options::{Accept, Options};
 use crate::requests::{Requests, ServerHandle};
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
-use crate::sys::poller::{Interest, Timer};
+use crate::sys::poller::Timer;
 use crate::transport::Unsent;
 use builder::Builder;
 use declare::{Declaration, Transport};
@@ -43,6 +44,10 @@ use source::Source;
 /// The poller's tokens for what every server has; its listeners follow.
 const WAKE: u64 = 0;
 const TIMER: u64 = 1;
+/// What all processes of a server with workers are woken by.
+const BELL: u64 = 2;
+/// What tells a worker that the server ends.
+const LIFE: u64 = 3;
 const FIRST_LISTENER: u64 = 16;
 
 /// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
@@ -77,6 +82,14 @@ pub struct Server<H: Declaration> {
     timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
+    /// How many of the operator's SIGHUPs were heeded.
+    hang_ups: u32,
+    /// Whether the loop goes on by itself: not for one `handle_request`.
+    stays: bool,
+    /// The workers, where they accept.
+    crew: Option<workers::Crew>,
+    /// How many requests this worker may still serve.
+    left: Option<u64>,
 }
 
 /// Where a server stands in its life.
@@ -125,7 +138,10 @@ impl<H: Declaration> Server<H> {
         let mut model = model;
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
-        let requests = Arc::new(Requests::new(options, most)?);
+        let workers = <H::Model as Model<H>>::workers(&options);
+        let mut options = options;
+        options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
+        let requests = Arc::new(Requests::new(options, most, workers)?);
         let mut server = Self {
             prototype: handler,
             model,
@@ -148,16 +164,13 @@ impl<H: Declaration> Server<H> {
             timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
+            hang_ups: Signals::hang_ups(),
+            stays: false,
+            crew: workers.map(workers::Crew::new),
+            left: None,
             requests,
         };
-        server
-            .requests
-            .poller
-            .add(&server.requests.wake, WAKE, Interest::IN)?;
-        server
-            .requests
-            .poller
-            .add(&server.timer, TIMER, Interest::IN)?;
+        server.watch_own()?;
         match own {
             Some(listener) => server.listen_to(vec![listener]),
             None => server.bind_places()?,
@@ -179,7 +192,7 @@ impl<H: Declaration> Server<H> {
             .map(|place| listener(place, most))
             .collect();
         self.listen_to(listeners);
-        Ok(())
+        self.multiply_sockets()
     }
 
     fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
@@ -373,6 +386,7 @@ impl<H: Declaration> Server<H> {
         }
         self.activate()?;
         self.requests.accept_here();
+        self.model.start(&self.prototype, self.hooks.worker_start)?;
         self.warm();
         if cfg!(panic = "abort") {
             static ONCE: std::sync::Once = std::sync::Once::new();
@@ -405,11 +419,14 @@ impl<H: Declaration> Server<H> {
     /// One turn of `serve_forever`.
     fn serve_turn(&mut self, until: Option<Tick>) -> io::Result<()> {
         let interval = self.requests.options.service_interval;
+        let interval = interval.filter(|_| !self.leaves_it_to_workers());
         let due = self
             .next_service
             .or_else(|| interval.map(|interval| Tick::now().after(interval)));
         self.turn([until, due].into_iter().flatten().min(), turn::Most::Many)?;
-        self.hook(|hooks, prototype| (hooks.service_actions)(prototype));
+        if !self.leaves_it_to_workers() {
+            self.hook(|hooks, prototype| (hooks.service_actions)(prototype));
+        }
         self.next_service = due.filter(|&due| due > Tick::now());
         Ok(())
     }
@@ -423,7 +440,7 @@ impl<H: Declaration> Server<H> {
     /// As [`serve_forever`](Self::serve_forever), or that requests had to be cut, with their peers in the text.
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
-        let signals = Signals::handle(&[self.targets()])?;
+        let signals = Signals::handle(&[self.targets()], self.crew.is_some())?;
         self.handles_signals = true;
         self.announce();
         let result = self.serve_forever();

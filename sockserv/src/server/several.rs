@@ -54,7 +54,8 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     let mut servers = servers.into_each();
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
-    let signals = Signals::handle(&targets)?;
+    let has_workers = servers.iter().any(|server| server.has_workers());
+    let signals = Signals::handle(&targets, has_workers)?;
     servers.iter().for_each(|server| server.announce());
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
@@ -97,6 +98,8 @@ pub trait Each {
     #[doc(hidden)]
     fn announce(&self);
     #[doc(hidden)]
+    fn has_workers(&self) -> bool;
+    #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
     #[doc(hidden)]
@@ -120,6 +123,10 @@ impl<H: Declaration> Each for Server<H> {
 
     fn announce(&self) {
         Server::announce(self);
+    }
+
+    fn has_workers(&self) -> bool {
+        self.crew.is_some()
     }
 
     fn targets(&self) -> Targets {

@@ -19,6 +19,8 @@ const NAP: Duration = Duration::from_millis(10);
 pub(crate) struct Source {
     pub(crate) listener: Box<dyn Listener + Send>,
     pub(crate) token: u64,
+    /// Whose it is, where each worker has sockets of its own.
+    pub(crate) worker: Option<usize>,
     watched: bool,
     paused: Option<Tick>,
     pause: Duration,
@@ -31,11 +33,24 @@ impl Source {
         Self {
             listener,
             token,
+            worker: None,
             watched: false,
             paused: None,
             pause: FIRST_PAUSE,
             exhausted: false,
         }
+    }
+
+    /// A worker's poll set begins empty.
+    pub(crate) fn forget_watch(&mut self) {
+        self.watched = false;
+    }
+
+    /// Whether its requests are streams, as far as it is known.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.listener
+            .place()
+            .is_none_or(|place| place.kind.is_stream())
     }
 
     /// Whether `accept` must be called without being told by a descriptor.
@@ -54,6 +69,11 @@ impl Source {
         };
         if wanted != self.watched {
             match wanted {
+                // Of the workers that wait for the same socket one is woken, not all.
+                true if requests.worker().is_some() => {
+                    let interest = Interest::IN | Interest::EXCLUSIVE;
+                    requests.poller.add(fd, self.token, interest)?;
+                }
                 true => requests.poller.add(fd, self.token, Interest::IN)?,
                 false => requests.poller.remove(fd)?,
             }

@@ -8,9 +8,9 @@ use crate::concurrency::Model as _;
 use crate::drain::Stage;
 use crate::error::RequestError;
 use crate::requests::children;
-use crate::requests::{Told, lock};
+use crate::requests::{PARKED, Told, lock};
 use crate::server::declare::Declaration;
-use crate::server::{FIRST_LISTENER, Server, State, TIMER, WAKE, linger};
+use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, WAKE, linger};
 use crate::signals::Signals;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
@@ -39,6 +39,8 @@ pub(super) struct Turn {
 impl<H: Declaration> Server<H> {
     /// Waits for something to do, at most `until`, and does it.
     pub(super) fn turn(&mut self, until: Option<Tick>, most: Most) -> io::Result<Turn> {
+        self.stays = most == Most::Many;
+        self.see_to_workers();
         self.watch_sources()?;
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
@@ -55,6 +57,8 @@ impl<H: Declaration> Server<H> {
             match token {
                 WAKE => self.woken(),
                 TIMER => self.timer.set(None)?,
+                BELL => self.woken(),
+                LIFE => self.end_of_life(),
                 FIRST_LISTENER..children::TOKENS
                     if self.may_accept() && (most == Most::Many || !turn.served) =>
                 {
@@ -63,7 +67,8 @@ impl<H: Declaration> Server<H> {
                 FIRST_LISTENER..children::TOKENS => {} // It is still ready at the next turn.
                 children::TOKENS..linger::TOKENS => children = true,
                 linger::TOKENS..SENDERS => self.lingering.ready(token),
-                _ => self.send_more(token),
+                SENDERS..PARKED => self.send_more(token),
+                _ => self.model.spoke((token - PARKED) as u32),
             }
         }
         turn.other = !ready.is_empty(); // Whoever polls from outside expects this call to return.
@@ -72,6 +77,7 @@ impl<H: Declaration> Server<H> {
             self.reap();
         }
         turn.served |= self.ask_sources(most, turn.served)?;
+        self.model.tend();
         self.see_to_deadlines();
         Ok(turn)
     }
@@ -99,6 +105,9 @@ impl<H: Declaration> Server<H> {
         if self.state != State::Active || requests.is_shutting_down() || requests.is_suspended() {
             return false;
         }
+        if self.leaves_it_to_workers() {
+            return false;
+        }
         if self.have_all_ended() {
             return false; // Nothing can be accepted, and the end of the last request is waited for.
         }
@@ -113,9 +122,12 @@ impl<H: Declaration> Server<H> {
     /// Watches the listeners, or leaves them alone while nothing can be accepted: the kernel's queue holds the clients.
     pub(super) fn watch_sources(&mut self) -> io::Result<()> {
         let wanted = self.may_accept();
-        self.sources
-            .iter_mut()
-            .try_for_each(|source| source.watch(&self.requests, wanted))
+        let model = &self.model;
+        let has_room = [false, true].map(|is_stream| model.has_room(is_stream));
+        self.sources.iter_mut().try_for_each(|source| {
+            let wanted = wanted && has_room[usize::from(source.is_stream())];
+            source.watch(&self.requests, wanted)
+        })
     }
 
     /// After a `handle_request`: what is due later must make the descriptor readable, for who polls it from outside.
@@ -131,14 +143,20 @@ impl<H: Declaration> Server<H> {
 
     pub(super) fn next_due(&self) -> Option<Tick> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
-        let plan = self.requests.plan().filter(|_| self.requests.active() > 0);
+        let plan = self
+            .requests
+            .plan()
+            .filter(|_| self.requests.active_here() > 0);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
-        let look = self.next_look.filter(|_| self.requests.active() > 0);
+        let look = self.next_look.filter(|_| self.requests.active_here() > 0);
+        let model = self.model.next_due().map(Tick);
         paused
             .chain(look)
             .chain(stage)
             .chain(self.lingering.next())
+            .chain(model)
+            .chain(self.next_worker())
             .min()
     }
 
@@ -147,6 +165,9 @@ impl<H: Declaration> Server<H> {
         self.requests.wake.clear();
         if self.handles_signals {
             self.heed_signals();
+        }
+        if self.requests.is_shutting_down() {
+            self.requests.pull_life_line(); // A worker, or a child, may have asked for it.
         }
         self.lingering.take(&self.requests);
         let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
@@ -162,8 +183,18 @@ impl<H: Declaration> Server<H> {
     }
 
     /// The first signal asks for a shutdown, the second ends its grace. Each is heeded once: both wake this loop themselves.
-    fn heed_signals(&self) {
+    fn heed_signals(&mut self) {
         let count = Signals::count();
+        if self.requests.worker().is_some() {
+            if count >= 1 {
+                self.requests.retire();
+            }
+            return;
+        }
+        if Signals::hang_ups() != self.hang_ups {
+            self.hang_ups = Signals::hang_ups();
+            self.requests.renew_workers();
+        }
         if count >= 1 && !self.requests.is_shutting_down() {
             self.requests.shutdown();
         }
@@ -203,7 +234,11 @@ impl<H: Declaration> Server<H> {
     }
 
     fn reap(&mut self) {
-        for (status, kept) in self.requests.reap() {
+        for (process, status, kept) in self.requests.reap() {
+            if let Some(worker) = kept.worker() {
+                self.worker_ended(worker, process, status);
+                continue;
+            }
             let error = RequestError::exit(status);
             let peer = kept.peer().clone();
             drop(kept); // Gives the place in the table back.
@@ -266,7 +301,7 @@ impl<H: Declaration> Server<H> {
             .flatten()
             .min();
         if let Some(timeout) = sooner
-            && self.requests.active() > 0
+            && self.requests.active_here() > 0
         {
             let due = Tick::coarse().after(timeout);
             self.next_look = Some(self.next_look.map_or(due, |look| look.min(due)));

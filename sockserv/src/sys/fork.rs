@@ -39,8 +39,9 @@ pub(crate) struct Child {
 
 /// Makes a child process, with the standard streams flushed so that nothing is written twice.
 ///
-/// In the child the stream listeners of all servers are closed: a port is free once its server has ended.
-pub(crate) fn fork(threads: Threads) -> io::Result<Fork> {
+/// In the child the stream listeners of all servers are closed, but for those in `keep`: a port is free once its server
+/// has ended.
+pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
     }
@@ -56,7 +57,7 @@ pub(crate) fn fork(threads: Threads) -> io::Result<Fork> {
         Some(_) if pid < 0 => Err(io::Error::last_os_error()),
         Some(pid) => Child::adopt(pid).map(Fork::Parent),
         None => {
-            for descriptor in &*listeners {
+            for descriptor in listeners.iter().filter(|fd| !keep.contains(fd)) {
                 // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
                 unsafe { libc::close(*descriptor) };
             }

@@ -29,6 +29,12 @@ impl Poller {
         })
     }
 
+    /// Puts a new epoll instance, which no other process shares, in the place of this one.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let Self { epoll } = Self::new()?;
+        super::fork::replace(&self.epoll, &epoll)
+    }
+
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         Ok(epoll::add(
             &self.epoll,
@@ -113,6 +119,12 @@ impl Timer {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Self(timerfd_create(TimerfdClockId::Monotonic, flags)?))
+    }
+
+    /// Puts a new timer, which no other process shares, in the place of this one.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let Self(new) = Self::new()?;
+        super::fork::replace(&self.0, &new)
     }
 
     /// Rings once after `delay`, or never.

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{fmt, io, mem, ptr};
 
-pub(crate) use libc::{SIGINT, SIGTERM};
+pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM};
 
 /// How many servers one set of signals can reach.
 const SERVERS: usize = 64;
@@ -15,6 +15,9 @@ static CUT: [AtomicI32; SERVERS] = [const { AtomicI32::new(-1) }; SERVERS];
 
 /// How many signals came since the last [`aim`].
 static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// How often SIGHUP came.
+static HANG_UPS: AtomicU32 = AtomicU32::new(0);
 
 /// Handles one signal until it is dropped; then what was there before handles it again.
 pub(crate) struct Handled {
@@ -50,24 +53,48 @@ pub(crate) fn handle(signals: &[i32]) -> io::Result<Vec<Handled>> {
         .collect()
 }
 
+/// Makes SIGHUP wake the servers, and be remembered.
+pub(crate) fn handle_hang_up() -> io::Result<Handled> {
+    set(SIGHUP, on_hang_up as *const () as usize)
+}
+
+/// How often SIGHUP came.
+pub(crate) fn hang_ups() -> u32 {
+    HANG_UPS.load(Ordering::SeqCst)
+}
+
 /// Makes the process ignore a signal.
 pub(crate) fn ignore(signal: i32) -> io::Result<Handled> {
     set(signal, libc::SIG_IGN)
 }
 
 extern "C" fn on_signal(_: i32) {
+    with_errno_kept(|| {
+        let first = COUNT.fetch_add(1, Ordering::SeqCst) == 0;
+        for (drain, cut) in DRAIN.iter().zip(&CUT) {
+            tell(&drain[0]);
+            tell(&drain[1]);
+            if !first {
+                tell(cut);
+            }
+        }
+    });
+}
+
+extern "C" fn on_hang_up(_: i32) {
+    with_errno_kept(|| {
+        HANG_UPS.fetch_add(1, Ordering::SeqCst);
+        DRAIN.iter().for_each(|[wake, _]| tell(wake));
+    });
+}
+
+/// The interrupted code must find its errno unchanged.
+fn with_errno_kept(act: impl FnOnce()) {
     // SAFETY: the address of the calling thread's own errno, valid while the thread runs.
     let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above; the interrupted code must find its errno unchanged.
+    // SAFETY: as above.
     let before = unsafe { *errno };
-    let first = COUNT.fetch_add(1, Ordering::SeqCst) == 0;
-    for (drain, cut) in DRAIN.iter().zip(&CUT) {
-        tell(&drain[0]);
-        tell(&drain[1]);
-        if !first {
-            tell(cut);
-        }
-    }
+    act();
     // SAFETY: as above.
     unsafe { *errno = before };
 }

@@ -1,0 +1,193 @@
+//! Worker processes: how one is made, what it shares with the process that made it, and what it leaves behind.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::address::Address;
+use crate::requests::children::Kept;
+use crate::requests::slot::Ended;
+use crate::requests::{Requests, Ticket, lock};
+use crate::sys::clock::Tick;
+use crate::sys::fork::{self, Fork, Threads};
+
+/// One worker in the memory that all processes share.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Seat {
+    /// Whether its newest process has prepared itself and serves.
+    ready: AtomicBool,
+    /// How often the operator has asked for new workers; kept in the first seat, for all.
+    generation: AtomicU32,
+}
+
+crate::sys::shared::shareable!(Seat);
+
+impl Requests {
+    /// Which worker this process is, counted from zero; `None` for the process that bound the server.
+    pub(crate) fn worker(&self) -> Option<u32> {
+        self.worker.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Makes worker number `index`. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
+    /// follow, and `None` in the worker itself, which keeps the listeners in `keep`.
+    pub(crate) fn fork_worker(
+        &self,
+        index: u32,
+        threads: Threads,
+        keep: &[RawFd],
+    ) -> io::Result<Option<fork::Child>> {
+        self.seat(index).ready.store(false, Ordering::SeqCst);
+        match fork::fork(threads, keep)? {
+            Fork::Parent(child) => Ok(Some(child)),
+            Fork::Child => {
+                if self.become_worker(index).is_err() {
+                    fork::exit(1); // Its parent sees that, and starts another one later.
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// What was the parent's becomes this process's own: whom it wakes, what it polls, and who may end it.
+    fn become_worker(&self, index: u32) -> io::Result<()> {
+        self.worker.store(index + 1, Ordering::Relaxed);
+        self.process.store(std::process::id(), Ordering::Relaxed);
+        self.poller.renew()?;
+        self.wake.renew()?;
+        self.over.renew()?;
+        // Another thread may have held one of these under `unsafe(prefork)`: then its content stays, which harms nobody.
+        let _ = self.life_end.try_lock().map(|mut end| drop(end.take()));
+        let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
+        let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
+        let _ = self.failures.try_lock().map(|mut errors| errors.clear());
+        self.forget_siblings();
+        crate::signals::as_worker(&self.wake, &self.over)
+    }
+
+    /// Waits for a worker's end from now on.
+    pub(crate) fn watch_worker(&self, index: u32, generation: u32, child: fork::Child) {
+        self.watch_child(child, Box::new(Post { index, generation }));
+    }
+
+    /// A worker has prepared itself and begins to serve.
+    pub(crate) fn report_ready(&self, index: u32) {
+        self.seat(index).ready.store(true, Ordering::SeqCst);
+        self.ring(); // A rolling restart waits for it.
+    }
+
+    pub(crate) fn is_ready(&self, index: u32) -> bool {
+        self.seat(index).ready.load(Ordering::SeqCst)
+    }
+
+    fn seat(&self, index: u32) -> &Seat {
+        &self.crew[index as usize]
+    }
+
+    /// How often new workers were asked for.
+    pub(crate) fn generation(&self) -> u32 {
+        self.crew
+            .first()
+            .map_or(0, |seat| seat.generation.load(Ordering::SeqCst))
+    }
+
+    /// Asks for new workers in the place of all that run.
+    pub(crate) fn renew_workers(&self) {
+        if let Some(seat) = self.crew.first() {
+            seat.generation.fetch_add(1, Ordering::SeqCst);
+            self.ring();
+        }
+    }
+
+    /// This worker alone ends: it has served enough, or its parent wants another one in its place.
+    pub(crate) fn retire(&self) {
+        // The first time counts: its grace has begun.
+        let now = Tick::now().0;
+        let _ = self
+            .retired
+            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst) != 0
+    }
+
+    /// Wakes the accept loops of all processes of this server.
+    pub(crate) fn ring(&self) {
+        self.wake.wake(); // From a child for one request this is its parent's.
+        if let Some(bell) = &self.bell {
+            bell.wake();
+        }
+    }
+
+    /// What the accept loop of each process watches, edge by edge, because nobody reads from it.
+    pub(crate) fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.bell.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Ends the requests of a worker whose process has died; returns whose they were.
+    pub(crate) fn abandon(self: &Arc<Self>, process: u32) -> Vec<Address> {
+        let mut peers = Vec::new();
+        for (index, slot) in self.used_slots().iter().enumerate() {
+            if slot.is_of(process) {
+                let ticket = Ticket::new(Arc::clone(self), index as u32);
+                peers.push(self.describe(index as u32).peer);
+                if ticket.ended() == Ended::Not {
+                    ticket.end(Ended::Failed);
+                }
+                drop(ticket); // Counts it, and gives its place back.
+            }
+        }
+        peers
+    }
+}
+
+/// What the parent keeps of a worker.
+#[derive(Debug)]
+struct Post {
+    index: u32,
+    generation: u32,
+}
+
+impl Kept for Post {
+    fn ticket(&self) -> Option<&Ticket> {
+        None
+    }
+
+    fn worker(&self) -> Option<(u32, u32)> {
+        Some((self.index, self.generation))
+    }
+
+    fn peer(&self) -> &Address {
+        &Address::Unnamed
+    }
+
+    fn keeps_socket(&self) -> bool {
+        false
+    }
+}
+
+impl Requests {
+    /// When the oldest deadline of a worker's requests passes. It has one, or between two of them none.
+    pub(super) fn worker_expires(&self, process: u32) -> Option<Tick> {
+        let own = self.used_slots().iter().filter(|slot| slot.is_of(process));
+        own.filter_map(|slot| slot.expires()).min()
+    }
+
+    /// In a child or a worker: its siblings are the parent's to watch.
+    pub(super) fn forget_siblings(&self) {
+        // A sibling's descriptor and place in the table harm nobody, and letting go of them costs a page fault each.
+        // What keeps a socket must go: its peer would wait for our end.
+        for (child, kept) in lock(&self.children.running)
+            .drain(..)
+            .map(super::children::Running::apart)
+        {
+            std::mem::forget(child);
+            match kept.keeps_socket() {
+                true => drop(kept),
+                false => std::mem::forget(kept),
+            }
+        }
+    }
+}

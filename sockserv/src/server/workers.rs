@@ -1,0 +1,322 @@
+//! The workers of `prefork`: the parent starts, watches and replaces them; each runs the accept loop for itself.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use socket2::Socket;
+
+use crate::address::Address;
+use crate::concurrency::Model as _;
+use crate::error::{Phase, RequestError, Throttle};
+use crate::listener::place::Place;
+use crate::options::Accept;
+use crate::server::declare::Declaration;
+use crate::server::end::Last;
+use crate::server::source::Source;
+use crate::server::{BELL, LIFE, Server, TIMER, WAKE, ask, listener};
+use crate::sys::clock::Tick;
+use crate::sys::fork::{self, Threads};
+use crate::sys::poller::Interest;
+
+/// How long a worker must have lived for its bad end to be an accident.
+const GOOD_LIFE: Duration = Duration::from_secs(1);
+
+/// The first delay after a bad end of a short life; each further one is twice as long, up to the last.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(10);
+
+/// What is said about workers, at most so often a second.
+static LINES: Throttle = Throttle::new(10);
+
+/// The parent's view of its workers.
+#[derive(Debug)]
+pub(super) struct Crew {
+    posts: Vec<Post>,
+    /// The generation that a rolling restart gave up, because its first worker did not come up.
+    given_up: u32,
+}
+
+/// One worker's place.
+#[derive(Clone, Debug)]
+struct Post {
+    started: Tick,
+    delay: Duration,
+    /// When the next one may be started.
+    due: Tick,
+}
+
+impl Crew {
+    pub(super) fn new(count: usize) -> Self {
+        let post = Post {
+            started: Tick::coarse(),
+            delay: FIRST_DELAY,
+            due: Tick::coarse(),
+        };
+        Self {
+            posts: vec![post; count],
+            given_up: 0,
+        }
+    }
+}
+
+impl<H: Declaration> Server<H> {
+    /// Whether requests are the workers' to take.
+    pub(super) fn leaves_it_to_workers(&self) -> bool {
+        self.stays && self.crew.is_some() && self.requests.worker().is_none()
+    }
+
+    /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
+    /// as the server: what waits in one while its worker is replaced is not lost.
+    pub(super) fn multiply_sockets(&mut self) -> io::Result<()> {
+        let (options, Some(crew)) = (&self.requests.options, &self.crew) else {
+            return Ok(());
+        };
+        if options.accept != Accept::ReusePort {
+            return Ok(());
+        }
+        let mut more = Vec::new();
+        for worker in 0..crew.posts.len() {
+            for source in &mut self.sources {
+                let token = source.token + (worker * self.announced.len()) as u64;
+                source.worker = Some(0);
+                let Some(place) = source.listener.place().filter(|_| worker > 0) else {
+                    continue;
+                };
+                check_can_share(place)?;
+                let last_word =
+                    |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+                let place = Place::bind(place.kind, &place.address, options, &last_word)?;
+                let mut twin = Source::new(listener(place, options.max_packet_size), token);
+                twin.worker = Some(worker);
+                more.push(twin);
+            }
+        }
+        self.sources.extend(more);
+        Ok(())
+    }
+
+    /// Starts the workers that are missing, and goes on with a rolling restart. Returns in the parent only.
+    pub(super) fn see_to_workers(&mut self) {
+        if !self.leaves_it_to_workers() || self.is_over() || self.is_draining() {
+            return;
+        }
+        let Some(crew) = &self.crew else {
+            return;
+        };
+        let (count, given_up) = (crew.posts.len() as u32, crew.given_up);
+        let running = self.requests.workers();
+        let wanted = self.requests.generation();
+        for index in 0..count {
+            let serves = |&(worker, _, told): &(u32, u32, bool)| worker == index && !told;
+            if !running.iter().any(serves) {
+                self.start_worker(index, wanted);
+            }
+        }
+        if wanted != given_up {
+            self.roll(count, wanted, &running);
+        }
+    }
+
+    /// Replaces one worker of an older generation at a time: the new one serves before the old one is told.
+    fn roll(&mut self, count: u32, wanted: u32, running: &[(u32, u32, bool)]) {
+        if running
+            .iter()
+            .any(|&(_, generation, told)| told && generation != wanted)
+        {
+            return; // The one before has not ended yet.
+        }
+        let of = |index: u32, is_new: bool| {
+            let mut own = running.iter().filter(|worker| worker.0 == index);
+            own.any(|&(_, generation, _)| (generation == wanted) == is_new)
+        };
+        let Some(index) = (0..count).find(|&index| of(index, false)) else {
+            return;
+        };
+        if !of(index, true) {
+            self.start_worker(index, wanted);
+        } else if self.requests.is_ready(index) {
+            self.requests.retire_worker(index, wanted);
+        }
+    }
+
+    fn start_worker(&mut self, index: u32, generation: u32) {
+        let now = Tick::now();
+        let Some(post) = self.post(index).filter(|post| post.due <= now) else {
+            return;
+        };
+        post.started = now;
+        let threads = match H::Model::forks_beside_threads() {
+            true => Threads::Allow,
+            false => Threads::Refuse,
+        };
+        let fds = self
+            .sources
+            .iter()
+            .filter_map(|source| source.listener.as_fd());
+        let keep: Vec<_> = fds.map(|fd| fd.as_raw_fd()).collect();
+        match self.requests.fork_worker(index, threads, &keep) {
+            Ok(Some(child)) => {
+                self.requests.watch_worker(index, generation, child);
+            }
+            Ok(None) => self.be_worker(index),
+            Err(error) => self.put_off(index, &format!("cannot start worker {index}: {error}")),
+        }
+    }
+
+    fn post(&mut self, index: u32) -> Option<&mut Post> {
+        self.crew.as_mut()?.posts.get_mut(index as usize)
+    }
+
+    /// A worker has ended. Its requests have ended with it, and another one takes its place.
+    pub(super) fn worker_ended(&mut self, worker: (u32, u32), process: u32, status: ExitStatus) {
+        for peer in self.requests.abandon(process) {
+            self.report(&RequestError::exit(status), &peer);
+        }
+        let (index, generation) = worker;
+        if status.success() {
+            return; // It was told to, or has served enough.
+        }
+        let ended = format!("worker {index} (process {process}) ended: {status}");
+        let is_ready = self.requests.is_ready(index);
+        let has_other = self.requests.workers().iter().any(|other| other.0 == index);
+        let Some(post) = self.post(index) else {
+            return;
+        };
+        if has_other && is_ready {
+            LINES.say(|_| ended); // It was about to be replaced anyway.
+        } else if has_other {
+            self.crew
+                .iter_mut()
+                .for_each(|crew| crew.given_up = generation);
+            LINES.say(|_| format!("{ended}, before it served; the old workers go on"));
+        } else if is_ready && Tick::now().since(post.started) >= GOOD_LIFE {
+            post.delay = FIRST_DELAY;
+            LINES.say(|_| format!("{ended}; starting another one"));
+        } else {
+            self.put_off(index, &ended);
+        }
+    }
+
+    /// Waits a while before the next attempt: a worker that cannot live must not be started again and again.
+    fn put_off(&mut self, index: u32, why: &str) {
+        let Some(post) = self.post(index) else {
+            return;
+        };
+        let delay = post.delay;
+        post.due = Tick::now().after(delay);
+        post.delay = (delay * 2).min(LAST_DELAY);
+        LINES.say(|_| format!("{why}; starting another one in {delay:?}"));
+    }
+
+    /// When a worker that was put off may be started.
+    pub(super) fn next_worker(&self) -> Option<Tick> {
+        if !self.leaves_it_to_workers() || self.is_draining() {
+            return None;
+        }
+        let now = Tick::now();
+        let posts = self.crew.iter().flat_map(|crew| &crew.posts);
+        posts.map(|post| post.due).filter(|&due| due > now).min()
+    }
+
+    /// The whole life of a worker.
+    fn be_worker(&mut self, index: u32) -> ! {
+        let result = self.prepare_worker(index).and_then(|()| {
+            self.requests.report_ready(index);
+            let result = self.serve();
+            self.drain(Last::Served);
+            result
+        });
+        let code = i32::from(result.is_err());
+        if let Err(error) = result {
+            self.report(&RequestError::new(Phase::Hook, error), &Address::Unnamed);
+        }
+        fork::exit(code)
+    }
+
+    /// Leaves behind what is the parent's, and prepares the handler's prototype.
+    fn prepare_worker(&mut self, index: u32) -> io::Result<()> {
+        self.handles_signals = true;
+        self.pending.clear();
+        self.lingering.clear();
+        self.unsent.clear();
+        (self.next_look, self.next_service) = (None, None);
+        let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
+        self.sources.retain(|source| own(source.worker));
+        for source in &mut self.sources {
+            source.forget_watch();
+        }
+        self.timer.renew()?;
+        self.timer_is_set = false;
+        self.watch_own()?;
+        self.requests
+            .poller
+            .add(self.requests.life_line(), LIFE, Interest::IN)?;
+        let options = &self.requests.options;
+        self.left = options.max_requests.map(|most| jitter(most, index));
+        self.requests.accept_here();
+        let (start, prototype) = (self.hooks.worker_start, &mut self.prototype);
+        ask(|| start(prototype, index as usize))
+    }
+
+    /// Puts into the poller what every process of this server watches.
+    pub(super) fn watch_own(&self) -> io::Result<()> {
+        let poller = &self.requests.poller;
+        poller.add(&self.requests.wake, WAKE, Interest::IN)?;
+        poller.add(&self.timer, TIMER, Interest::IN)?;
+        match self.requests.bell() {
+            Some(bell) => poller.add(bell, BELL, Interest::IN | Interest::ET),
+            None => Ok(()),
+        }
+    }
+
+    /// The life line has something to say: the server ends, or the parent has died.
+    pub(super) fn end_of_life(&self) {
+        // Both stay readable. It fails only if it was removed before.
+        let _ = self.requests.poller.remove(self.requests.life_line());
+        self.requests.note_shutdown();
+    }
+
+    /// Counts a request against `max_requests`.
+    pub(super) fn count_down(&mut self) {
+        let left = self.left.map(|left| left.saturating_sub(1));
+        self.left = left;
+        if left == Some(0) {
+            self.requests.retire(); // Its grace begins; nothing more is taken.
+        }
+    }
+}
+
+/// Whether several sockets can have this one's address.
+fn check_can_share(place: &Place) -> io::Result<()> {
+    let why = match place.kind.is_unix() {
+        true => "a Unix address belongs to one socket",
+        false if place.is_inherited() => "an inherited socket has no twins",
+        false => return Ok(()),
+    };
+    let at = place.announced();
+    let text = format!("`{at}`: {why}; write `prefork(accept = \"shared\")`");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+/// Gives or takes up to a tenth, so that workers that were started together do not end together.
+fn jitter(most: u64, index: u32) -> u64 {
+    let tenth = most / 10;
+    let random = RandomState::new().hash_one((std::process::id(), index));
+    (most - tenth + random % (2 * tenth + 1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_do_not_end_together() {
+        let limits: Vec<u64> = (0..100).map(|index| jitter(1000, index)).collect();
+        assert!(limits.iter().all(|limit| (900..=1100).contains(limit)));
+        assert!(limits.iter().any(|limit| *limit != limits[0]));
+        assert_eq!(jitter(1, 0), 1);
+    }
+}
