@@ -41,8 +41,9 @@ impl Source {
         }
     }
 
-    /// A worker's poll set begins empty.
-    pub(crate) fn forget_watch(&mut self) {
+    /// Takes its place in a worker's poll set, which begins empty.
+    pub(crate) fn begin(&mut self, token: u64) {
+        self.token = token;
         self.watched = false;
     }
 

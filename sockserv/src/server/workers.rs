@@ -11,12 +11,13 @@ use socket2::Socket;
 use crate::address::Address;
 use crate::concurrency::Model as _;
 use crate::error::{Phase, RequestError, Throttle};
+use crate::guard::guard;
 use crate::listener::place::Place;
 use crate::options::Accept;
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
 use crate::server::source::Source;
-use crate::server::{BELL, LIFE, Server, TIMER, WAKE, ask, listener};
+use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, TIMER, WAKE, ask, listener};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Threads};
 use crate::sys::poller::Interest;
@@ -79,9 +80,8 @@ impl<H: Declaration> Server<H> {
         }
         let mut more = Vec::new();
         for worker in 0..crew.posts.len() {
-            for source in &mut self.sources {
-                let token = source.token + (worker * self.announced.len()) as u64;
-                source.worker = Some(0);
+            for source in &self.sources {
+                let token = FIRST_LISTENER + (self.sources.len() + more.len()) as u64;
                 let Some(place) = source.listener.place().filter(|_| worker > 0) else {
                     continue;
                 };
@@ -93,6 +93,9 @@ impl<H: Declaration> Server<H> {
                 twin.worker = Some(worker);
                 more.push(twin);
             }
+        }
+        for source in &mut self.sources {
+            source.worker = Some(0);
         }
         self.sources.extend(more);
         Ok(())
@@ -182,22 +185,28 @@ impl<H: Declaration> Server<H> {
         let ended = format!("worker {index} (process {process}) ended: {status}");
         let is_ready = self.requests.is_ready(index);
         let has_other = self.requests.workers().iter().any(|other| other.0 == index);
-        let Some(post) = self.post(index) else {
-            return;
-        };
-        if has_other && is_ready {
-            LINES.say(|_| ended); // It was about to be replaced anyway.
+        if self.requests.is_shutting_down() || (has_other && is_ready) {
+            LINES.say(|_| ended); // Nobody needs to take its place.
         } else if has_other {
             self.crew
                 .iter_mut()
                 .for_each(|crew| crew.given_up = generation);
             LINES.say(|_| format!("{ended}, before it served; the old workers go on"));
-        } else if is_ready && Tick::now().since(post.started) >= GOOD_LIFE {
-            post.delay = FIRST_DELAY;
+        } else if is_ready && self.has_lived(index) {
             LINES.say(|_| format!("{ended}; starting another one"));
         } else {
             self.put_off(index, &ended);
         }
+    }
+
+    /// Whether a worker's end is an accident and no habit; then the next bad end is the first again.
+    fn has_lived(&mut self, index: u32) -> bool {
+        let post = self.post(index);
+        let lived = post.filter(|post| Tick::now().since(post.started) >= GOOD_LIFE);
+        lived.is_some_and(|post| {
+            post.delay = FIRST_DELAY;
+            true
+        })
     }
 
     /// Waits a while before the next attempt: a worker that cannot live must not be started again and again.
@@ -223,15 +232,17 @@ impl<H: Declaration> Server<H> {
 
     /// The whole life of a worker.
     fn be_worker(&mut self, index: u32) -> ! {
-        let result = self.prepare_worker(index).and_then(|()| {
+        // Nothing may unwind into the parent's frames, which this process has too.
+        let result = guard(Phase::Hook, || {
+            self.prepare_worker(index)?;
             self.requests.report_ready(index);
             let result = self.serve();
             self.drain(Last::Served);
-            result
+            Ok(result?)
         });
         let code = i32::from(result.is_err());
         if let Err(error) = result {
-            self.report(&RequestError::new(Phase::Hook, error), &Address::Unnamed);
+            self.report(&error, &Address::Unnamed);
         }
         fork::exit(code)
     }
@@ -245,8 +256,8 @@ impl<H: Declaration> Server<H> {
         (self.next_look, self.next_service) = (None, None);
         let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
         self.sources.retain(|source| own(source.worker));
-        for source in &mut self.sources {
-            source.forget_watch();
+        for (source, token) in self.sources.iter_mut().zip(FIRST_LISTENER..) {
+            source.begin(token);
         }
         self.timer.renew()?;
         self.timer_is_set = false;
