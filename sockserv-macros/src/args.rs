@@ -134,7 +134,7 @@ impl Args {
         if let Some(rule) = Rule::of_server(&name) {
             self.options.extend(setting(rule, word, value, errors));
         } else if Rule::of_models(&name).next().is_some() {
-            models::outside_of_its_model(&word, errors);
+            models::outside_of_its_model(&word, &self.models, errors);
         } else {
             self.refuse(&word, matches!(value, Value::Nothing), errors);
         }

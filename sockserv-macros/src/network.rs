@@ -28,7 +28,7 @@ fn judge(text: &str, network: IpNet) -> Result<IpNet, String> {
         && let Some(mapped) = mapped(network)
     {
         return Err(format!(
-            "`{text}` matches nobody, for IPv4 peers are shown as such; write `{mapped}`"
+            "`{text}` matches nobody, because an IPv4 peer is shown as IPv4; write `{mapped}`"
         ));
     }
     Ok(network)

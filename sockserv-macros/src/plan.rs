@@ -126,7 +126,7 @@ impl<'a> Plan<'a> {
         check_options_fit(&args.options, &source, errors);
         let (model, model_options, promise) = model(args, errors);
         check_options_fit(model_options, &source, errors);
-        together::check(args, model_options, &source, errors);
+        together::check(&args.options, model_options, &source, errors);
         hooks::check_worker_start(args, handler, errors);
         let addrs = check_addrs(args, &source, errors);
         let setters = args

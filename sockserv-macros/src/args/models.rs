@@ -116,10 +116,20 @@ fn model_setting(model: Model, entry: Entry, errors: &mut Errors) -> Option<Give
     None
 }
 
-/// Says where an option belongs that stands outside of every model.
-pub(super) fn outside_of_its_model(word: &Ident, errors: &mut Errors) {
+/// Says where an option belongs that stands outside of every model: in the one that was written, if that takes it.
+pub(super) fn outside_of_its_model(
+    word: &Ident,
+    written: &[Given<ModelWord>],
+    errors: &mut Errors,
+) {
     let name = word.to_string();
-    let places = Rule::of_models(&name).map(|(model, rule)| match rule.kind {
+    let is_written =
+        |(owner, _): &(Model, &Rule)| written.iter().any(|word| word.word == owner.word());
+    let takers: Vec<_> = match Rule::of_models(&name).find(is_written) {
+        Some(written) => vec![written],
+        None => Rule::of_models(&name).collect(),
+    };
+    let places = takers.into_iter().map(|(model, rule)| match rule.kind {
         Kind::Flag => format!("`{}({name})`", model.word()),
         _ => format!("`{}({name} = {})`", model.word(), rule.example),
     });

@@ -4,34 +4,36 @@ use syn::{Expr, Lit};
 
 use super::Source;
 use super::values::{elements, literal};
-use crate::args::{Args, Given, Setting, Written};
+use crate::args::{Given, Setting, Written};
 use crate::errors::Errors;
 use crate::options::{Kind, REUSE_PORT};
 
-/// The index of these rules.
+/// The index of these rules. An option that does not fit has been reported, and is as if it were not there.
 pub(super) fn check(
-    args: &Args,
+    options: &[Given<Setting>],
     model_options: &[Given<Setting>],
     source: &Source<'_>,
     errors: &mut Errors,
 ) {
-    check_banner_is_said(args, errors);
-    check_allowed_is_not_denied(args, errors);
+    let fits = |option: &&Given<Setting>| option.value.rule.fits & source.columns() != 0;
+    let options: Vec<_> = options.iter().filter(fits).collect();
+    check_banner_is_said(&options, errors);
+    check_allowed_is_not_denied(&options, errors);
     check_reuse_port_has_a_port(model_options, source, errors);
 }
 
 /// What refuses a client to whom something could be said.
 const REFUSING: [&str; 3] = ["on_full", "max_connections_per_peer", "accept_rate"];
 
-fn check_banner_is_said(args: &Args, errors: &mut Errors) {
-    let refuses = |option: &Given<Setting>| {
+fn check_banner_is_said(options: &[&Given<Setting>], errors: &mut Errors) {
+    let refuses = |option: &&Given<Setting>| {
         let waits = text(option).is_some_and(|text| text == "wait");
         REFUSING.iter().any(|name| option.word == name) && !waits
     };
-    if args.options.iter().any(refuses) {
+    if options.iter().any(refuses) {
         return;
     }
-    for banner in args.options.iter().filter(|given| given.word == "banner") {
+    for banner in options.iter().filter(|option| option.word == "banner") {
         errors.at(
             &banner.word,
             "`banner` is said to those who are refused, and nothing refuses; \
@@ -41,9 +43,9 @@ fn check_banner_is_said(args: &Args, errors: &mut Errors) {
 }
 
 /// Of two networks that hold a peer the smaller decides; of two that are the same none can.
-fn check_allowed_is_not_denied(args: &Args, errors: &mut Errors) {
-    let allowed: Vec<_> = networks(args, "allow").collect();
-    for (denied, text) in networks(args, "deny") {
+fn check_allowed_is_not_denied(options: &[&Given<Setting>], errors: &mut Errors) {
+    let allowed: Vec<_> = networks(options, "allow").collect();
+    for (denied, text) in networks(options, "deny") {
         if allowed.iter().any(|(_, allowed)| *allowed == text) {
             errors.at(
                 denied,
@@ -53,9 +55,12 @@ fn check_allowed_is_not_denied(args: &Args, errors: &mut Errors) {
     }
 }
 
-fn networks<'a>(args: &'a Args, name: &str) -> impl Iterator<Item = (&'a Expr, String)> {
-    let options = args.options.iter().filter(move |given| given.word == name);
-    let lists = options.filter_map(expr).flat_map(elements);
+fn networks<'a>(
+    options: &[&'a Given<Setting>],
+    name: &str,
+) -> impl Iterator<Item = (&'a Expr, String)> {
+    let options = options.iter().filter(move |option| option.word == name);
+    let lists = options.filter_map(|option| expr(option)).flat_map(elements);
     lists.filter_map(|one| match literal(one) {
         Some(Lit::Str(text)) => Some((one, text.value())),
         _ => None,

@@ -44,13 +44,7 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
         word,
         value: Setting { rule, value },
     } = option;
-    if let Some(feature) = rule.missing_feature() {
-        errors.at(
-            word,
-            format_args!(
-                "option `{word}` needs the feature `{feature}`; write `sockserv = {{ version = \"...\", features = [\"{feature}\"] }}` in Cargo.toml"
-            ),
-        );
+    if !check_feature(rule, word, errors) {
         return None;
     }
     let expr = match value {
@@ -86,6 +80,21 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
             None
         }
     }
+}
+
+/// The runtime lacks the call while its feature is off.
+fn check_feature(rule: &Rule, word: &Ident, errors: &mut Errors) -> bool {
+    let Some(feature) = rule.missing_feature() else {
+        return true;
+    };
+    let dependency = format!("sockserv = {{ version = \"...\", features = [\"{feature}\"] }}");
+    errors.at(
+        word,
+        format_args!(
+            "option `{word}` needs the feature `{feature}`; write `{dependency}` in Cargo.toml"
+        ),
+    );
+    false
 }
 
 fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {

@@ -121,6 +121,7 @@ fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one whole declaration")]
 fn pool_declares_its_options_and_runs_worker_start() {
     let item = quote! {
         impl Echo {
