@@ -151,12 +151,18 @@ impl Page {
 fn messages_of_the_macro() -> Vec<String> {
     let files = [
         "args",
+        "args/entries",
+        "args/models",
         "handler",
         "plan",
         "plan/methods",
+        "plan/hooks",
         "plan/values",
+        "plan/texts",
+        "plan/together",
         "plan/generics",
         "address",
+        "network",
     ];
     let sources = files.map(|file| read(&root().join(format!("sockserv-macros/src/{file}.rs"))));
     let messages = sources

@@ -26,8 +26,9 @@ const RUNTIME: [&str; 17] = [
 ];
 
 /// The macro's, likewise.
-const MACROS: [&str; 9] = [
-    "errors", "units", "options", "address", "words", "args", "handler", "plan", "expand",
+const MACROS: [&str; 10] = [
+    "errors", "units", "options", "address", "network", "words", "args", "handler", "plan",
+    "expand",
 ];
 
 /// How many lines of code a file may have.

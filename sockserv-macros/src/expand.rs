@@ -6,10 +6,8 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::options::Transport;
-use crate::plan::{
-    ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value, Width,
-};
+use crate::options::{Transport, Width};
+use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
 
 /// Everything that follows the user's item.
 pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
@@ -51,7 +49,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let (transport, model) = (transport(plan), model(plan));
     let (impl_generics, _, _) = generics.split_for_impl();
     let bounds = declaration_bounds(plan, &transport, &model);
-    let setters = plan.setters.iter().map(setter);
+    let setters = plan.setters.iter().map(|option| setter(plan, option));
     let listener = own_listener(plan);
     let addrs = addrs
         .iter()
@@ -138,19 +136,22 @@ fn transport(plan: &Plan<'_>) -> TokenStream {
 fn model(plan: &Plan<'_>) -> TokenStream {
     let (span, name) = match &plan.model {
         ChosenModel::Own(ty) => return quote!(#ty),
-        ChosenModel::Sync(span) => (*span, "Synchronous"),
-        ChosenModel::Threading(span) => (*span, "Threading"),
-        ChosenModel::Forking(span) => (*span, "Forking"),
-        ChosenModel::UncheckedForking(span) => (*span, "UncheckedForking"),
+        ChosenModel::Built(model, span) => (*span, model.type_name(plan.promise.is_some())),
     };
     let (private, name) = (private(plan, span), Ident::new(name, span));
     quote_spanned!(span=> #private::#name)
 }
 
 // .backlog(128)
-fn setter(setter: &Setter<'_>) -> TokenStream {
-    let Setter { word, value } = setter;
-    let value = match value {
+fn setter(plan: &Plan<'_>, setter: &Setter<'_>) -> TokenStream {
+    let value = value(plan, &setter.value);
+    let word = setter.word;
+    quote_spanned!(word.span()=> .#word(#value))
+}
+
+// 128
+fn value(plan: &Plan<'_>, value: &Value<'_>) -> TokenStream {
+    match value {
         Value::Expr(expr) => quote!(#expr),
         Value::Typed(expr, width) => {
             let width = Ident::new(width.type_name(), expr.span());
@@ -159,6 +160,7 @@ fn setter(setter: &Setter<'_>) -> TokenStream {
         Value::Number(number, width, span) => {
             let mut number = match width {
                 Width::U32 => Literal::u32_suffixed(u32::try_from(*number).unwrap_or(u32::MAX)),
+                Width::U64 => Literal::u64_suffixed(*number),
                 Width::Usize => {
                     Literal::usize_suffixed(usize::try_from(*number).unwrap_or(usize::MAX))
                 }
@@ -172,8 +174,18 @@ fn setter(setter: &Setter<'_>) -> TokenStream {
         }
         Value::Flag(flag, span) => quote_spanned!(*span=> #flag),
         Value::Nothing(span) => quote_spanned!(*span=> ::core::option::Option::None),
-    };
-    quote_spanned!(word.span()=> .#word(#value))
+        Value::Variant(name, variant, span) => {
+            let (private, name) = (private(plan, *span), Ident::new(name, *span));
+            let variant = Ident::new(variant, *span);
+            quote_spanned!(*span=> #private::#name::#variant)
+        }
+        Value::Text(text, span) => quote_spanned!(*span=> #text),
+        Value::Slice(bytes) => quote!({ let value: &'static [u8] = #bytes; value }),
+        Value::List(list, span) => quote_spanned!(*span=> [#(#list),*]),
+        Value::Default(ty) => {
+            quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default())
+        }
+    }
 }
 
 // impl ::sockserv::__private::StreamHandler for Echo { ... }
@@ -279,11 +291,11 @@ fn hook(plan: &Plan<'_>, forward: &HookForward<'_>) -> TokenStream {
     let call = quote_spanned!(result=> Self::#method(self #(, #arguments)*));
     quote_spanned! {span=>
         #(#cfgs)*
-        fn #name(#receiver #(, #arguments: &#given)* #(, _: &#ignored)*) #output { #call }
+        fn #name(#receiver #(, #arguments: #given)* #(, _: #ignored)*) #output { #call }
     }
 }
 
-// &self, [Address, Incoming], -> bool
+// &self, [&Address, &Incoming], -> bool
 fn hook_signature(
     plan: &Plan<'_>,
     hook: Hook,
@@ -291,21 +303,26 @@ fn hook_signature(
 ) -> (TokenStream, Vec<TokenStream>, TokenStream) {
     let private = private(plan, span);
     let (shared, nothing) = (quote_spanned!(span=> &self), TokenStream::new());
-    let peer = quote_spanned!(span=> #private::Address);
+    let peer = quote_spanned!(span=> &#private::Address);
     match hook {
         Hook::VerifyRequest => (
             shared,
-            vec![peer, quote_spanned!(span=> #private::Incoming)],
+            vec![peer, quote_spanned!(span=> &#private::Incoming)],
             quote_spanned!(span=> -> bool),
         ),
         Hook::HandleError => (
             quote_spanned!(span=> &mut self),
-            vec![quote_spanned!(span=> #private::RequestError), peer],
+            vec![quote_spanned!(span=> &#private::RequestError), peer],
             nothing,
         ),
         Hook::HandleTimeout | Hook::ServiceActions => (shared, Vec::new(), nothing),
+        Hook::WorkerStart => (
+            quote_spanned!(span=> &mut self),
+            vec![quote_spanned!(span=> usize)],
+            quote_spanned!(span=> -> ::std::io::Result<()>),
+        ),
         Hook::ServerBind | Hook::ServerActivate => {
-            let socket = quote_spanned!(span=> #private::socket2::Socket);
+            let socket = quote_spanned!(span=> &#private::socket2::Socket);
             (
                 shared,
                 vec![socket],

@@ -6,6 +6,7 @@ mod args;
 mod errors;
 mod expand;
 mod handler;
+mod network;
 mod options;
 mod plan;
 #[cfg(test)]

@@ -57,13 +57,98 @@ impl Transport {
     }
 }
 
+/// How requests meet CPUs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Model {
+    Sync,
+    Threading,
+    Pool,
+    Forking,
+    Prefork,
+}
+
+impl Model {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Sync,
+        Self::Threading,
+        Self::Pool,
+        Self::Forking,
+        Self::Prefork,
+    ];
+
+    /// Returns the word in the attribute.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Threading => "threading",
+            Self::Pool => "pool",
+            Self::Forking => "forking",
+            Self::Prefork => "prefork",
+        }
+    }
+
+    /// Returns the runtime's word for it; without its check for other threads if that was promised.
+    pub(crate) fn type_name(self, promised: bool) -> &'static str {
+        match self {
+            Self::Sync => "Synchronous",
+            Self::Threading => "Threading",
+            Self::Pool => "Pool",
+            Self::Forking if promised => "UncheckedForking",
+            Self::Forking => "Forking",
+            Self::Prefork if promised => "UncheckedPrefork",
+            Self::Prefork => "Prefork",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|model| model.word() == word)
+    }
+
+    /// Tells whether it makes processes, and so needs a process without other threads, or a promise.
+    pub(crate) fn forks(self) -> bool {
+        matches!(self, Self::Forking | Self::Prefork)
+    }
+
+    /// Tells whether it has workers that outlive a request.
+    pub(crate) fn has_workers(self) -> bool {
+        matches!(self, Self::Pool | Self::Prefork)
+    }
+
+    /// Returns the rows that stand between its parentheses.
+    pub(crate) fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        OPTIONS
+            .iter()
+            .filter(move |rule| rule.owner == Owner::Model(self))
+    }
+}
+
+/// The type that the runtime takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Width {
+    U32,
+    U64,
+    Usize,
+}
+
+impl Width {
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::Usize => "usize",
+        }
+    }
+}
+
 /// What the option's value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// A whole number between the two, both included.
-    Number(u64, u64),
+    Number(Width, u64, u64),
     /// Bytes: a whole number or `"64 KiB"`, at least this many.
     Size(u64),
+    /// Bytes a second: a whole number or `"1 KiB/s"`.
+    Rate,
     /// `"30s"`.
     Duration(Zero),
     /// `"30s"` or `none`.
@@ -72,6 +157,16 @@ pub(crate) enum Kind {
     Flag,
     /// `0o660`.
     Mode,
+    /// One of these words in quotes, each with its variant of the runtime's type of this name.
+    Choice(&'static str, &'static [(&'static str, &'static str)]),
+    /// `"10.0.0.0/8"`, or a list of such.
+    Networks,
+    /// Text or bytes.
+    Bytes,
+    /// A user or a group, by name or number.
+    Account,
+    /// A type with a default.
+    Type,
 }
 
 /// Whether no time at all can work.
@@ -87,9 +182,7 @@ pub(crate) enum Owner {
     /// The server's, under every model.
     Server,
     /// Written as `threading(max = 1000)`.
-    Threading,
-    /// Written as `forking(max_children = 40)`.
-    Forking,
+    Model(Model),
 }
 
 /// One row of the table.
@@ -116,14 +209,31 @@ pub(crate) const OWN_DATAGRAMS: u8 = 32;
 const ANY: u8 = STREAMS | DATAGRAMS;
 const STREAMS: u8 = TCP | UNIX | OWN_STREAMS;
 const DATAGRAMS: u8 = UDP | UNIX_DATAGRAM | OWN_DATAGRAMS;
+/// Where one peer can be told from another. A Unix socket's clients have no address.
+const PEERS: u8 = TCP | UDP | OWN_STREAMS | OWN_DATAGRAMS;
 
-const COUNT: Kind = Kind::Number(1, u64::MAX);
-const BACKLOG: Kind = Kind::Number(0, i32::MAX as u64); // listen(2) takes an `int`.
+const COUNT: Kind = Kind::Number(Width::Usize, 1, u64::MAX);
+const BACKLOG: Kind = Kind::Number(Width::U32, 0, i32::MAX as u64); // listen(2) takes an `int`.
+const ON_FULL: Kind = Kind::Choice("OnFull", &[("wait", "Wait"), ("refuse", "Refuse")]);
+const ACCEPT: Kind = Kind::Choice("Accept", &[("shared", "Shared"), (REUSE_PORT, "ReusePort")]);
+/// The choice of `accept` that asks for a port.
+pub(crate) const REUSE_PORT: &str = "reuse_port";
 
 /// Every option that is built.
 pub(crate) const OPTIONS: &[Rule] = &[
     server("backlog", BACKLOG, TCP | UNIX, "4096"),
     server("max_connections", COUNT, ANY, "1000"),
+    server("max_connections_per_peer", COUNT, PEERS, "20"),
+    server(
+        "accept_rate",
+        Kind::Number(Width::U32, 1, u32::MAX as u64),
+        PEERS,
+        "100",
+    ),
+    server("on_full", ON_FULL, ANY, "\"refuse\""),
+    server("banner", Kind::Bytes, STREAMS, "\"421 busy\\r\\n\""),
+    server("allow", Kind::Networks, TCP | UDP, "\"10.0.0.0/8\""),
+    server("deny", Kind::Networks, TCP | UDP, "\"10.0.0.0/8\""),
     server("timeout", Kind::Timeout(Zero::CannotWork), ANY, "\"5 min\""),
     server(
         "first_byte_timeout",
@@ -137,7 +247,9 @@ pub(crate) const OPTIONS: &[Rule] = &[
         ANY,
         "\"10 min\"",
     ),
+    server("min_rate", Kind::Rate, STREAMS, "\"1 KiB/s\""),
     server("shutdown_grace", Kind::Duration(Zero::Works), ANY, "\"8s\""),
+    server("lame_duck", Kind::Duration(Zero::Works), ANY, "\"5s\""),
     server("accept_timeout", Kind::Timeout(Zero::Works), ANY, "\"1s\""),
     server("rbufsize", Kind::Size(0), STREAMS, "\"8 KiB\""),
     server("wbufsize", Kind::Size(0), STREAMS, "\"8 KiB\""),
@@ -154,6 +266,8 @@ pub(crate) const OPTIONS: &[Rule] = &[
     server("reuse_port", Kind::Flag, TCP | UDP, "true"),
     server("reuse_address", Kind::Flag, TCP | UDP, "false"),
     server("mode", Kind::Mode, UNIX | UNIX_DATAGRAM, "0o660"),
+    server("owner", Kind::Account, UNIX | UNIX_DATAGRAM, "\"www-data\""),
+    server("group", Kind::Account, UNIX | UNIX_DATAGRAM, "\"www-data\""),
     server(
         "service_interval",
         Kind::Timeout(Zero::CannotWork),
@@ -161,10 +275,27 @@ pub(crate) const OPTIONS: &[Rule] = &[
         "\"1s\"",
     ),
     server("announce", Kind::Flag, ANY, "false"),
-    model(Owner::Threading, "max", COUNT, "1000"),
-    model(Owner::Threading, "stack_size", Kind::Size(1), "\"256 KiB\""),
-    model(Owner::Forking, "max_children", COUNT, "40"),
+    server("access_log", Kind::Flag, ANY, "true"),
+    server("observer", Kind::Type, ANY, "MyObserver"),
+    model(Model::Threading, "max", COUNT, ANY, "1000"),
+    model(Model::Threading, "stack_size", STACK, ANY, "\"256 KiB\""),
+    model(Model::Pool, "workers", COUNT, ANY, "8"),
+    model(Model::Pool, "queue", COUNT, ANY, "64"),
+    model(Model::Pool, "stack_size", STACK, ANY, "\"256 KiB\""),
+    model(Model::Pool, "speaks_first", Kind::Flag, STREAMS, "true"),
+    model(Model::Forking, "max_children", COUNT, ANY, "40"),
+    model(Model::Prefork, "workers", COUNT, ANY, "4"),
+    model(Model::Prefork, "accept", ACCEPT, ANY, "\"shared\""),
+    model(
+        Model::Prefork,
+        "max_requests",
+        Kind::Number(Width::U64, 1, u64::MAX),
+        ANY,
+        "1000",
+    ),
 ];
+
+const STACK: Kind = Kind::Size(1);
 
 const fn server(name: &'static str, kind: Kind, fits: u8, example: &'static str) -> Rule {
     Rule {
@@ -176,20 +307,48 @@ const fn server(name: &'static str, kind: Kind, fits: u8, example: &'static str)
     }
 }
 
-const fn model(owner: Owner, name: &'static str, kind: Kind, example: &'static str) -> Rule {
+const fn model(
+    model: Model,
+    name: &'static str,
+    kind: Kind,
+    fits: u8,
+    example: &'static str,
+) -> Rule {
     Rule {
         name,
         kind,
-        fits: ANY,
-        owner,
+        fits,
+        owner: Owner::Model(model),
         example,
     }
 }
 
 impl Rule {
-    /// Finds the row of a word, whoever owns it.
-    pub(crate) fn find(word: &str) -> Option<&'static Self> {
-        OPTIONS.iter().find(|rule| rule.name == word)
+    /// Finds the server's row of a word.
+    pub(crate) fn of_server(word: &str) -> Option<&'static Self> {
+        let mut rows = Self::named(word);
+        rows.find(|rule| rule.owner == Owner::Server)
+    }
+
+    /// Finds the rows of a word, whoever owns them.
+    pub(crate) fn named(word: &str) -> impl Iterator<Item = &'static Self> {
+        OPTIONS.iter().filter(move |rule| rule.name == word)
+    }
+
+    /// Finds the models that own a word, each with its row.
+    pub(crate) fn of_models(word: &str) -> impl Iterator<Item = (Model, &'static Self)> {
+        Self::named(word).filter_map(|rule| match rule.owner {
+            Owner::Model(model) => Some((model, rule)),
+            Owner::Server => None,
+        })
+    }
+
+    /// Returns the feature that the runtime needs for it, if that feature is off.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        match self.name {
+            "access_log" if cfg!(not(feature = "log")) => Some("log"),
+            _ => None,
+        }
     }
 
     /// Lists the transports in which the option fits, as prose.
@@ -201,16 +360,5 @@ impl Rule {
             .map(|transport| format!("`{}`", transport.word()))
             .collect();
         words.join(" and ")
-    }
-}
-
-impl Owner {
-    /// Returns the model's word; the server itself has none.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Server => "",
-            Self::Threading => "threading",
-            Self::Forking => "forking",
-        }
     }
 }

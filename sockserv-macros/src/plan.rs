@@ -1,20 +1,24 @@
 //! The only file that knows both the arguments and the handler. One rule, one function, one message; `Plan::new` is their index.
 
 mod generics;
+mod hooks;
 mod methods;
+mod texts;
+mod together;
 mod values;
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::{Expr, Generics, Path, Type, Visibility};
 
-use crate::args::{Args, Given, Model, UnsafeWord};
+use crate::args::{Args, Given, ModelWord, Setting, UnsafeWord};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler};
-use crate::options::{OWN_DATAGRAMS, OWN_STREAMS, Transport};
+use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
-pub(crate) use methods::{Forward, Forwards, Hook, HookForward, Kind};
-pub(crate) use values::{Setter, Value, Width};
+pub(crate) use hooks::{Hook, HookForward};
+pub(crate) use methods::{Forward, Forwards, Kind};
+pub(crate) use values::{Setter, Value};
 
 /// Everything that the expansion needs, decided.
 pub(crate) struct Plan<'a> {
@@ -62,10 +66,7 @@ pub(crate) enum Source<'a> {
 
 /// How requests meet CPUs, and the word that said so.
 pub(crate) enum ChosenModel<'a> {
-    Sync(Span),
-    Threading(Span),
-    Forking(Span),
-    UncheckedForking(Span),
+    Built(Model, Span),
     Own(&'a Type),
 }
 
@@ -122,14 +123,17 @@ impl<'a> Plan<'a> {
         check_type_has_no_hidden_lifetime(handler, errors);
         check_once(args, errors);
         let source = source(args, handler, errors);
-        check_options_fit(args, &source, errors);
+        check_options_fit(&args.options, &source, errors);
         let (model, model_options, promise) = model(args, errors);
+        check_options_fit(model_options, &source, errors);
+        together::check(&args.options, model_options, &source, errors);
+        hooks::check_worker_start(args, handler, errors);
         let addrs = check_addrs(args, &source, errors);
         let setters = args
             .options
             .iter()
-            .filter(|option| option.value.rule.fits & source.columns() != 0)
-            .chain(model_options);
+            .chain(model_options)
+            .filter(|option| option.value.rule.fits & source.columns() != 0);
         let setters = setters
             .filter_map(|option| values::setter(option, errors))
             .collect();
@@ -264,8 +268,8 @@ fn default_source<'a>(args: &Args, handler: &Handler, errors: &mut Errors) -> So
 }
 
 /// With a pair it is enough that an option fits one of the two.
-fn check_options_fit(args: &Args, source: &Source<'_>, errors: &mut Errors) {
-    for option in &args.options {
+fn check_options_fit(options: &[Given<Setting>], source: &Source<'_>, errors: &mut Errors) {
+    for option in options {
         let rule = option.value.rule;
         if rule.fits & source.columns() == 0 {
             let (word, words, fitting) = (&option.word, source.words(), rule.transports());
@@ -283,12 +287,16 @@ fn model<'a>(
     errors: &mut Errors,
 ) -> (
     ChosenModel<'a>,
-    &'a [Given<crate::args::Setting>],
+    &'a [Given<Setting>],
     Option<&'a UnsafeWord>,
 ) {
     let mut models = args.models.iter();
     let Some(first) = models.next() else {
-        return (ChosenModel::Sync(Span::call_site()), &[], None);
+        return (
+            ChosenModel::Built(Model::Sync, Span::call_site()),
+            &[],
+            None,
+        );
     };
     for second in models {
         let (first, second) = (&first.word, &second.word);
@@ -306,11 +314,11 @@ fn model<'a>(
     }
     let span = first.word.span();
     let (chosen, promise) = match &first.value {
-        Model::Sync | Model::Unbuilt => (ChosenModel::Sync(span), None),
-        Model::Threading(_) => (ChosenModel::Threading(span), None),
-        Model::Forking(_, None) => (ChosenModel::Forking(span), None),
-        Model::Forking(_, Some(promise)) => (ChosenModel::UncheckedForking(span), Some(promise)),
-        Model::Own(ty) => (ChosenModel::Own(ty), None),
+        ModelWord::Built { model, promise, .. } => {
+            (ChosenModel::Built(*model, span), promise.as_ref())
+        }
+        ModelWord::Own(ty) => (ChosenModel::Own(ty), None),
+        ModelWord::Unbuilt => (ChosenModel::Built(Model::Sync, span), None),
     };
     (chosen, first.value.options(), promise)
 }

@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use crate::expand;
-use crate::options::{OPTIONS, OWN_DATAGRAMS, OWN_STREAMS, Owner, Transport};
+use crate::options::{Kind, Model, OPTIONS, OWN_DATAGRAMS, OWN_STREAMS, Owner, Rule, Transport};
 
 /// Returns the messages of the `compile_error!`s in an expansion.
 fn messages(args: TokenStream, item: TokenStream) -> Vec<String> {
@@ -46,6 +46,22 @@ fn expansion(args: TokenStream, item: &TokenStream) -> String {
     code.strip_prefix(&item.to_string())
         .map(str::to_owned)
         .unwrap_or_default()
+}
+
+/// Returns the rows of the server that this build knows.
+fn rows() -> impl Iterator<Item = &'static Rule> {
+    OPTIONS
+        .iter()
+        .filter(|rule| rule.owner == Owner::Server && rule.missing_feature().is_none())
+}
+
+/// Returns the option as it is written, and beside it what makes sense of it.
+fn written(rule: &Rule, value: &str) -> String {
+    let beside = match rule.name {
+        "banner" => ", on_full = \"refuse\"",
+        _ => "",
+    };
+    format!("{} = {value}{beside}", rule.name)
 }
 
 #[test]
@@ -128,6 +144,10 @@ fn the_unsafe_token_is_the_users_own() {
     assert!(code.contains(":: UncheckedForking ;"), "{code}");
     assert_eq!(code.matches("unsafe ").count(), 1);
     assert!(!expansion(quote!(tcp, forking), &echo(&quote!(Stream))).contains("unsafe {"));
+    let code = expansion(quote!(tcp, unsafe(prefork)), &echo(&quote!(Stream)));
+    assert!(code.contains("const _ : () = unsafe { } ;"), "{code}");
+    assert!(code.contains(":: UncheckedPrefork ;"), "{code}");
+    assert!(!code.contains("Spawnable"), "{code}");
 }
 
 #[test]
@@ -175,38 +195,21 @@ fn invisible_groups_change_nothing() {
 
 #[test]
 fn every_row_fits_exactly_its_transports() {
-    for rule in OPTIONS.iter().filter(|rule| rule.owner == Owner::Server) {
+    for rule in rows() {
+        let option = written(rule, rule.example);
         for transport in Transport::ALL {
-            let said = judged(parsed(&format!(
-                "{}, {} = {}",
-                transport.word(),
-                rule.name,
-                rule.example
-            )));
+            let said = judged(parsed(&format!("{}, {option}", transport.word())));
             let fits = rule.fits & transport.column() != 0;
-            assert_eq!(
-                said.is_empty(),
-                fits,
-                "{} {}: {said:?}",
-                rule.name,
-                transport.word()
-            );
+            assert_eq!(said.is_empty(), fits, "{option} {transport:?}: {said:?}");
         }
         for (parameter, column) in [
             (quote!(Stream), OWN_STREAMS),
             (quote!(Datagram), OWN_DATAGRAMS),
         ] {
-            let args = parsed(&format!(
-                "listener = Mine<A, B>, {} = {}",
-                rule.name, rule.example
-            ));
+            let args = parsed(&format!("listener = Mine<A, B>, {option}"));
             let said = messages(args, echo(&parameter));
-            assert_eq!(
-                said.is_empty(),
-                rule.fits & column != 0,
-                "{} {parameter}: {said:?}",
-                rule.name
-            );
+            let fits = rule.fits & column != 0;
+            assert_eq!(said.is_empty(), fits, "{option} {parameter}: {said:?}");
         }
     }
 }
@@ -218,67 +221,130 @@ fn with_a_pair_it_is_enough_to_fit_one() {
             .into_iter()
             .filter_map(Transport::from_word)
             .fold(0, |all, one| all | one.column());
-        for rule in OPTIONS.iter().filter(|rule| rule.owner == Owner::Server) {
-            let said = judged(parsed(&format!(
-                "{datagram}, {} = {}, {stream}",
-                rule.name, rule.example
-            )));
+        for rule in rows() {
+            let option = written(rule, rule.example);
+            let said = judged(parsed(&format!("{datagram}, {option}, {stream}")));
+            let fits = rule.fits & columns != 0;
             assert_eq!(
                 said.is_empty(),
-                rule.fits & columns != 0,
-                "{} {stream} {datagram}: {said:?}",
-                rule.name
+                fits,
+                "{option} {stream} {datagram}: {said:?}"
             );
         }
     }
 }
 
 #[test]
-fn every_row_of_a_model_fits_exactly_that_model() {
+fn every_row_of_a_model_fits_exactly_its_models() {
     for rule in OPTIONS.iter().filter(|rule| rule.owner != Owner::Server) {
-        for model in ["sync", "threading", "forking"] {
-            let said = judged(parsed(&format!(
-                "tcp, {model}({} = {})",
-                rule.name, rule.example
-            )));
-            assert_eq!(
-                said.is_empty(),
-                rule.owner.word() == model,
-                "{} {model}: {said:?}",
-                rule.name
-            );
+        for model in Model::ALL {
+            let word = model.word();
+            let option = written(rule, rule.example);
+            let said = judged(parsed(&format!("tcp, {word}({option})")));
+            let owned = Rule::of_models(rule.name).any(|(owner, _)| owner == model);
+            assert_eq!(said.is_empty(), owned, "{option} {word}: {said:?}");
         }
-        assert_eq!(
-            judged(parsed(&format!("tcp, {} = {}", rule.name, rule.example))).len(),
-            1
-        );
+        let outside = judged(parsed(&format!("tcp, {} = {}", rule.name, rule.example)));
+        assert_eq!(outside.len(), 1, "{outside:?}");
+        for transport in Transport::ALL {
+            let Owner::Model(model) = rule.owner else {
+                continue;
+            };
+            let (word, option) = (model.word(), written(rule, rule.example));
+            let said = judged(parsed(&format!("{}, {word}({option})", transport.word())));
+            let fits = rule.fits & transport.column() != 0;
+            assert_eq!(said.is_empty(), fits, "{option} {transport:?}: {said:?}");
+        }
     }
 }
 
 #[test]
 fn expressions_are_left_to_the_compiler() {
-    for rule in OPTIONS.iter().filter(|rule| rule.owner == Owner::Server) {
+    for rule in OPTIONS.iter().filter(|rule| rule.kind != Kind::Type) {
+        if rule.missing_feature().is_some() {
+            continue;
+        }
         let transport = Transport::ALL
             .into_iter()
             .find(|transport| rule.fits & transport.column() != 0);
         let transport = transport.map(Transport::word).unwrap_or_default();
         for value in ["LIMIT", "limit()", "some::path::LIMIT", "LIMIT * 2"] {
-            assert_eq!(
-                judged(parsed(&format!("{transport}, {} = {value}", rule.name))),
-                [""; 0],
-                "{}",
-                rule.name
-            );
+            let option = written(rule, value);
+            let args = match rule.owner {
+                Owner::Server => format!("{transport}, {option}"),
+                Owner::Model(model) => format!("{transport}, {}({option})", model.word()),
+            };
+            assert_eq!(judged(parsed(&args)), [""; 0], "{args}");
         }
     }
     assert_eq!(
-        judged(quote!(tcp, addr = ADDR, name = Some, vis = pub(crate), model = a::Model<B, C>)),
+        judged(
+            quote!(tcp, addr = ADDR, name = Some, vis = pub(crate), model = a::Model<B, C>, observer = an::Observer<B, C>)
+        ),
         [""; 0]
     );
     assert_eq!(
-        judged(quote!(tcp, addr = [ADDR, "127.0.0.1:1", other()])),
+        judged(quote!(
+            tcp,
+            addr = [ADDR, "127.0.0.1:1", other()],
+            allow = [LAN, "10.0.0.0/8"],
+            deny = &["::1"]
+        )),
         [""; 0]
     );
+}
+
+#[test]
+fn a_word_whose_feature_is_off_names_the_feature() {
+    let said = judged(quote!(tcp, access_log));
+    if cfg!(feature = "log") {
+        assert_eq!(said, [""; 0]);
+    } else {
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said.concat().contains("needs the feature `log`"),
+            "{said:?}"
+        );
+        let code = expansion(quote!(tcp, access_log), &echo(&quote!(Stream)));
+        assert!(!code.contains(". access_log"), "{code}");
+    }
+}
+
+#[test]
+fn a_wrong_network_is_left_out_and_the_others_stay() {
+    let code = expansion(
+        quote!(tcp, allow = ["10.0.0.1/8", "192.0.2.0/24"], deny = "::/129"),
+        &echo(&quote!(Stream)),
+    );
+    assert!(code.contains(". allow ([\"192.0.2.0/24\"])"), "{code}");
+    assert!(!code.contains(". deny"), "{code}");
+}
+
+#[test]
+fn only_workers_start() {
+    let item = quote! {
+        impl Echo {
+            fn handle(&mut self, stream: &mut Stream) {}
+            fn worker_start(&mut self, worker: usize) -> io::Result<()> { Ok(()) }
+        }
+    };
+    for (args, ran) in [
+        ("tcp", false),
+        ("tcp, sync", false),
+        ("tcp, threading", false),
+        ("tcp, forking", false),
+        ("tcp, unsafe(forking)", false),
+        ("tcp, pool", true),
+        ("tcp, prefork(workers = 2)", true),
+        ("tcp, unsafe(prefork)", true),
+        ("tcp, model = Mine", true),
+    ] {
+        let said = messages(parsed(args), item.clone());
+        assert_eq!(said.is_empty(), ran, "{args}: {said:?}");
+    }
+    // Perhaps the unknown word was the model.
+    assert_eq!(messages(quote!(tcp, pol), item.clone()).len(), 1);
+    assert_eq!(messages(quote!(tcp, multiplexing), item).len(), 1);
 }
 
 #[test]
@@ -293,7 +359,7 @@ fn all_mistakes_are_reported_at_once_and_the_item_comes_back() {
         tcp,
         udp = 1,
         backlog = -1,
-        pool(workers = 8),
+        multiplexing(workers = 8),
         request_queue_size = 5,
         addr = ["127.0.0.1:70000", "unix:"]
     );
@@ -355,7 +421,7 @@ const TYPED: [(&str, &str); 3] = [
             fn service_actions(&self) { self.tick(|now| now + 1) }
         }",
     ),
-    ("unix_datagram, mode = 0o660, listener = Mine<A, B>", "#[derive(Clone)] pub struct Sink<T: Copy = u8>(Arc<Store<T>>, [u8; 4]) where T: Send;"),
+    ("unix_datagram, prefork(workers = 2, accept = \"shared\"), mode = 0o660, owner = 33, on_full = \"refuse\", observer = Counts<A, B>, deny = [\"10.0.0.0/8\"], listener = Mine<A, B>", "#[derive(Clone)] pub struct Sink<T: Copy = u8>(Arc<Store<T>>, [u8; 4]) where T: Send;"),
 ];
 
 #[test]

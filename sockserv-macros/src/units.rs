@@ -27,6 +27,12 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     })
 }
 
+/// Reads `1 KiB/s`, or `1 KiB`: bytes a second.
+pub(crate) fn rate(text: &str) -> Option<u64> {
+    let text = text.trim_end();
+    size(text.strip_suffix("/s").unwrap_or(text))
+}
+
 /// Adds up numbers, each with its unit; nothing if there is no number, or too many bits.
 fn sum(text: &str, unit: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     let mut rest = text.trim();
@@ -78,6 +84,16 @@ mod tests {
         assert_eq!(size("512 B"), Some(512));
         for bad in ["", "64", "64 KB", "KiB", "-1 KiB", "99999999999999 GiB"] {
             assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_are_sizes_a_second() {
+        assert_eq!(rate("1 KiB/s"), Some(1024));
+        assert_eq!(rate("1 KiB /s "), Some(1024));
+        assert_eq!(rate("10 B"), Some(10));
+        for bad in ["", "/s", "1 KiB/min", "1 KiB/s/s", "1 KB/s", "8/s"] {
+            assert_eq!(rate(bad), None, "{bad}");
         }
     }
 }

@@ -1,25 +1,10 @@
 //! Words that are not options: what is not built yet, what other frameworks call it, and what somebody meant.
 
-use crate::options::{OPTIONS, Owner, Transport};
+use crate::options::{Model, OPTIONS, Owner, Transport};
 
 /// Words of the design that are not built yet, and what to write until they are.
 const UNBUILT: &[(&str, &str)] = &[
-    ("pool", "write `threading`"),
-    ("prefork", "write `forking`"),
-    ("multiplexing", "write `threading`"),
-    ("workers", "write `threading(max = 1000)`"),
-    ("queue", "write `max_connections`"),
-    ("max_requests", "leave it out"),
-    ("on_full", "leave it out, a full server waits"),
-    ("max_connections_per_peer", "write `max_connections`"),
-    ("accept_rate", "write `max_connections`"),
-    ("allow", "write a hook `fn verify_request`"),
-    ("deny", "write a hook `fn verify_request`"),
-    ("min_rate", "write `request_timeout`"),
-    ("lame_duck", "write `shutdown_grace`"),
-    ("banner", "write it in `fn setup`"),
-    ("owner", "write `mode`"),
-    ("group", "write `mode`"),
+    ("multiplexing", "write `threading` or `pool`"),
     ("lines", HANDLE),
     ("delimited", HANDLE),
     ("length_prefixed", HANDLE),
@@ -31,8 +16,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("rpc", HANDLE),
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
-    ("observer", "write a hook `fn handle_error`"),
-    ("access_log", "write it in `fn finish`"),
     ("admin", "leave it out and call `handle().stats()`"),
     ("cli", "leave it out and call `builder`"),
 ];
@@ -97,7 +80,10 @@ const FOREIGN: &[(&str, &str)] = &[
     ("bind", "write `addr = \"127.0.0.1:7007\"`"),
     ("listen", "write `addr = \"127.0.0.1:7007\"`"),
     ("path", "write `addr = \"unix:/run/name.sock\"`"),
-    ("threads", "write `threading(max = 1000)`"),
+    (
+        "threads",
+        "write `threading(max = 1000)` or `pool(workers = 8)`",
+    ),
     ("threaded", "write `threading`"),
     ("fork", "write `forking`"),
     ("unixgram", "write `unix_datagram`"),
@@ -107,20 +93,69 @@ const FOREIGN: &[(&str, &str)] = &[
     ("udp6", "write `udp`, the address says the version"),
     ("tcp_nodelay", "write `nodelay`"),
     ("ipv6_only", "write `only_v6`"),
+    ("ThreadPoolMixIn", "write `pool`"),
+    ("ThreadPoolExecutor", "write `pool`"),
+    ("thread_pool", "write `pool`"),
+    ("PreforkMixIn", "write `prefork`"),
+    ("pre_fork", "write `prefork`"),
+    ("num_workers", WORKERS),
+    ("max_workers", WORKERS),
+    ("num_threads", "write `pool(workers = 8)`"),
+    ("processes", "write `prefork(workers = 4)`"),
+    ("worker_processes", "write `prefork(workers = 4)`"),
+    (
+        "preload",
+        "leave it out, every worker begins as a copy of what `bind` was given",
+    ),
+    (
+        "max_requests_jitter",
+        "leave it out, `prefork(max_requests = 1000)` spreads by itself",
+    ),
+    (
+        "max_requests_per_child",
+        "write `prefork(max_requests = 1000)`",
+    ),
+    ("maxtasksperchild", "write `prefork(max_requests = 1000)`"),
+    ("max_clients", "write `max_connections`"),
+    ("worker_connections", "write `max_connections`"),
+    ("max_connections_per_ip", "write `max_connections_per_peer`"),
+    ("rate_limit", "write `accept_rate`"),
+    ("whitelist", "write `allow`"),
+    ("blacklist", "write `deny`"),
+    ("idle_timeout", "write `timeout`"),
+    ("read_timeout", "write `timeout`"),
+    ("write_timeout", "write `timeout`"),
+    ("min_data_rate", "write `min_rate`"),
+    ("drain_timeout", "write `shutdown_grace`"),
+    ("graceful_timeout", "write `shutdown_grace`"),
+    ("user", "write `owner`"),
+    ("uid", "write `owner`"),
+    ("gid", "write `group`"),
+    ("accesslog", "write `access_log`"),
 ];
 
-/// Words that are neither transports, models nor rows of the table.
-const OTHERS: &[&str] = &[
-    "sync",
-    "threading",
-    "forking",
-    "addr",
-    "name",
-    "vis",
-    "crate",
-    "listener",
-    "model",
+const WORKERS: &str = "write `pool(workers = 8)` or `prefork(workers = 4)`";
+
+/// What other frameworks call the options of a model, and ours.
+const OF_WORKERS: &[(&str, &str)] = &[
+    ("max", "workers"),
+    ("max_children", "workers"),
+    ("children", "workers"),
+    ("threads", "workers"),
+    ("num_threads", "workers"),
+    ("max_threads", "workers"),
+    ("num_workers", "workers"),
+    ("max_workers", "workers"),
+    ("processes", "workers"),
+    ("size", "workers"),
+    ("queue_size", "queue"),
+    ("max_queue", "queue"),
+    ("max_requests_per_child", "max_requests"),
+    ("maxtasksperchild", "max_requests"),
 ];
+
+/// Words that are neither transports nor models, nor rows of the table.
+const OTHERS: &[&str] = &["addr", "name", "vis", "crate", "listener", "model"];
 
 /// Returns what to write instead of a word that is not built yet.
 pub(crate) fn unbuilt(word: &str) -> Option<&'static str> {
@@ -130,6 +165,16 @@ pub(crate) fn unbuilt(word: &str) -> Option<&'static str> {
 /// Returns what to write instead of a word from elsewhere.
 pub(crate) fn foreign(word: &str) -> Option<&'static str> {
     lookup(FOREIGN, word)
+}
+
+/// Returns the option of this model that a word means, which is another model's or another framework's.
+pub(crate) fn meant_of_model(model: Model, word: &str) -> Option<&'static str> {
+    let near = || closest(word, model.rules().map(|rule| rule.name));
+    let meant = lookup(OF_WORKERS, word).or_else(near)?;
+    model
+        .rules()
+        .map(|rule| rule.name)
+        .find(|name| *name == meant)
 }
 
 fn lookup(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
@@ -143,17 +188,18 @@ pub(crate) fn guess(word: &str) -> Option<&'static str> {
         .filter(|rule| rule.owner == Owner::Server)
         .map(|rule| rule.name);
     let transports = Transport::ALL.into_iter().map(Transport::word);
+    let models = Model::ALL.into_iter().map(Model::word);
     closest(
         word,
-        transports.chain(OTHERS.iter().copied()).chain(options),
+        transports
+            .chain(models)
+            .chain(OTHERS.iter().copied())
+            .chain(options),
     )
 }
 
 /// Returns the candidate that is nearest to `word`, if any is near.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let near = candidates.filter_map(|candidate| {
         let distance = distance(&word, candidate);

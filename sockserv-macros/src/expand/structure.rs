@@ -1,10 +1,11 @@
 //! The server that the user names: a struct with one field, its calls, and what it can be used as.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::private;
+use crate::options::Model;
 use crate::plan::{ChosenModel, Plan};
 
 /// The struct and everything that is implemented for it.
@@ -122,7 +123,7 @@ fn spawn(plan: &Plan<'_>) -> TokenStream {
         &plan.ty,
         spawned_model(plan),
     );
-    if matches!(plan.model, ChosenModel::Forking(_)) {
+    if forks_unpromised(plan).is_some() {
         return TokenStream::new();
     }
     quote! {
@@ -134,6 +135,14 @@ fn spawn(plan: &Plan<'_>) -> TokenStream {
         {
             self.server.spawn()
         }
+    }
+}
+
+/// Returns the model that forks and was not promised that other threads do no harm.
+fn forks_unpromised(plan: &Plan<'_>) -> Option<Model> {
+    match plan.model {
+        ChosenModel::Built(model, _) if model.forks() && plan.promise.is_none() => Some(model),
+        _ => None,
     }
 }
 
@@ -151,9 +160,17 @@ fn spawned_model(plan: &Plan<'_>) -> TokenStream {
 
 // impl EchoServer { pub fn spawn(self) -> ::std::io::Result<Running> where Forking: Spawnable { ... } }
 fn no_spawn(plan: &Plan<'_>) -> TokenStream {
-    let ChosenModel::Forking(_) = plan.model else {
+    let Some(model) = forks_unpromised(plan) else {
         return TokenStream::new();
     };
+    let (word, runtime) = (
+        model.word(),
+        Ident::new(model.type_name(false), Span::call_site()),
+    );
+    let message = format!("a server under `{word}` cannot be spawned");
+    let label = format!("`spawn` starts a thread, and `{word}` does not fork beside one");
+    let note =
+        format!("call `run`, or promise that the other threads do no harm: `unsafe({word})`");
     let Plan {
         name,
         generics,
@@ -167,9 +184,9 @@ fn no_spawn(plan: &Plan<'_>) -> TokenStream {
     quote! {
         const _: () = {
             #[diagnostic::on_unimplemented(
-                message = "a server under `forking` cannot be spawned",
-                label = "`spawn` starts a thread, and `forking` does not fork beside one",
-                note = "call `run`, or promise that the other threads do no harm: `unsafe(forking)`"
+                message = #message,
+                label = #label,
+                note = #note
             )]
             pub trait Spawnable {}
             #[automatically_derived]
@@ -177,7 +194,7 @@ fn no_spawn(plan: &Plan<'_>) -> TokenStream {
                 #[doc(hidden)]
                 pub fn spawn(self) -> ::std::io::Result<#private::Running>
                 where
-                    for<'__sockserv> #private::Forking: Spawnable,
+                    for<'__sockserv> #private::#runtime: Spawnable,
                 {
                     ::core::result::Result::Err(::std::io::ErrorKind::Unsupported.into())
                 }

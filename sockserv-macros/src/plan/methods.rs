@@ -6,6 +6,7 @@ use syn::{
 };
 
 use super::Source;
+use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -45,69 +46,6 @@ pub(crate) struct Forward<'a> {
     pub(crate) broken: bool,
 }
 
-/// A hook in the `impl` block.
-pub(crate) struct HookForward<'a> {
-    pub(crate) hook: Hook,
-    pub(crate) method: &'a Method,
-}
-
-/// Points in a server's life where it asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Hook {
-    VerifyRequest,
-    HandleError,
-    HandleTimeout,
-    ServiceActions,
-    ServerBind,
-    ServerActivate,
-}
-
-impl Hook {
-    const ALL: [Self; 6] = [
-        Self::VerifyRequest,
-        Self::HandleError,
-        Self::HandleTimeout,
-        Self::ServiceActions,
-        Self::ServerBind,
-        Self::ServerActivate,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::VerifyRequest => "verify_request",
-            Self::HandleError => "handle_error",
-            Self::HandleTimeout => "handle_timeout",
-            Self::ServiceActions => "service_actions",
-            Self::ServerBind => "server_bind",
-            Self::ServerActivate => "server_activate",
-        }
-    }
-
-    /// Returns what to write.
-    fn signature(self) -> &'static str {
-        match self {
-            Self::VerifyRequest => "fn verify_request(&self, peer: &Address) -> bool",
-            Self::HandleError => "fn handle_error(&mut self, error: &RequestError, peer: &Address)",
-            Self::HandleTimeout => "fn handle_timeout(&self)",
-            Self::ServiceActions => "fn service_actions(&self)",
-            Self::ServerBind => "fn server_bind(&self, socket: &socket2::Socket) -> io::Result<()>",
-            Self::ServerActivate => {
-                "fn server_activate(&self, socket: &socket2::Socket) -> io::Result<()>"
-            }
-        }
-    }
-
-    /// Tells whether that many parameters behind `self` can be served.
-    fn takes(self, parameters: usize) -> bool {
-        match self {
-            Self::VerifyRequest => parameters == 1 || parameters == 2,
-            Self::HandleError => parameters == 2,
-            Self::HandleTimeout | Self::ServiceActions => parameters == 0,
-            Self::ServerBind | Self::ServerActivate => parameters == 1,
-        }
-    }
-}
-
 const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 
 /// Finds and judges all of them; nothing if the user implements the traits by hand.
@@ -139,7 +77,6 @@ pub(super) fn forwards<'a>(
     }
     let mut hooks = Vec::new();
     for method in methods {
-        check_worker_start(&method.sig, errors);
         if let Some(hook) = Hook::ALL
             .into_iter()
             .find(|hook| method.sig.ident == hook.name())
@@ -174,7 +111,7 @@ pub(super) fn kind_of_handler(handler: &Handler) -> Option<Kind> {
 }
 
 /// Returns the exact signature for what the transport hands out.
-fn signature(name: &str, kind: Kind) -> String {
+pub(super) fn signature(name: &str, kind: Kind) -> String {
     match kind {
         Kind::Stream => format!("fn {name}(&mut self, stream: &mut Stream) -> io::Result<()>"),
         Kind::Datagram => {
@@ -229,33 +166,6 @@ fn is_near_handle(sig: &Signature) -> bool {
     !taken && (named || served)
 }
 
-/// One letter away from a name that the server calls.
-fn check_near_hook(handler: &Handler, sig: &Signature, kind: Kind, errors: &mut Errors) {
-    let name = sig.ident.to_string();
-    let near =
-        |known: &str| words::distance(&name, known) == 1 && handler.named(known).next().is_none();
-    let hook = Hook::ALL
-        .into_iter()
-        .find(|hook| near(hook.name()))
-        .map(|hook| hook.signature().to_owned());
-    let life = ["setup", "finish"]
-        .into_iter()
-        .find(|known| near(known))
-        .map(|known| signature(known, kind));
-    if let Some(signature) = hook.or(life) {
-        errors.at(
-            &sig.ident,
-            format_args!("`{name}` is no hook; did you mean `{signature}`?"),
-        );
-    }
-}
-
-fn check_worker_start(sig: &Signature, errors: &mut Errors) {
-    if sig.ident == "worker_start" {
-        errors.at(&sig.ident, "`worker_start` is not built yet; prepare in `main` and share by an `Arc`, or give the method another name");
-    }
-}
-
 /// `setup`, `handle` and `finish` are called alike.
 fn check_life(sig: &Signature, source: &Source<'_>, errors: &mut Errors) {
     let wanted = signature(&sig.ident.to_string(), source.kind());
@@ -273,27 +183,8 @@ fn check_life(sig: &Signature, source: &Source<'_>, errors: &mut Errors) {
     }
 }
 
-fn check_hook(hook: Hook, sig: &Signature, errors: &mut Errors) {
-    let (name, wanted) = (hook.name(), hook.signature());
-    check_can_be_called(sig, wanted, errors);
-    let Some(receiver) = sig.receiver().filter(|_| hook.takes(sig.inputs.len() - 1)) else {
-        errors.at(
-            &sig.ident,
-            format_args!("`{name}` has another signature; write `{wanted}`"),
-        );
-        return;
-    };
-    let exclusive = matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)));
-    if exclusive && hook != Hook::HandleError {
-        errors.at(
-            receiver,
-            format_args!("`{name}` runs on the prototype that all requests share; write `&self`"),
-        );
-    }
-}
-
 /// The runtime calls from plain, blocking, safe code, and keeps the handler.
-fn check_can_be_called(sig: &Signature, wanted: &str, errors: &mut Errors) {
+pub(super) fn check_can_be_called(sig: &Signature, wanted: &str, errors: &mut Errors) {
     let name = &sig.ident;
     if let Some(token) = &sig.asyncness {
         errors.at(

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned;
-use syn::{Expr, Lit, LitInt, UnOp};
+use syn::{Expr, Lit, LitInt, Type, UnOp};
 
-use crate::args::{Given, Setting};
+use super::texts;
+use crate::args::{Given, Setting, Written};
 use crate::errors::Errors;
-use crate::options::{Kind, Rule, Transport, Zero};
+use crate::options::{Kind, Rule, Transport, Width, Zero};
 use crate::{address, units};
 
 /// One call on `Options`.
@@ -27,32 +28,14 @@ pub(crate) enum Value<'a> {
     Flag(bool, Span),
     /// The word `none`.
     Nothing(Span),
-}
-
-/// The type that the runtime takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Width {
-    U32,
-    Usize,
-}
-
-impl Width {
-    pub(crate) fn type_name(self) -> &'static str {
-        match self {
-            Self::U32 => "u32",
-            Self::Usize => "usize",
-        }
-    }
-
-    /// Returns what the operating system's integers are.
-    fn of(kind: Kind) -> Option<Self> {
-        match kind {
-            Kind::Number(_, max) if max <= u64::from(u32::MAX) => Some(Self::U32),
-            Kind::Mode => Some(Self::U32),
-            Kind::Number(..) | Kind::Size(_) => Some(Self::Usize),
-            Kind::Duration(_) | Kind::Timeout(_) | Kind::Flag => None,
-        }
-    }
+    /// A variant of the runtime's type of that name.
+    Variant(&'static str, &'static str, Span),
+    Text(String, Span),
+    /// Bytes whose number is no part of their type.
+    Slice(&'a Expr),
+    List(Vec<&'a Expr>, Span),
+    /// What the type's `Default` makes.
+    Default(&'a Type),
 }
 
 /// Reads the value; a wrong one is reported and the option left out.
@@ -61,7 +44,20 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
         word,
         value: Setting { rule, value },
     } = option;
-    let Some(expr) = value else {
+    if !check_feature(rule, word, errors) {
+        return None;
+    }
+    let expr = match value {
+        Some(Written::Expr(expr)) => Some(expr),
+        Some(Written::Type(ty)) => {
+            return Some(Setter {
+                word,
+                value: Value::Default(ty),
+            });
+        }
+        None => None,
+    };
+    let Some(expr) = expr else {
         if rule.kind == Kind::Flag {
             return Some(Setter {
                 word,
@@ -74,6 +70,9 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
         );
         return None;
     };
+    if rule.kind == Kind::Networks && !is_none(expr) {
+        return texts::networks(rule, expr, errors).map(|value| Setter { word, value });
+    }
     match read(rule, expr) {
         Ok(value) => Some(Setter { word, value }),
         Err(message) => {
@@ -81,6 +80,21 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
             None
         }
     }
+}
+
+/// The runtime lacks the call while its feature is off.
+fn check_feature(rule: &Rule, word: &Ident, errors: &mut Errors) -> bool {
+    let Some(feature) = rule.missing_feature() else {
+        return true;
+    };
+    let dependency = format!("sockserv = {{ version = \"...\", features = [\"{feature}\"] }}");
+    errors.at(
+        word,
+        format_args!(
+            "option `{word}` needs the feature `{feature}`; write `{dependency}` in Cargo.toml"
+        ),
+    );
+    false
 }
 
 fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
@@ -97,16 +111,33 @@ fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
         return none(rule, expr);
     }
     let Some(literal) = literal(expr) else {
-        return Ok(
-            Width::of(rule.kind).map_or(Value::Expr(expr), |width| Value::Typed(expr, width))
-        );
+        if let Kind::Choice(_, choices) = rule.kind {
+            texts::check_quotes(rule, choices, expr)?;
+        }
+        return Ok(width(rule.kind).map_or(Value::Expr(expr), |width| Value::Typed(expr, width)));
     };
     match rule.kind {
-        Kind::Number(min, max) => number(rule, literal, min, max),
+        Kind::Number(_, min, max) => number(rule, literal, min, max),
         Kind::Size(min) => size(rule, literal, min),
         Kind::Duration(zero) | Kind::Timeout(zero) => duration(rule, literal, zero),
         Kind::Flag => flag(rule, literal),
         Kind::Mode => mode(literal),
+        Kind::Rate => rate(rule, literal),
+        Kind::Choice(name, choices) => texts::choice(rule, name, choices, literal),
+        Kind::Bytes => texts::bytes(rule, expr, literal),
+        Kind::Account => texts::account(rule, expr, literal),
+        Kind::Networks | Kind::Type => Ok(Value::Expr(expr)), // Read before.
+    }
+}
+
+/// Returns the integer that the runtime takes, if it takes one.
+fn width(kind: Kind) -> Option<Width> {
+    match kind {
+        Kind::Number(width, ..) => Some(width),
+        Kind::Mode => Some(Width::U32),
+        Kind::Rate => Some(Width::U64),
+        Kind::Size(_) => Some(Width::Usize),
+        _ => None,
     }
 }
 
@@ -142,7 +173,7 @@ fn number<'a>(rule: &Rule, literal: &Lit, min: u64, max: u64) -> Result<Value<'a
 fn number_of<'a>(rule: &Rule, number: u64, literal: &Lit) -> Value<'a> {
     Value::Number(
         number,
-        Width::of(rule.kind).unwrap_or(Width::Usize),
+        width(rule.kind).unwrap_or(Width::Usize),
         literal.span(),
     )
 }
@@ -161,6 +192,24 @@ fn size<'a>(rule: &Rule, literal: &Lit, min: u64) -> Result<Value<'a>, String> {
         Some(bytes) => Ok(number_of(rule, bytes, literal)),
         None => Err(format!(
             "no size; write `{name} = {example}`, with `B`, `KiB`, `MiB` or `GiB`"
+        )),
+    }
+}
+
+fn rate<'a>(rule: &Rule, literal: &Lit) -> Result<Value<'a>, String> {
+    let Rule { name, example, .. } = rule;
+    let bytes = match literal {
+        Lit::Int(int) => int.base10_parse::<u64>().ok(),
+        Lit::Str(text) => units::rate(&text.value()),
+        _ => None,
+    };
+    match bytes {
+        Some(0) => Err(format!(
+            "no bytes at all are no rate; write `{name} = {example}`, or leave it out"
+        )),
+        Some(bytes) => Ok(number_of(rule, bytes, literal)),
+        None => Err(format!(
+            "no rate; write `{name} = {example}`: bytes a second, with `B`, `KiB`, `MiB` or `GiB`"
         )),
     }
 }
@@ -245,7 +294,7 @@ pub(super) fn address(expr: &Expr, transports: &[Transport]) -> Result<(), Strin
     ))
 }
 
-fn literal(expr: &Expr) -> Option<&Lit> {
+pub(super) fn literal(expr: &Expr) -> Option<&Lit> {
     match ungroup(expr) {
         Expr::Lit(literal) => Some(&literal.lit),
         _ => None,
@@ -257,7 +306,7 @@ fn is_none(expr: &Expr) -> bool {
 }
 
 /// Takes off parentheses and the invisible groups of `macro_rules!`.
-fn ungroup(mut expr: &Expr) -> &Expr {
+pub(super) fn ungroup(mut expr: &Expr) -> &Expr {
     loop {
         expr = match expr {
             Expr::Group(group) => &group.expr,

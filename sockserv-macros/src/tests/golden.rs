@@ -120,6 +120,116 @@ fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
     );
 }
 
+#[test]
+#[allow(clippy::too_many_lines, reason = "one whole declaration")]
+fn pool_declares_its_options_and_runs_worker_start() {
+    let item = quote! {
+        impl Echo {
+            fn handle(&mut self, request: &mut Stream) {}
+            fn worker_start(&mut self, worker: usize) -> io::Result<()> { Ok(()) }
+        }
+    };
+    let args = quote!(
+        tcp,
+        pool(
+            workers = 8,
+            queue = 64,
+            stack_size = "256 KiB",
+            speaks_first
+        ),
+        max_connections_per_peer = 20,
+        accept_rate = 100,
+        on_full = "refuse",
+        banner = b"421 busy\r\n",
+        allow = "10.0.0.0/8",
+        deny = ["10.1.0.0/16", LAN],
+        min_rate = "1 KiB/s",
+        lame_duck = "5s",
+        observer = Counts,
+    );
+    let code = expand(args, item).to_string();
+    for part in [
+        quote! {
+            type Model = ::sockserv::__private::Pool;
+            fn options() -> ::sockserv::__private::Options {
+                ::sockserv::__private::Options::new()
+                    .max_connections_per_peer(20usize)
+                    .accept_rate(100u32)
+                    .on_full(::sockserv::__private::OnFull::Refuse)
+                    .banner({ let value: &'static [u8] = b"421 busy\r\n"; value })
+                    .allow(["10.0.0.0/8"])
+                    .deny(["10.1.0.0/16", LAN])
+                    .min_rate(1024u64)
+                    .lame_duck(::core::time::Duration::from_nanos(5000000000u64))
+                    .observer(<Counts as ::core::default::Default>::default())
+                    .workers(8usize)
+                    .queue(64usize)
+                    .stack_size(262144usize)
+                    .speaks_first(true)
+            }
+        },
+        quote! {
+            impl ::sockserv::__private::Hooks for Echo {
+                fn worker_start(&mut self, value_0: usize) -> ::std::io::Result<()> { Self::worker_start(self, value_0) }
+            }
+        },
+        quote! {
+            pub fn spawn(self) -> ::std::io::Result<::sockserv::__private::Running>
+            where
+                for<'__sockserv> Echo: ::core::marker::Send + 'static,
+        },
+    ] {
+        assert_contains(&code, &part);
+    }
+}
+
+#[test]
+fn prefork_declares_its_options_and_cannot_be_spawned() {
+    let args = quote!(
+        unix,
+        prefork(workers = 4, accept = "shared", max_requests = 1000),
+        addr = "unix:/run/echo.sock",
+        banner = "busy",
+        on_full = "refuse",
+        owner = "www-data",
+        group = 33,
+    );
+    let code = expand(args, echo(&quote!(Stream))).to_string();
+    for part in [
+        quote! {
+            type Model = ::sockserv::__private::Prefork;
+            fn options() -> ::sockserv::__private::Options {
+                ::sockserv::__private::Options::new()
+                    .addr("unix:/run/echo.sock")
+                    .banner("busy")
+                    .on_full(::sockserv::__private::OnFull::Refuse)
+                    .owner("www-data")
+                    .group("33")
+                    .workers(4usize)
+                    .accept(::sockserv::__private::Accept::Shared)
+                    .max_requests(1000u64)
+            }
+        },
+        quote! {
+            #[diagnostic::on_unimplemented(
+                message = "a server under `prefork` cannot be spawned",
+                label = "`spawn` starts a thread, and `prefork` does not fork beside one",
+                note = "call `run`, or promise that the other threads do no harm: `unsafe(prefork)`"
+            )]
+            pub trait Spawnable {}
+        },
+        quote!(for<'__sockserv> ::sockserv::__private::Prefork: Spawnable),
+    ] {
+        assert_contains(&code, &part);
+    }
+}
+
+/// Compares without the spaces, which differ between tokens that were quoted and tokens that were spanned.
+fn assert_contains(code: &str, part: &TokenStream) {
+    let (code, part) = (code.replace(' ', ""), part.to_string().replace(' ', ""));
+    assert!(code.contains(&part), "no {part} in {code}");
+}
+
 fn server_of_echo(vis: &TokenStream, bind: &TokenStream) -> TokenStream {
     let conversions = conversions_of_echo();
     quote! {

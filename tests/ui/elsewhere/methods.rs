@@ -7,10 +7,6 @@ struct Echo;
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 
-    fn worker_start(&mut self, _worker: usize) -> io::Result<()> {
-        Ok(())
-    }
-
     #[command("GET")]
     fn get(&mut self) {}
 }

@@ -3,7 +3,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(tcp, name = "Parrot", vis = public, backlog = let, addr = :7007)]
+#[server(tcp, name = "Parrot", vis = public, backlog = let, addr = :7007, observer = 5)]
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 }

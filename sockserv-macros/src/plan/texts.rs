@@ -1,0 +1,125 @@
+//! Options whose values are words, names, text or networks.
+
+use syn::spanned::Spanned;
+use syn::{Expr, Lit};
+
+use super::values::{Value, elements, literal, ungroup};
+use crate::errors::Errors;
+use crate::network;
+use crate::options::Rule;
+
+type Choices = &'static [(&'static str, &'static str)];
+
+/// Reads one of the words that the option knows.
+pub(super) fn choice<'a>(
+    rule: &Rule,
+    name: &'static str,
+    choices: Choices,
+    literal: &Lit,
+) -> Result<Value<'a>, String> {
+    let chosen = match literal {
+        Lit::Str(text) => {
+            let text = text.value();
+            choices.iter().find(|(word, _)| *word == text)
+        }
+        _ => None,
+    };
+    match chosen {
+        Some((_, variant)) => Ok(Value::Variant(name, variant, literal.span())),
+        None => {
+            let words = choices
+                .iter()
+                .map(|(word, _)| format!("`{} = \"{word}\"`", rule.name));
+            Err(format!(
+                "no choice of `{}`; write {}",
+                rule.name,
+                words.collect::<Vec<_>>().join(" or ")
+            ))
+        }
+    }
+}
+
+/// A word of ours without its quotes would be a variable that nobody finds.
+pub(super) fn check_quotes(rule: &Rule, choices: Choices, expr: &Expr) -> Result<(), String> {
+    let Expr::Path(path) = ungroup(expr) else {
+        return Ok(());
+    };
+    let bare = choices.iter().find(|(word, _)| path.path.is_ident(word));
+    bare.map_or(Ok(()), |(word, _)| {
+        Err(format!(
+            "a choice stands in quotes; write `{} = \"{word}\"`",
+            rule.name
+        ))
+    })
+}
+
+/// Reads text or bytes.
+pub(super) fn bytes<'a>(rule: &Rule, expr: &'a Expr, literal: &Lit) -> Result<Value<'a>, String> {
+    let Rule { name, example, .. } = rule;
+    let (value, is_empty) = match literal {
+        Lit::Str(text) => (Value::Expr(expr), text.value().is_empty()),
+        Lit::ByteStr(bytes) => (Value::Slice(expr), bytes.value().is_empty()),
+        _ => {
+            return Err(format!(
+                "`{name}` is text or bytes; write `{name} = {example}`"
+            ));
+        }
+    };
+    if is_empty {
+        return Err(format!(
+            "`{name}` says nothing; write `{name} = {example}`, or leave it out"
+        ));
+    }
+    Ok(value)
+}
+
+/// The number behind it means "leave it as it is" to chown(2).
+const LAST_ACCOUNT: u32 = u32::MAX - 1;
+
+/// Reads a user or a group, by name or by number.
+pub(super) fn account<'a>(rule: &Rule, expr: &'a Expr, literal: &Lit) -> Result<Value<'a>, String> {
+    let Rule { name, example, .. } = rule;
+    match literal {
+        Lit::Str(text) if text.value().is_empty() => {
+            Err(format!("the {name} is empty; write `{name} = {example}`"))
+        }
+        Lit::Str(_) => Ok(Value::Expr(expr)),
+        Lit::Int(int) => match int.base10_parse::<u32>() {
+            Ok(..=LAST_ACCOUNT) => Ok(Value::Text(int.base10_digits().to_owned(), int.span())),
+            _ => Err(format!(
+                "`{name}` is at most {LAST_ACCOUNT}; write `{name} = {example}`"
+            )),
+        },
+        _ => Err(format!(
+            "`{name}` is a name or a number; write `{name} = {example}`"
+        )),
+    }
+}
+
+/// Reads a network or a list; each that is wrong is reported for itself and left out.
+pub(super) fn networks<'a>(rule: &Rule, expr: &'a Expr, errors: &mut Errors) -> Option<Value<'a>> {
+    let Rule { name, example, .. } = rule;
+    let all = elements(expr);
+    if all.is_empty() {
+        errors.at(
+            expr,
+            format_args!("the list is empty; write `{name} = {example}`, or leave it out"),
+        );
+    }
+    if let [one] = all.as_slice()
+        && literal(one).is_none()
+        && !matches!(ungroup(expr), Expr::Array(_))
+    {
+        return Some(Value::Expr(expr)); // A list that stands elsewhere.
+    }
+    let mut good = |one: &&Expr| {
+        let judged = match literal(one) {
+            Some(Lit::Str(text)) => network::read(&text.value()).map(drop),
+            Some(_) => Err(format!("a network is text; write `{name} = {example}`")),
+            None => Ok(()),
+        };
+        judged.map_err(|message| errors.at(*one, message)).is_ok()
+    };
+    let kept: Vec<_> = all.into_iter().filter(|one| good(one)).collect();
+    (!kept.is_empty()).then_some(Value::List(kept, expr.span()))
+}

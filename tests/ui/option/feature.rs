@@ -1,0 +1,11 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, access_log)]
+impl Echo {
+    fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+fn main() {}
