@@ -66,12 +66,12 @@ macro_rules! cell {
 use cell;
 
 matrix! {
-    "tcp" tcp: Stream(tcp), sync threading forking;
-    "udp" udp: Datagram(udp), sync threading forking;
-    "unix" unix: Stream(unix), sync threading forking;
-    "unix_datagram" unix_datagram: Datagram(unix_datagram), sync threading forking;
-    "tcp+udp" tcp_udp: Either(tcp, udp), sync threading forking;
-    "unix+udp" unix_udp: Either(unix, udp), sync threading forking;
+    "tcp" tcp: Stream(tcp), sync threading pool forking prefork;
+    "udp" udp: Datagram(udp), sync threading pool forking prefork;
+    "unix" unix: Stream(unix), sync threading pool forking prefork;
+    "unix_datagram" unix_datagram: Datagram(unix_datagram), sync threading pool forking prefork;
+    "tcp+udp" tcp_udp: Either(tcp, udp), sync threading pool forking prefork;
+    "unix+udp" unix_udp: Either(unix, udp), sync threading pool forking prefork;
 }
 
 fn echo_lines(rfile: &mut impl BufRead, wfile: &mut impl Write) -> io::Result<()> {

@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::options::{Transport, Width};
+use crate::options::{Model, Transport, Width};
 use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
 
 /// Everything that follows the user's item.
@@ -139,7 +139,11 @@ fn model(plan: &Plan<'_>) -> TokenStream {
         ChosenModel::Built(model, span) => (*span, model.type_name(plan.promise.is_some())),
     };
     let (private, name) = (private(plan, span), Ident::new(name, span));
-    quote_spanned!(span=> #private::#name)
+    match &plan.model {
+        // Its threads keep prototypes of the handler.
+        ChosenModel::Built(Model::Pool, _) => quote_spanned!(span=> #private::#name<Self>),
+        _ => quote_spanned!(span=> #private::#name),
+    }
 }
 
 // .backlog(128)

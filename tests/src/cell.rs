@@ -1,4 +1,4 @@
-//! The twelve cells: four transports times three models.
+//! The twenty cells: four transports times five models.
 
 use std::fmt;
 
@@ -22,8 +22,12 @@ pub enum Model {
     Sync,
     /// In threads.
     Threading,
-    /// In child processes.
+    /// In a fixed number of threads.
+    Pool,
+    /// In child processes, one for each request.
     Forking,
+    /// In worker processes.
+    Prefork,
 }
 
 /// One transport under one model.
@@ -67,18 +71,21 @@ impl Model {
         match self {
             Model::Sync => "sync",
             Model::Threading => "threading",
+            Model::Pool => "pool",
             Model::Forking => "forking",
+            Model::Prefork => "prefork",
         }
     }
 }
 
 impl Cell {
-    /// All twelve.
+    /// All twenty.
     pub fn all() -> impl Iterator<Item = Cell> {
         use {Model::*, Transport::*};
+        let models = [Sync, Threading, Pool, Forking, Prefork];
         [Tcp, Udp, Unix, UnixDatagram]
             .into_iter()
-            .flat_map(|transport| [Sync, Threading, Forking].map(|model| Cell { transport, model }))
+            .flat_map(move |transport| models.map(|model| Cell { transport, model }))
     }
 
     /// Whether requests are connections.
@@ -99,7 +106,7 @@ impl Cell {
         self.model != Model::Sync
     }
 
-    /// Whether requests run in child processes.
+    /// Whether each request runs in a child process of its own.
     #[must_use]
     pub fn forks(self) -> bool {
         self.model == Model::Forking

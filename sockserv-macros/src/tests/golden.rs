@@ -150,7 +150,7 @@ fn pool_declares_its_options_and_runs_worker_start() {
     let code = expand(args, item).to_string();
     for part in [
         quote! {
-            type Model = ::sockserv::__private::Pool;
+            type Model = ::sockserv::__private::Pool<Self>;
             fn options() -> ::sockserv::__private::Options {
                 ::sockserv::__private::Options::new()
                     .max_connections_per_peer(20usize)

@@ -6,6 +6,7 @@
 
 pub(crate) mod children;
 mod handle;
+mod peer;
 mod shutdown;
 mod slot;
 mod ticket;
@@ -65,13 +66,8 @@ struct Control {
 
 crate::sys::shared::shareable!(Control);
 
-/// What only the accepting process knows of a live request.
-#[derive(Debug, Default)]
-struct Side {
-    /// Unless the slot itself has it.
-    peer: Option<Address>,
-    transport: Option<Arc<dyn Transport>>,
-}
+/// What only the accepting process knows of a live request: its socket.
+type Side = Option<Arc<dyn Transport>>;
 
 /// Everything that the requests, the handles and the accept loop of one server share.
 #[derive(Debug)]
@@ -190,15 +186,10 @@ impl Requests {
         control.accepted.fetch_add(1, Ordering::Relaxed);
         slot.process
             .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
-        let remembered = slot.reset(self.options.request_timeout, peer);
-        let sided = transport.is_some() || !remembered;
-        slot.set_side(sided);
-        if sided {
-            let peer = (!remembered).then(|| peer.clone());
-            *lock(&self.sides[index as usize]) = Side {
-                peer,
-                transport: transport.cloned(),
-            };
+        slot.reset(self.options.request_timeout, peer);
+        slot.set_side(transport.is_some());
+        if let Some(transport) = transport {
+            *lock(&self.sides[index as usize]) = Some(Arc::clone(transport));
         }
         Some(Ticket::new(Arc::clone(self), index))
     }
@@ -339,7 +330,7 @@ impl Requests {
         }
         self.slot(index).tell(why);
         let side = lock(&self.sides[index as usize]);
-        let Some(transport) = &side.transport else {
+        let Some(transport) = &*side else {
             return;
         };
         let how = match why {
@@ -352,16 +343,13 @@ impl Requests {
 
     /// Another process serves it: its socket is not ours to shut down.
     pub(crate) fn forget_transport(&self, index: u32) {
-        lock(&self.sides[index as usize]).transport = None;
+        drop(lock(&self.sides[index as usize]).take());
     }
 
     pub(crate) fn describe(&self, index: u32) -> Unfinished {
         let slot = self.slot(index);
         Unfinished {
-            peer: slot.peer().unwrap_or_else(|| {
-                let side = lock(&self.sides[index as usize]);
-                side.peer.clone().unwrap_or(Address::Unnamed)
-            }),
+            peer: slot.peer(),
             age: Tick::now().since(Tick(slot.started.load(Ordering::Relaxed))),
             phase: slot.phase(),
             bytes_in: slot.bytes_in.load(Ordering::Relaxed),

@@ -1,11 +1,11 @@
 //! [`Slot`]: one live request in the table, as atomics that its own unit writes and the accept loop reads.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::Phase;
+use crate::requests::peer::Peer;
 use crate::sys::clock::Tick;
 
 /// One live request.
@@ -32,14 +32,10 @@ pub(crate) struct Slot {
     expires: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
-    /// An Internet peer: two halves of its address, then the port, with a bit that says that they are one.
-    peer: [AtomicU64; 3],
-    /// Whether the accepting process knows more of it: a Unix peer, or a socket.
+    peer: Peer,
+    /// Whether the accepting process has its socket.
     sided: AtomicBool,
 }
-
-/// The bit beside the port.
-const IS_INET: u64 = 1 << 32;
 
 crate::sys::shared::shareable!(Slot);
 
@@ -148,8 +144,8 @@ impl Slot {
         );
     }
 
-    /// Makes the slot ready for a request; returns whether it could remember the peer.
-    pub(super) fn reset(&self, timeout: Option<Duration>, peer: &Address) -> bool {
+    /// Makes the slot ready for a request.
+    pub(super) fn reset(&self, timeout: Option<Duration>, peer: &Address) {
         let now = Tick::coarse();
         let expires = timeout.map_or(0, |timeout| now.after(timeout).0);
         self.phase.store(Phase::Verify as u8, Ordering::Relaxed);
@@ -162,32 +158,12 @@ impl Slot {
         self.expires.store(expires, Ordering::Relaxed);
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
-        let remembered = self.set_peer(peer);
+        self.peer.set(peer);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
-        remembered
     }
 
-    fn set_peer(&self, peer: &Address) -> bool {
-        let Some(inet) = peer.as_inet() else {
-            self.peer[2].store(0, Ordering::Relaxed);
-            return false;
-        };
-        let ip = match inet.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        let bits = ip.to_bits();
-        self.peer[0].store((bits >> 64) as u64, Ordering::Relaxed);
-        self.peer[1].store(bits as u64, Ordering::Relaxed);
-        self.peer[2].store(u64::from(inet.port()) | IS_INET, Ordering::Relaxed);
-        true
-    }
-
-    /// The peer, if it is an Internet one.
-    pub(super) fn peer(&self) -> Option<Address> {
-        let [high, low, port] = [0, 1, 2].map(|part| self.peer[part].load(Ordering::Relaxed));
-        let ip = Ipv6Addr::from_bits((u128::from(high) << 64) | u128::from(low));
-        (port & IS_INET != 0).then(|| Address::from(SocketAddr::new(ip.into(), port as u16)))
+    pub(super) fn peer(&self) -> Address {
+        self.peer.get()
     }
 
     /// Whether it is a live request of that worker process.

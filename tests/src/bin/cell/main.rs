@@ -101,10 +101,10 @@ macro_rules! cell {
 use cell;
 
 cells! {
-    tcp: Stream, sync threading forking;
-    udp: Datagram, sync threading forking;
-    unix: Stream, sync threading forking;
-    unix_datagram: Datagram, sync threading forking;
+    tcp: Stream, sync threading pool forking prefork;
+    udp: Datagram, sync threading pool forking prefork;
+    unix: Stream, sync threading pool forking prefork;
+    unix_datagram: Datagram, sync threading pool forking prefork;
 }
 
 /// Python's older loop: one `handle_request` after another.

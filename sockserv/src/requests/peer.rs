@@ -1,0 +1,115 @@
+//! [`Peer`]: an address in memory that processes share.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::address::Address;
+
+/// How many words of eight bytes a Unix name can have: `sun_path` has 108 bytes, unix(7).
+const WORDS: usize = 14;
+
+/// The address of a request's peer: what it is, and then its bytes.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Peer {
+    /// One of the kinds below, the length or the port above it.
+    head: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+const UNNAMED: u64 = 0;
+const INET: u64 = 1;
+const PATH: u64 = 2;
+const ABSTRACT: u64 = 3;
+
+/// What stands beside the kind begins at this bit.
+const BESIDE: u32 = 8;
+
+impl Peer {
+    pub(super) fn set(&self, peer: &Address) {
+        let (kind, beside) = match peer {
+            Address::Inet(inet) => {
+                self.set_ip(inet.ip());
+                (INET, u64::from(inet.port()))
+            }
+            Address::Unix(path) => (PATH, self.set_name(path.as_os_str().as_bytes())),
+            Address::Abstract(name) => (ABSTRACT, self.set_name(name)),
+            Address::Unnamed => (UNNAMED, 0),
+        };
+        self.head.store(kind | beside << BESIDE, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Address {
+        let head = self.head.load(Ordering::Relaxed);
+        let (kind, beside) = (head & ((1 << BESIDE) - 1), head >> BESIDE);
+        match kind {
+            INET => Address::from(SocketAddr::new(self.ip(), beside as u16)),
+            PATH => Address::Unix(PathBuf::from(OsStr::from_bytes(&self.name(beside)))),
+            ABSTRACT => Address::Abstract(self.name(beside)),
+            _ => Address::Unnamed,
+        }
+    }
+
+    fn set_ip(&self, ip: IpAddr) {
+        let ip = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let bits = ip.to_bits();
+        self.words[0].store((bits >> 64) as u64, Ordering::Relaxed);
+        self.words[1].store(bits as u64, Ordering::Relaxed);
+    }
+
+    fn ip(&self) -> IpAddr {
+        let [high, low] = [0, 1].map(|half| self.words[half].load(Ordering::Relaxed));
+        IpAddr::from(Ipv6Addr::from_bits(
+            (u128::from(high) << 64) | u128::from(low),
+        ))
+    }
+
+    /// Returns the length. What no socket can have as its name is cut off.
+    fn set_name(&self, name: &[u8]) -> u64 {
+        let name = &name[..name.len().min(WORDS * 8)];
+        for (word, bytes) in self.words.iter().zip(name.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(padded), Ordering::Relaxed);
+        }
+        name.len() as u64
+    }
+
+    fn name(&self, length: u64) -> Vec<u8> {
+        let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
+        let mut name: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+        name.truncate(length as usize);
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_address_is_remembered() {
+        let inet = |text: &str| Address::from(text.parse::<SocketAddr>().expect("it is one"));
+        let long = "/".repeat(108);
+        let addresses = [
+            inet("127.0.0.1:7007"),
+            inet("[2001:db8::1]:65535"),
+            Address::Unix(PathBuf::from("/run/x.sock")),
+            Address::Unix(PathBuf::from(long)),
+            Address::Abstract(b"name\0with\xffbytes".to_vec()),
+            Address::Abstract(Vec::new()),
+            Address::Unnamed,
+        ];
+        let peer = Peer::default();
+        for address in addresses {
+            peer.set(&address);
+            assert_eq!(peer.get(), address);
+        }
+    }
+}
