@@ -1,12 +1,20 @@
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
 use libtest_mimic::Trial;
 
-use crate::client::{NC, Peer};
+use crate::client::{NC, Peer, wait};
 use crate::server::Example;
 use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         with_client(NC, "echo::nc_gets_its_lines_back", nc_gets_its_lines_back),
+        with_client(
+            NC,
+            "echo::nc_is_answered_line_by_line",
+            nc_is_answered_line_by_line,
+        ),
         plain(
             "echo::an_idle_peer_does_not_delay_the_end",
             an_idle_peer_does_not_delay_the_end,
@@ -25,6 +33,27 @@ fn nc_gets_its_lines_back() -> Outcome {
         b"one\ntwo\nwithout an end",
     )?;
     assert_eq!(output.success(), "one\ntwo\nwithout an end");
+    Ok(echo.stop()?)
+}
+
+/// As one who types: the next line is sent when the one before has come back.
+fn nc_is_answered_line_by_line() -> Outcome {
+    let echo = Example::on_a_port("echo")?;
+    let mut nc = Command::new(NC.name)
+        .args(["-N", "-w30", "127.0.0.1", echo.port()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut typed = nc.stdin.take().expect("it was asked for");
+    let mut shown = BufReader::new(nc.stdout.take().expect("it was asked for"));
+    for line in ["one\n", "two\n", "three\n"] {
+        typed.write_all(line.as_bytes())?;
+        let mut reply = String::new();
+        shown.read_line(&mut reply)?;
+        assert_eq!(reply, line);
+    }
+    drop(typed);
+    assert!(wait(&mut nc)?.success());
     Ok(echo.stop()?)
 }
 
