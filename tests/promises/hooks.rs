@@ -1,9 +1,9 @@
 //! Hooks that refuse, fail and panic, and children that end by themselves: promises 2 and 7, F32 to F44, D9, D16, D32.
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Scenario, Server};
+use sockserv_tests::{Cell, Scenario, Server, wait_until};
 
-use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
+use crate::{for_each, for_each_cell, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use sockserv_tests::{Cell, Client, Process, Scenario, Server};
+use sockserv_tests::{Cell, Client, Process, Scenario, Server, wait_until};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
@@ -163,7 +163,7 @@ fn begin_shutdown(server: &Server) {
         cell if !cell.is_concurrent() => process.expect_no_pending_signal(),
         // Those who still run hold the socket.
         cell if !cell.is_stream() => process.expect_no_pending_signal(),
-        _ => crate::wait_until(|| process.sockets() < before),
+        _ => wait_until(|| process.sockets() < before),
     }
 }
 
@@ -346,7 +346,7 @@ fn ctrl_c(cell: Cell) {
     idle.expect_end();
     // Whatever the signal makes the child do, it has done it by then.
     child.expect_no_pending_signal();
-    crate::wait_until(|| child.sleeps());
+    wait_until(|| child.sleeps());
     client.expect_silence();
     assert_eq!(client.ask("a line"), "a line");
     client.expect_end();

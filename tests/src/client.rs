@@ -207,6 +207,20 @@ impl Client {
         );
     }
 
+    /// Insists that nothing comes for so long.
+    pub fn expect_silence_for(&mut self, time: Duration) {
+        self.set_patience(time);
+        let got = self.try_reply();
+        self.set_patience(DEADLINE);
+        let kind = got.as_ref().map_err(io::Error::kind);
+        assert_eq!(
+            kind.err(),
+            Some(io::ErrorKind::WouldBlock),
+            "{} got {got:?}",
+            self.name
+        );
+    }
+
     /// Sends end-of-file.
     pub fn finish(&mut self) {
         self.socket

@@ -1,11 +1,11 @@
 //! A process seen through `/proc`: its descriptors, threads, children and CPU time.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::DEADLINE;
+use crate::until;
 
 /// A process by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,13 +188,4 @@ struct Stat {
     state: char,
     parent: u32,
     ticks: u64,
-}
-
-/// Waits until something is so that nobody can be told of, by looking again and again.
-pub(crate) fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{}", otherwise());
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
