@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
+use std::process::Command;
 
 use sockserv::prelude::*;
 use sockserv_tests::Folder;
@@ -30,6 +31,11 @@ pub(crate) fn tests() -> Vec<Test> {
             race,
         ),
     ]
+}
+
+/// Tests that must not have a superuser's right to write everywhere.
+pub(crate) fn alone() -> Vec<Test> {
+    vec![("p08_a_read_only_folder_is_named", read_only)]
 }
 
 fn bind(path: &Path) -> io::Result<unix_threading::EchoServer> {
@@ -179,4 +185,25 @@ fn race() {
         assert_eq!(won.len(), 1, "one of them has it");
         assert!(folder.join("socket").exists());
     }
+}
+
+fn read_only() {
+    let folder = Folder::new();
+    let locked = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+    locked(0o555).expect("an own folder");
+    if fs::write(folder.join("probe"), "").is_ok() {
+        // The superuser may write here; without his capabilities he is a user like all others.
+        let mut plain = Command::new("setpriv");
+        plain.args(["--bounding-set=-all", "--inh-caps=-all"]);
+        plain.arg(crate::this());
+        crate::run_alone(plain, "p08_a_read_only_folder_is_named").expect("as a plain user");
+        return;
+    }
+    let path = folder.join("socket");
+    let error = bind(&path).expect_err("nobody may write there");
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(path.to_str().expect("text")), "{text}");
+    assert!(text.contains("ermission denied"), "{text}");
+    locked(0o755).expect("an own folder");
 }

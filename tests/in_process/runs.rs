@@ -354,6 +354,8 @@ fn bytes() {
     let running = threading().spawn().expect("a thread");
     let mut client = running.connect().expect("it listens");
     echo(&mut client, "seven b");
+    // The reply may be here before it is counted.
+    wait_until(|| running.handle().stats().bytes_out == 8);
     let live = running.handle().stats();
     assert_eq!(
         (live.accepted, live.active, live.bytes_in, live.bytes_out),
