@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -65,6 +66,17 @@ pub(crate) const SOCAT: Program = Program {
     name: "socat",
     package: "socat",
     probe: "command -v socat",
+};
+pub(crate) const SYSTEMD: Program = Program {
+    name: "systemd-socket-activate",
+    package: "systemd",
+    probe: "command -v systemd-socket-activate",
+};
+/// It must also be allowed to trace, which some containers forbid.
+pub(crate) const STRACE: Program = Program {
+    name: "strace",
+    package: "strace",
+    probe: "strace -o /dev/null true",
 };
 
 impl Program {
@@ -139,6 +151,15 @@ pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
         panic!("process {} did not end: {:?}", child.id(), child.wait());
     }
     child.wait()
+}
+
+/// Sends `bytes` over a connection and returns as many that come back.
+pub(crate) fn ask(mut stream: &UnixStream, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(bytes)?;
+    let mut reply = vec![0; bytes.len()];
+    stream.read_exact(&mut reply)?;
+    Ok(reply)
 }
 
 /// A TCP peer that says exactly what it is told to.

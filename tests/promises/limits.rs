@@ -241,7 +241,7 @@ fn settle(server: &Server) {
 }
 
 fn ten_thousand(cell: Cell) {
-    let count = if cell.is_stream() { 2_500 } else { 10_000 };
+    let count = 10_000;
     let server = Scenario::new(cell).with("quiet", "on").start();
     let mut panics = 0;
     if cell.is_stream() {
