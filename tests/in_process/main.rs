@@ -73,10 +73,12 @@ fn this() -> std::path::PathBuf {
 
 /// Runs one test in a process of its own, without any other thread.
 fn run_alone(mut command: Command, name: &str) -> Result<(), libtest_mimic::Failed> {
-    let output = command
-        .args(["--alone", name])
-        .stdin(Stdio::null())
-        .output()?;
+    run(command.args(["--alone", name]).stdin(Stdio::null()))
+}
+
+/// Runs a program that must succeed.
+fn run(command: &mut Command) -> Result<(), libtest_mimic::Failed> {
+    let output = command.output()?;
     match output.status.success() {
         true => Ok(()),
         false => Err(format!(

@@ -149,22 +149,24 @@ fn in_a_wait() {
     lent.expect(0, "wait\n");
 }
 
-fn at_the_next_write() {
+/// Fills the socket and the queue while the handler waits elsewhere; returns how many messages they hold.
+fn filled(command: &str) -> (Lent, usize) {
     let mut lent = Lent::new();
-    lent.say("wait");
+    lent.say(command);
     lent.expect(0, "waiting\n");
     let messages = lent.fill();
     lent.gate.send(()).expect("the handler waits");
+    (lent, messages)
+}
+
+fn at_the_next_write() {
+    let (mut lent, messages) = filled("wait");
     lent.expect(messages, "wait\n");
 }
 
 /// It writes nothing more, and waits for a line that does not come.
 fn at_the_next_read() {
-    let mut lent = Lent::new();
-    lent.say("wait and read");
-    lent.expect(0, "waiting\n");
-    let messages = lent.fill();
-    lent.gate.send(()).expect("the handler waits");
+    let (mut lent, messages) = filled("wait and read");
     lent.expect(messages - 1, &message(messages - 1));
     lent.echo("as before");
 }

@@ -292,7 +292,7 @@ fn accept_timeout(cell: Cell) {
         .with("accept-timeout", "30ms")
         .with("timeout-hook", "panic:1");
     let ended = scenario.start().wait();
-    assert!(ended.status.success(), "{:?}", ended.lines);
+    ended.expect_good();
     assert_eq!(ended.events("timeout").len(), 3);
     assert!(
         ended

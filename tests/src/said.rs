@@ -77,6 +77,18 @@ impl Ended {
             .collect()
     }
 
+    /// Insists on a good end.
+    pub fn expect_good(&self) {
+        let Ended { status, lines, .. } = self;
+        assert!(status.success(), "it ended with {status}: {lines:#?}");
+    }
+
+    /// Insists on a good end that did not take longer.
+    pub fn expect_good_within(&self, time: Duration) {
+        self.expect_good();
+        assert!(self.took < time, "it took {:?}", self.took);
+    }
+
     /// The last words: counts and the report.
     #[must_use]
     pub fn summary(&self) -> Event {

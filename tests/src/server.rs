@@ -276,12 +276,7 @@ impl Server {
     #[must_use]
     pub fn stop(self) -> Ended {
         let ended = self.terminate();
-        assert!(
-            ended.status.success(),
-            "it ended with {}: {:#?}",
-            ended.status,
-            ended.lines
-        );
+        ended.expect_good();
         ended
     }
 
