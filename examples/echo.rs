@@ -1,4 +1,4 @@
-//! Line echo, the program of the README (in the spirit of RFC 862).
+//! Echo, the program of the README (in the spirit of RFC 862).
 //! Run:  `cargo run --example echo`
 //! Talk: `nc 127.0.0.1 7007`
 
@@ -10,12 +10,7 @@ struct Echo;
 #[server(tcp, threading, addr = "127.0.0.1:7007")]
 impl Echo {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        let mut line = String::new();
-        while stream.rfile.read_line(&mut line)? > 0 {
-            stream.wfile.write_all(line.as_bytes())?;
-            line.clear();
-        }
-        Ok(())
+        io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
     }
 }
 

@@ -68,6 +68,27 @@ fn unsafe_code_lives_in_sys() {
     assert!(outside.is_empty(), "{outside:#?}");
 }
 
+/// One place alone may look, wait a moment and look again.
+#[test]
+fn tests_wait_on_events() {
+    let sleepers: Vec<PathBuf> = sources("tests")
+        .into_iter()
+        .filter(|file| code(file).contains(concat!("sleep", "("))) // Not the whole word, or this file has it, too.
+        .collect();
+    assert_eq!(sleepers.len(), 1, "{sleepers:#?}");
+    assert!(sleepers[0].ends_with("tests/src/wait.rs"), "{sleepers:#?}");
+}
+
+#[test]
+fn published_crates_have_their_licences() {
+    for krate in ["sockserv", "sockserv-macros"] {
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let path = root().join(krate).join(licence);
+            assert!(path.is_file(), "{} is missing", path.display());
+        }
+    }
+}
+
 fn is_test(file: &Path) -> bool {
     file.components().any(|part| {
         ["tests", "tests.rs"]

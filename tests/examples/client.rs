@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -67,6 +66,17 @@ pub(crate) const SOCAT: Program = Program {
     name: "socat",
     package: "socat",
     probe: "command -v socat",
+};
+pub(crate) const SYSTEMD: Program = Program {
+    name: "systemd-socket-activate",
+    package: "systemd",
+    probe: "command -v systemd-socket-activate",
+};
+/// It must also be allowed to trace, which some containers forbid.
+pub(crate) const STRACE: Program = Program {
+    name: "strace",
+    package: "strace",
+    probe: "strace -o /dev/null true",
 };
 
 impl Program {
@@ -143,6 +153,15 @@ pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     child.wait()
 }
 
+/// Sends `bytes` over a connection and returns as many that come back.
+pub(crate) fn ask(mut stream: &UnixStream, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(bytes)?;
+    let mut reply = vec![0; bytes.len()];
+    stream.read_exact(&mut reply)?;
+    Ok(reply)
+}
+
 /// A TCP peer that says exactly what it is told to.
 pub(crate) struct Peer {
     stream: BufReader<TcpStream>,
@@ -188,39 +207,5 @@ impl Peer {
     /// Sends end of file; the other direction stays open.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.stream.get_mut().shutdown(Shutdown::Write)
-    }
-}
-
-/// Waits until nobody listens at `addr` any more, by asking the kernel again and again.
-pub(crate) fn wait_until_refused(addr: &str) {
-    let deadline = Instant::now() + DEADLINE;
-    while TcpStream::connect(addr).is_ok() {
-        assert!(Instant::now() < deadline, "{addr} still accepts");
-        thread::yield_now();
-    }
-}
-
-/// A directory of its own for the Unix sockets of one test.
-pub(crate) struct Directory(PathBuf);
-
-impl Directory {
-    pub(crate) fn new() -> io::Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        // Only the value counts: each test takes another.
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("sockserv-examples-{}-{number}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Directory(path))
-    }
-
-    pub(crate) fn join(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's cleaning of its temporary directory.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

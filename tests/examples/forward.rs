@@ -1,10 +1,11 @@
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use libtest_mimic::Trial;
+use sockserv_tests::wait_until;
 
-use crate::client::{CURL, NC, Peer, wait_until_refused};
+use crate::client::{CURL, NC, Peer};
 use crate::server::Example;
 use crate::{Outcome, plain, with_client};
 
@@ -114,7 +115,7 @@ fn a_drain_lets_a_download_finish() -> Outcome {
     behind.send("1".repeat(HALF))?;
     drop(upstream); // Who only asks whether the proxy still listens leads to nothing behind it.
     forward.terminate()?;
-    wait_until_refused(forward.addr());
+    wait_until(|| TcpStream::connect(forward.addr()).is_err());
     behind.send("2".repeat(HALF))?;
     drop(behind);
     let body = program.join().expect("curl ends")?.success();

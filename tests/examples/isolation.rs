@@ -1,10 +1,10 @@
-use std::fs;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use libtest_mimic::Trial;
 
 use crate::client::{NC, Peer};
-use crate::server::{Example, program};
+use crate::server::{Example, aborting_program, program};
 use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -18,6 +18,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         plain("isolation::an_exit_stays_in_its_child", || {
             crashes("exit 3", "exit status: 3")
         }),
+        plain(
+            "isolation::a_build_whose_panics_abort_says_so",
+            a_build_whose_panics_abort,
+        ),
         plain("isolation::a_panic_is_reported", || {
             crashes("panic", "on demand")
         }),
@@ -34,7 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn start() -> std::io::Result<Example> {
+fn start() -> io::Result<Example> {
     // The crashes on demand have much to say on stderr.
     Example::spawn(
         Command::new(program("isolation"))
@@ -65,6 +69,30 @@ fn crashes(word: &str, report: &str) -> Outcome {
     assert!(next.line()?.ends_with(": still here\n"));
     drop((bystander, next));
     Ok(isolation.stop()?)
+}
+
+/// Nothing catches a panic then: the child dies of it, and is reported as one that crashed.
+fn a_build_whose_panics_abort() -> Outcome {
+    let mut command = Command::new(aborting_program("isolation"));
+    let mut isolation = Example::spawn(command.arg("127.0.0.1:0").stderr(Stdio::piped()), 1)?;
+    let mut peer = Peer::connect(isolation.addr())?;
+    peer.send("panic\n")?;
+    assert_eq!(peer.rest().unwrap_or_default(), "");
+    let line = isolation.line();
+    assert!(line.contains("signal: 6 (SIGABRT)"), "{line}");
+    let mut next = Peer::connect(isolation.addr())?;
+    next.send("echo still here\n")?;
+    assert!(next.line()?.ends_with(": still here\n"));
+    drop(next);
+    let stderr = isolation.stderr().expect("it was asked for");
+    isolation.stop()?;
+    let said = io::read_to_string(stderr)?;
+    assert_eq!(
+        said.matches("built with panic = \"abort\"").count(),
+        1,
+        "{said}"
+    );
+    Ok(())
 }
 
 fn nc_gets_a_child_of_its_own() -> Outcome {

@@ -6,6 +6,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use client::Program;
 
+mod activated;
 mod chat;
 mod client;
 mod daytime;
@@ -35,6 +36,7 @@ fn main() {
         kv::trials(),
         isolation::trials(),
         matrix::trials(),
+        activated::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),

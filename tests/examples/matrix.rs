@@ -1,6 +1,7 @@
 use libtest_mimic::Trial;
+use sockserv_tests::Folder;
 
-use crate::client::{Directory, SOCAT};
+use crate::client::SOCAT;
 use crate::server::Example;
 use crate::{Outcome, plain, with_client};
 
@@ -22,8 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn answers(transport: &str, model: &str) -> Outcome {
-    let directory = Directory::new()?;
-    let path = format!("unix:{}", directory.join("server"));
+    let folder = Folder::new();
+    let path = format!("unix:{}", folder.join("server").display());
     let addrs = match transport {
         "tcp" | "udp" | "tcp+udp" => vec!["127.0.0.1:0"],
         "unix+udp" => vec![path.as_str(), "127.0.0.1:0"],
@@ -40,7 +41,10 @@ fn answers(transport: &str, model: &str) -> Outcome {
             ("tcp", addr) => format!("TCP:{}", addr.trim_start_matches("//")),
             ("udp", addr) => format!("UDP:{}", addr.trim_start_matches("//")),
             ("unix", path) => format!("UNIX-CONNECT:{path}"),
-            (_, path) => format!("UNIX-SENDTO:{path},bind={}", directory.join("client")),
+            (_, path) => format!(
+                "UNIX-SENDTO:{path},bind={}",
+                folder.join("client").display()
+            ),
         };
         // Over a datagram socket there is no end of file: socat waits a second for more.
         let output = SOCAT.run(&["-t1", "-", &to], b"one\ntwo\n")?;

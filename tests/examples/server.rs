@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -48,14 +49,30 @@ impl Example {
             lines,
             endpoints: Vec::new(),
         };
+        example.await_announcements(listeners);
+        Ok(example)
+    }
+
+    /// Waits until it has announced so many listeners.
+    pub(crate) fn await_announcements(&mut self, listeners: usize) {
         for _ in 0..listeners {
-            let line = example.line();
+            let line = self.line();
             let endpoint = line
                 .strip_prefix("listening on ")
                 .unwrap_or_else(|| panic!("said `{line}`"));
-            example.endpoints.push(endpoint.to_owned());
+            self.endpoints.push(endpoint.to_owned());
         }
-        Ok(example)
+    }
+
+    /// Its standard error, if that was piped and not yet taken.
+    pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// Insists that it says nothing for so long.
+    pub(crate) fn expect_quiet_for(&self, time: Duration) {
+        let said = self.lines.recv_timeout(time);
+        assert_eq!(said, Err(RecvTimeoutError::Timeout));
     }
 
     /// The next line on its standard output.
@@ -121,28 +138,39 @@ impl Drop for Example {
 
 /// The example's binary: a `cargo test` of the workspace has built it; else cargo does it here.
 pub(crate) fn program(name: &str) -> PathBuf {
-    static BUILD: Mutex<()> = Mutex::new(());
-    let this = env::current_exe().expect("a test knows its own path");
-    let profile = this.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let program = profile.join("examples").join(name);
-    let _one_at_a_time = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = profile().join("examples").join(name);
     if !program.exists() {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--quiet",
-            "--package",
-            "sockserv-examples",
-            "--example",
-            name,
-        ]);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(
-            cargo.status().is_ok_and(|status| status.success()),
-            "cannot build the example `{name}`"
-        );
+        let release = profile().ends_with("release").then_some("--release");
+        build(name, release.as_slice());
     }
     program
+}
+
+/// The example as a program whose panics abort it, in a target directory of its own.
+pub(crate) fn aborting_program(name: &str) -> PathBuf {
+    let target = profile().join("aborting");
+    let aborts = "profile.dev.panic='abort'";
+    let folder = target.to_str().expect("a plain path");
+    build(name, &["--config", aborts, "--target-dir", folder]);
+    target.join("debug/examples").join(name)
+}
+
+fn profile() -> PathBuf {
+    let this = env::current_exe().expect("a test knows its own path");
+    let profile = this.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    profile.to_owned()
+}
+
+fn build(name: &str, options: &[&str]) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--package", "sockserv-examples"])
+        .args(["--example", name])
+        .args(options);
+    assert!(
+        cargo.status().is_ok_and(|status| status.success()),
+        "cannot build the example `{name}`"
+    );
 }

@@ -1,8 +1,9 @@
 use std::os::unix::net::UnixDatagram;
 
 use libtest_mimic::Trial;
+use sockserv_tests::Folder;
 
-use crate::client::{Directory, LOGGER};
+use crate::client::LOGGER;
 use crate::server::Example;
 use crate::{Outcome, plain, with_client};
 
@@ -14,8 +15,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn logger_is_heard() -> Outcome {
-    let directory = Directory::new()?;
-    let path = directory.join("log");
+    let folder = Folder::new();
+    let path = folder.join("log").display().to_string();
     let syslog = Example::start("syslog", 1, &[&format!("unix:{path}")])?;
     assert_eq!(syslog.endpoints(), [format!("unix-datagram:{path}")]);
     let options = ["-d", "-u", &path, "-p", "mail.warning", "-t", "postie"];
@@ -40,8 +41,8 @@ fn logger_is_heard() -> Outcome {
 }
 
 fn one_packet_is_one_line() -> Outcome {
-    let directory = Directory::new()?;
-    let path = directory.join("log");
+    let folder = Folder::new();
+    let path = folder.join("log").display().to_string();
     let syslog = Example::start("syslog", 1, &[&format!("unix:{path}")])?;
     let socket = UnixDatagram::unbound()?;
     for (packet, line) in [

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use sockserv::prelude::*;
-use sockserv_tests::Process;
+use sockserv_tests::{Folder, Process, wait_until};
 
 use crate::Test;
-use crate::echo::{ask, echo, tcp_forking, tcp_sync, udp_sync};
+use crate::echo::{ask, echo, tcp_forking, tcp_sync, udp_sync, unix_threading};
 use crate::runs::threading;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -28,6 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("d12_forking_accepts_after_a_join", forking_after_a_join),
         ("run_gives_the_signals_back", signals_back),
         ("run_serves_several_under_one_set_of_signals", several),
+        ("run_cuts_several_at_the_second_signal", cut_several),
     ]
 }
 
@@ -81,7 +85,7 @@ fn no_thread_left() {
 }
 
 /// A thread that has told its name, and runs until the guard is dropped.
-fn somebody_else() -> (std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>) {
+pub(crate) fn somebody_else() -> (std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>) {
     let (done, told) = std::sync::mpsc::channel::<()>();
     let (started, starts) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("somebody-else".into());
@@ -203,9 +207,46 @@ fn several() {
         handle.shutdown();
         assert_eq!(client.read(&mut [0]).expect("an end"), 0);
         assert_eq!(ask_packet(), 6);
-        own().signal(rustix::process::Signal::TERM); // The rest, by the one set of signals.
+        own().signal(Signal::TERM); // The rest, by the one set of signals.
     });
     sockserv::run((first, second)).expect("a good end");
     client.join().expect("both were served");
     assert_eq!(signal_masks(), before);
+}
+
+/// The first signal closes both listeners and lets the requests that owe something go on; the second one cuts them.
+fn cut_several() {
+    let folder = Folder::new();
+    let path = folder.join("socket");
+    let (first, second) = (
+        threading(),
+        unix_threading::EchoServer::bind_to(&*path, unix_threading::Echo::default())
+            .expect("a fresh path"),
+    );
+    let at = first.local_addr().as_inet().expect("a port");
+    let handles = [first.handle(), second.handle()];
+    let seen = handles.clone();
+    let client = std::thread::spawn(move || {
+        let mut one = TcpStream::connect(at).expect("it listens");
+        let mut two = UnixStream::connect(&path).expect("it listens");
+        one.write_all(b"no end of line").expect("it is read");
+        two.write_all(b"no end of line").expect("it is read");
+        wait_until(|| seen.iter().all(|handle| handle.stats().bytes_in == 14));
+        own().signal(Signal::TERM);
+        wait_until(|| TcpStream::connect(at).is_err() && UnixStream::connect(&path).is_err());
+        let alive = seen.each_ref().map(|handle| handle.stats().active);
+        assert_eq!(alive, [1, 1], "both owe a reply");
+        own().signal(Signal::TERM);
+        let cut = Instant::now();
+        // Neither gets a reply; the end may be a reset.
+        assert!(!matches!(one.read(&mut [0]), Ok(1..)));
+        assert!(!matches!(two.read(&mut [0]), Ok(1..)));
+        cut
+    });
+    let error = sockserv::run((first, second)).expect_err("requests were cut");
+    assert!(error.to_string().contains("cut"), "{error}");
+    let took = client.join().expect("both were served").elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let cuts = handles.map(|handle| handle.report().map(|report| report.cut()));
+    assert_eq!(cuts, [Some(1), Some(1)]);
 }

@@ -104,16 +104,7 @@ fn handed_over(to: &str, name: &str) -> Result<(), libtest_mimic::Failed> {
         .arg(crate::this())
         .args([name, &at])
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)));
-    let output = command.output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!(
-            "{}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        )
-        .into()),
-    }
+    crate::run(&mut command)
 }
 
 /// Where the socket that was handed over listens.

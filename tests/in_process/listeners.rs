@@ -54,10 +54,39 @@ enum Next {
     End,
 }
 
+/// When `accept` was called.
+#[derive(Default)]
+struct Calls {
+    times: Mutex<Vec<Instant>>,
+    more: Condvar,
+}
+
+impl Calls {
+    fn note(&self) {
+        self.times
+            .lock()
+            .expect("nobody panics")
+            .push(Instant::now());
+        self.more.notify_all();
+    }
+
+    /// Waits until there are so many.
+    fn await_count(&self, count: usize) -> Vec<Instant> {
+        let times = self.times.lock().expect("nobody panics");
+        let fewer = |times: &mut Vec<Instant>| times.len() < count;
+        let (times, _) = self
+            .more
+            .wait_timeout_while(times, sockserv_tests::DEADLINE, fewer)
+            .expect("nobody panics");
+        assert!(times.len() >= count, "{} calls of {count}", times.len());
+        times.clone()
+    }
+}
+
 /// A listener that returns what is in its script, and nothing when that is empty.
 struct Script {
     next: Arc<Mutex<VecDeque<Next>>>,
-    calls: Arc<Mutex<Vec<Instant>>>,
+    calls: Arc<Calls>,
 }
 
 impl Default for Script {
@@ -67,8 +96,8 @@ impl Default for Script {
 }
 
 impl Script {
-    fn of(next: impl IntoIterator<Item = Next>) -> (Self, Arc<Mutex<Vec<Instant>>>) {
-        let calls = Arc::new(Mutex::new(Vec::new()));
+    fn of(next: impl IntoIterator<Item = Next>) -> (Self, Arc<Calls>) {
+        let calls = Arc::new(Calls::default());
         let script = Script {
             next: Arc::new(Mutex::new(next.into_iter().collect())),
             calls: Arc::clone(&calls),
@@ -84,17 +113,11 @@ impl Listener for Script {
             None => Err(io::ErrorKind::WouldBlock.into()),
             Some(Next::End) => Err(io::ErrorKind::UnexpectedEof.into()),
             Some(Next::Fail(errno)) => {
-                self.calls
-                    .lock()
-                    .expect("nobody panics")
-                    .push(Instant::now());
+                self.calls.note();
                 Err(io::Error::from_raw_os_error(errno))
             }
             Some(Next::Packet(text)) => {
-                self.calls
-                    .lock()
-                    .expect("nobody panics")
-                    .push(Instant::now());
+                self.calls.note();
                 Ok((Incoming::from_packet(text), Address::Unnamed))
             }
             Some(Next::Stream(stream)) => Ok((stream.into(), Address::Unnamed)),
@@ -207,7 +230,7 @@ fn lack_of_resources() {
     peer.read_exact(&mut reply).expect("a reply");
     drop(peer);
     running.join().expect("none of them ends the server");
-    let calls = calls.lock().expect("nobody panics");
+    let calls = calls.await_count(5);
     let pauses: Vec<_> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (pause, millis) in pauses.iter().zip([5, 10, 20, 40]) {
         assert!(
@@ -251,14 +274,7 @@ fn pause_and_shutdown() {
     let (script, calls) = Script::of((0..100).map(|_| Next::Fail(Errno::MFILE.raw_os_error())));
     let record = Record::default();
     let running = serve(script, &record).spawn().expect("a thread");
-    let deadline = Instant::now() + sockserv_tests::DEADLINE;
-    while calls.lock().expect("nobody panics").len() < 9 {
-        assert!(
-            Instant::now() < deadline,
-            "it does not pause for less than a second"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    calls.await_count(9);
     let began = Instant::now();
     running.shutdown().expect("a good end");
     assert!(

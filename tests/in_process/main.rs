@@ -14,6 +14,8 @@ mod inherited;
 mod listeners;
 mod paths;
 mod runs;
+mod senders;
+mod vouched;
 
 /// A test by its name.
 type Test = (&'static str, fn());
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         listeners::tests(),
         paths::tests(),
         runs::tests(),
+        senders::tests(),
     ];
     let together = together.into_iter().flatten().map(|(name, test)| {
         Trial::test(name, move || {
@@ -55,7 +58,13 @@ fn main() -> ExitCode {
 }
 
 fn alone() -> Vec<Test> {
-    [alone::tests(), inherited::alone()].concat()
+    [
+        alone::tests(),
+        inherited::alone(),
+        paths::alone(),
+        vouched::alone(),
+    ]
+    .concat()
 }
 
 fn this() -> std::path::PathBuf {
@@ -64,10 +73,12 @@ fn this() -> std::path::PathBuf {
 
 /// Runs one test in a process of its own, without any other thread.
 fn run_alone(mut command: Command, name: &str) -> Result<(), libtest_mimic::Failed> {
-    let output = command
-        .args(["--alone", name])
-        .stdin(Stdio::null())
-        .output()?;
+    run(command.args(["--alone", name]).stdin(Stdio::null()))
+}
+
+/// Runs a program that must succeed.
+fn run(command: &mut Command) -> Result<(), libtest_mimic::Failed> {
+    let output = command.output()?;
     match output.status.success() {
         true => Ok(()),
         false => Err(format!(

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::process::Command;
 
 use sockserv::prelude::*;
+use sockserv_tests::Folder;
 
 use crate::Test;
 use crate::echo::{echo, unix_datagram_sync, unix_sync, unix_threading};
@@ -32,32 +33,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// A fresh folder, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "sockserv-paths-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.join("socket")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left there is the operating system's to remove.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Tests that must not have a superuser's right to write everywhere.
+pub(crate) fn alone() -> Vec<Test> {
+    vec![("p08_a_read_only_folder_is_named", read_only)]
 }
 
 fn bind(path: &Path) -> io::Result<unix_threading::EchoServer> {
@@ -66,22 +44,22 @@ fn bind(path: &Path) -> io::Result<unix_threading::EchoServer> {
 
 fn removed() {
     let folder = Folder::new();
-    let running = bind(&folder.path())
+    let running = bind(&folder.join("socket"))
         .expect("a fresh path")
         .spawn()
         .expect("a thread");
     echo(&mut running.connect().expect("it listens"), "here");
     running.shutdown().expect("a good end");
-    assert!(!folder.path().exists());
-    drop(bind(&folder.path()).expect("a fresh path")); // It never served.
-    assert!(!folder.path().exists());
+    assert!(!folder.join("socket").exists());
+    drop(bind(&folder.join("socket")).expect("a fresh path")); // It never served.
+    assert!(!folder.join("socket").exists());
 }
 
 fn stale() {
     let folder = Folder::new();
-    drop(UnixListener::bind(folder.path()).expect("a fresh path"));
-    assert!(folder.path().exists(), "std leaves it behind");
-    let running = bind(&folder.path())
+    drop(UnixListener::bind(folder.join("socket")).expect("a fresh path"));
+    assert!(folder.join("socket").exists(), "std leaves it behind");
+    let running = bind(&folder.join("socket"))
         .expect("nobody serves it")
         .spawn()
         .expect("a thread");
@@ -90,9 +68,10 @@ fn stale() {
 
 fn stale_packets() {
     let folder = Folder::new();
-    drop(UnixDatagram::bind(folder.path()).expect("a fresh path"));
-    let server = unix_datagram_sync::EchoServer::bind_to(folder.path(), unix_datagram_sync::Echo)
-        .expect("nobody serves it");
+    drop(UnixDatagram::bind(folder.join("socket")).expect("a fresh path"));
+    let server =
+        unix_datagram_sync::EchoServer::bind_to(folder.join("socket"), unix_datagram_sync::Echo)
+            .expect("nobody serves it");
     echo(
         &mut server
             .spawn()
@@ -111,14 +90,17 @@ fn refused(result: io::Result<impl Sized>, why: &str) {
 
 fn live() {
     let folder = Folder::new();
-    let running = bind(&folder.path())
+    let running = bind(&folder.join("socket"))
         .expect("a fresh path")
         .spawn()
         .expect("a thread");
-    refused(bind(&folder.path()), "another server is alive there");
+    refused(
+        bind(&folder.join("socket")),
+        "another server is alive there",
+    );
     echo(&mut running.connect().expect("it listens"), "still here");
     // Bound and not listening yet is alive, too.
-    let other = folder.0.join("other");
+    let other = folder.join("other");
     let first = unix_sync::EchoServer::builder(unix_sync::Echo::default())
         .addr(Address::Unix(other.clone()));
     let first = first.bind_unactivated().expect("a fresh path");
@@ -131,38 +113,41 @@ fn live() {
 
 fn live_of_another_type() {
     let folder = Folder::new();
-    let other = UnixDatagram::bind(folder.path()).expect("a fresh path");
-    refused(bind(&folder.path()), "another server is alive there");
+    let other = UnixDatagram::bind(folder.join("socket")).expect("a fresh path");
+    refused(
+        bind(&folder.join("socket")),
+        "another server is alive there",
+    );
     drop(other);
 }
 
 fn foreign_file() {
     let folder = Folder::new();
-    fs::write(folder.path(), "somebody's work").expect("a fresh path");
+    fs::write(folder.join("socket"), "somebody's work").expect("a fresh path");
     refused(
-        bind(&folder.path()),
+        bind(&folder.join("socket")),
         "a file that is no socket is in the way",
     );
     assert_eq!(
-        fs::read_to_string(folder.path()).expect("it is there"),
+        fs::read_to_string(folder.join("socket")).expect("it is there"),
         "somebody's work"
     );
 }
 
 fn replaced() {
     let folder = Folder::new();
-    let server = bind(&folder.path()).expect("a fresh path");
-    fs::remove_file(folder.path()).expect("it is there");
-    let other = UnixListener::bind(folder.path()).expect("the path is free");
+    let server = bind(&folder.join("socket")).expect("a fresh path");
+    fs::remove_file(folder.join("socket")).expect("it is there");
+    let other = UnixListener::bind(folder.join("socket")).expect("the path is free");
     drop(server);
-    assert!(folder.path().exists(), "it is somebody else's now");
+    assert!(folder.join("socket").exists(), "it is somebody else's now");
     drop(other);
 }
 
 fn hundred_times() {
     let folder = Folder::new();
     for _ in 0..100 {
-        let running = bind(&folder.path())
+        let running = bind(&folder.join("socket"))
             .expect("it is free")
             .spawn()
             .expect("a thread");
@@ -175,11 +160,11 @@ fn mode() {
     for mode in [0o600, 0o660, 0o666] {
         let folder = Folder::new();
         let server = unix_threading::EchoServer::builder(unix_threading::Echo::default())
-            .addr(Address::Unix(folder.path()))
+            .addr(Address::Unix(folder.join("socket")))
             .mode(mode);
         // Before it listens nobody can connect, and then it is right already.
         let server = server.bind_unactivated().expect("a fresh path");
-        let got = fs::metadata(folder.path())
+        let got = fs::metadata(folder.join("socket"))
             .expect("it is there")
             .permissions()
             .mode();
@@ -191,13 +176,34 @@ fn mode() {
 fn race() {
     for _ in 0..50 {
         let folder = Folder::new();
-        drop(UnixListener::bind(folder.path()).expect("a fresh path"));
+        drop(UnixListener::bind(folder.join("socket")).expect("a fresh path"));
         let servers = std::thread::scope(|scope| {
-            let both = [0, 1].map(|_| scope.spawn(|| bind(&folder.path())));
+            let both = [0, 1].map(|_| scope.spawn(|| bind(&folder.join("socket"))));
             both.map(|thread| thread.join().expect("it does not panic"))
         });
         let won: Vec<_> = servers.into_iter().filter_map(Result::ok).collect();
         assert_eq!(won.len(), 1, "one of them has it");
-        assert!(folder.path().exists());
+        assert!(folder.join("socket").exists());
     }
+}
+
+fn read_only() {
+    let folder = Folder::new();
+    let locked = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+    locked(0o555).expect("an own folder");
+    if fs::write(folder.join("probe"), "").is_ok() {
+        // The superuser may write here; without his capabilities he is a user like all others.
+        let mut plain = Command::new("setpriv");
+        plain.args(["--bounding-set=-all", "--inh-caps=-all"]);
+        plain.arg(crate::this());
+        crate::run_alone(plain, "p08_a_read_only_folder_is_named").expect("as a plain user");
+        return;
+    }
+    let path = folder.join("socket");
+    let error = bind(&path).expect_err("nobody may write there");
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(path.to_str().expect("text")), "{text}");
+    assert!(text.contains("ermission denied"), "{text}");
+    locked(0o755).expect("an own folder");
 }

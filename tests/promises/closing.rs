@@ -1,7 +1,6 @@
 //! Closing loses nothing, and leaving is not worth a line: promises 5 and 6, T24, D15, D25, D26.
 
 use libtest_mimic::Trial;
-use rustix::process::Signal;
 use sockserv_tests::{Cell, Process, Server};
 
 use crate::{for_each, for_each_stream_cell};
@@ -124,8 +123,7 @@ fn signal_storm(cell: Cell) {
         // The kernel's buffers hold ten megabytes at most, so it still writes.
         if got.len() < 4 << 20 {
             // A stop interrupts a system call that waits on a socket with a timeout, without any handler: signal(7).
-            writer.signal(Signal::STOP);
-            writer.signal(Signal::CONT);
+            writer.interrupt();
         }
     }
     check_pattern(&got, BIG);

@@ -121,7 +121,7 @@ fn in_flight(cell: Cell) {
         assert_eq!(client.reply(), "open");
     }
     let ended = server.wait();
-    assert!(ended.status.success());
+    ended.expect_good();
     ended.expect_counts(count, 0, 0);
 }
 
@@ -139,7 +139,7 @@ fn queued_packets(cell: Cell) {
         assert_eq!(client.reply(), "queued");
     }
     let ended = server.wait();
-    assert!(ended.status.success());
+    ended.expect_good();
     ended.expect_counts(count, 0, 0);
 }
 

@@ -1,5 +1,6 @@
 //! `timeout`, `first_byte_timeout` and `request_timeout` under each model: F54, D17, D18, the slow clients of A6.
 
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -134,13 +135,19 @@ fn set_timeout_before_a_write(cell: Cell) {
     expect_timeout(server, &mut client, "Write", began);
 }
 
-/// Sends a byte every so often, until the server does not want any more.
+/// Sends a byte every so often, until the server ends the connection.
 fn dribble(client: &mut Client) {
     let socket = client.socket().try_clone().expect("a second descriptor");
     std::thread::spawn(move || {
-        while socket.send(b"x").is_ok() {
-            std::thread::sleep(SHORT / 3);
-        }
+        socket
+            .set_read_timeout(Some(SHORT / 3))
+            .expect("an own socket");
+        // The end comes as end-of-file or as a reset; the time between two bytes as `WouldBlock`.
+        while socket.send(b"x").is_ok()
+            && (&socket)
+                .read(&mut [0])
+                .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        {}
     });
 }
 

@@ -1,9 +1,9 @@
 //! Hooks that refuse, fail and panic, and children that end by themselves: promises 2 and 7, F32 to F44, D9, D16, D32.
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Scenario, Server};
+use sockserv_tests::{Cell, Scenario, Server, wait_until};
 
-use crate::{for_each, for_each_cell, for_each_stream_cell, wait_until};
+use crate::{for_each, for_each_cell, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
@@ -292,7 +292,7 @@ fn accept_timeout(cell: Cell) {
         .with("accept-timeout", "30ms")
         .with("timeout-hook", "panic:1");
     let ended = scenario.start().wait();
-    assert!(ended.status.success(), "{:?}", ended.lines);
+    ended.expect_good();
     assert_eq!(ended.events("timeout").len(), 3);
     assert!(
         ended

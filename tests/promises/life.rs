@@ -1,9 +1,9 @@
 //! Echoes, the order of the life cycle, and what every failure leads to: promises 2, 7 and 10, T1 to T12, T17 to T22, T26.
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, Event, Scenario, Server};
+use sockserv_tests::{Cell, Client, Event, Scenario, Server, wait_until};
 
-use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell, wait_until};
+use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [

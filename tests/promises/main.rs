@@ -3,11 +3,8 @@
 //! A trial is named by its promise and its cell. Numbers in names: T and F of Python's `socketserver`, D of its defects, P of
 //! our own promises, A of the peers' bugs that became acceptance tests.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use libtest_mimic::{Arguments, Trial};
-use sockserv_tests::{Cell, DEADLINE};
+use sockserv_tests::Cell;
 
 mod closing;
 mod datagrams;
@@ -61,13 +58,4 @@ fn for_each_stream_cell(name: &str, promise: Promise) -> Vec<Trial> {
 
 fn for_each_datagram_cell(name: &str, promise: Promise) -> Vec<Trial> {
     for_each(|cell| !cell.is_stream(), name, promise)
-}
-
-/// Waits for what nobody tells.
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it does not come true in time");
-        thread::sleep(Duration::from_millis(2));
-    }
 }

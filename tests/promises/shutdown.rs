@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use sockserv_tests::{Cell, Client, Process, Scenario, Server};
+use sockserv_tests::{Cell, Client, Process, Scenario, Server, wait_until};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
@@ -86,7 +86,11 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// A server whose grace is far longer than a test, so that whoever waits for its end is found out.
 fn patient(cell: Cell) -> Server {
-    Scenario::new(cell).with("shutdown-grace", "60s").start()
+    patience(cell).start()
+}
+
+fn patience(cell: Cell) -> Scenario {
+    Scenario::new(cell).with("shutdown-grace", "60s")
 }
 
 fn nothing_alive(cell: Cell) {
@@ -104,12 +108,7 @@ fn idle_is_told(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_end();
     let ended = server.wait();
-    assert!(
-        ended.status.success() && ended.took < AT_ONCE,
-        "{} after {:?}",
-        ended.status,
-        ended.took
-    );
+    ended.expect_good_within(AT_ONCE);
     ended.expect_counts(1, 0, 0);
     let summary = ended.summary();
     assert_eq!((summary.number("drained"), summary.number("cut")), (1, 0));
@@ -149,7 +148,7 @@ fn owing_finishes(cell: Cell) {
     client.echo("paid"); // It owes nothing now, and is told.
     client.expect_end();
     let ended = server.wait();
-    assert!(ended.status.success());
+    ended.expect_good();
     ended.expect_counts(1, 0, 0);
 }
 
@@ -163,7 +162,7 @@ fn begin_shutdown(server: &Server) {
         cell if !cell.is_concurrent() => process.expect_no_pending_signal(),
         // Those who still run hold the socket.
         cell if !cell.is_stream() => process.expect_no_pending_signal(),
-        _ => crate::wait_until(|| process.sockets() < before),
+        _ => wait_until(|| process.sockets() < before),
     }
 }
 
@@ -206,7 +205,7 @@ fn computing_finishes(cell: Cell) {
     gate.open();
     assert_eq!(client.reply(), "open");
     let ended = server.wait();
-    assert!(ended.status.success());
+    ended.expect_good();
     ended.expect_counts(1, 0, 0);
 }
 
@@ -218,10 +217,7 @@ fn owing_is_told_at_last(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_end();
     let ended = server.wait();
-    assert!(
-        ended.status.success(),
-        "it ended by itself when it was told"
-    );
+    ended.expect_good(); // It ended by itself when it was told.
     ended.expect_counts(1, 0, 0);
     assert_eq!(ended.events("finish").len(), 1);
 }
@@ -267,12 +263,7 @@ fn no_grace(cell: Cell) {
     server.signal(Signal::TERM);
     client.expect_rest("the end\n");
     let ended = server.wait();
-    assert!(
-        ended.status.success() && ended.took < AT_ONCE,
-        "{} after {:?}",
-        ended.status,
-        ended.took
-    );
+    ended.expect_good_within(AT_ONCE);
 }
 
 fn from_a_handler(cell: Cell) {
@@ -283,12 +274,7 @@ fn from_a_handler(cell: Cell) {
         client.expect_end();
     }
     let ended = server.wait();
-    assert!(
-        ended.status.success() && ended.took < AT_ONCE,
-        "{} after {:?}",
-        ended.status,
-        ended.took
-    );
+    ended.expect_good_within(AT_ONCE);
     ended.expect_counts(1, 0, 0);
 }
 
@@ -328,15 +314,12 @@ fn queued_client(cell: Cell) {
         client.expect_end(); // Accepted and told; a reset would be an error.
     }
     let ended = server.wait();
-    assert!(ended.status.success() && ended.took < AT_ONCE);
+    ended.expect_good_within(AT_ONCE);
     ended.expect_counts(21, 0, 0);
 }
 
 fn ctrl_c(cell: Cell) {
-    let server = Scenario::new(cell)
-        .with("shutdown-grace", "60s")
-        .in_group()
-        .start();
+    let server = patience(cell).in_group().start();
     let mut client = server.connect();
     let child = Process(client.ask("pid").parse().expect("a number"));
     assert_eq!(client.ask("busy"), "busy");
@@ -346,12 +329,12 @@ fn ctrl_c(cell: Cell) {
     idle.expect_end();
     // Whatever the signal makes the child do, it has done it by then.
     child.expect_no_pending_signal();
-    crate::wait_until(|| child.sleeps());
+    wait_until(|| child.sleeps());
     client.expect_silence();
     assert_eq!(client.ask("a line"), "a line");
     client.expect_end();
     let ended = server.wait();
-    assert!(ended.status.success());
+    ended.expect_good();
     ended.expect_counts(2, 0, 0);
     assert!(ended.events("error").is_empty());
 }
@@ -390,10 +373,7 @@ fn child_descriptors(cell: Cell) {
 }
 
 fn at_max_children(cell: Cell) {
-    let server = Scenario::new(cell)
-        .with("max-children", "2")
-        .with("shutdown-grace", "60s")
-        .start();
+    let server = patience(cell).with("max-children", "2").start();
     let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.echo("one"));
     let mut third = server.connect();
@@ -408,12 +388,7 @@ fn at_max_children(cell: Cell) {
     third.expect_end();
     fourth.expect_end();
     let ended = server.wait();
-    assert!(
-        ended.status.success() && ended.took < AT_ONCE,
-        "{} after {:?}",
-        ended.status,
-        ended.took
-    );
+    ended.expect_good_within(AT_ONCE);
     ended.expect_counts(4, 0, 0);
 }
 

@@ -1,5 +1,6 @@
 //! A plain blocking client of any transport, under a name that the server's events show.
 
+use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
@@ -198,6 +199,18 @@ impl Client {
         self.socket.set_nonblocking(true).expect("an own socket");
         let got = (&self.socket).read(&mut [0; 64]);
         self.socket.set_nonblocking(false).expect("an own socket");
+        self.check_silence(&got);
+    }
+
+    /// Insists that nothing comes for so long.
+    pub fn expect_silence_for(&mut self, time: Duration) {
+        self.set_patience(time);
+        let got = self.try_reply();
+        self.set_patience(DEADLINE);
+        self.check_silence(&got);
+    }
+
+    fn check_silence<T: Debug>(&self, got: &io::Result<T>) {
         let kind = got.as_ref().map_err(io::Error::kind);
         assert_eq!(
             kind.err(),

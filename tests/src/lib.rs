@@ -6,15 +6,21 @@
 
 mod cell;
 mod client;
+mod folder;
 mod gate;
 mod process;
+mod said;
 mod server;
+mod wait;
 
 pub use cell::{Cell, Model, Transport};
 pub use client::Client;
+pub use folder::Folder;
 pub use gate::Gate;
 pub use process::Process;
-pub use server::{Ended, Event, Scenario, Server};
+pub use said::{Ended, Event};
+pub use server::{Scenario, Server};
+pub use wait::{until, wait_until};
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! A process seen through `/proc`: its descriptors, threads, children and CPU time.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::DEADLINE;
+use crate::until;
 
 /// A process by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,26 @@ impl Process {
     /// Sends its whole group a signal, as a terminal does.
     pub fn signal_group(self, signal: Signal) {
         kill_process_group(self.pid(), signal).expect("the group is there");
+    }
+
+    /// Stops all its threads and lets them go on: each that waits in a system call finds itself interrupted.
+    pub fn interrupt(self) {
+        self.signal(Signal::STOP);
+        // To go on takes back a stop that has not reached every thread yet.
+        until(
+            || self.tasks().all(|state| state == 'T'),
+            || "its threads do not stop".to_owned(),
+        );
+        self.signal(Signal::CONT);
+    }
+
+    /// The states of its threads.
+    fn tasks(self) -> impl Iterator<Item = char> {
+        let folder = fs::read_dir(format!("/proc/{}/task", self.0)).expect("the process is there");
+        folder.flatten().filter_map(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            Stat::parse(&stat).map(|stat| stat.state)
+        })
     }
 
     /// What its descriptors are, by number.
@@ -165,7 +185,18 @@ impl Process {
     }
 
     fn stat(self) -> Option<Stat> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
+        Stat::parse(&fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?)
+    }
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+    ticks: u64,
+}
+
+impl Stat {
+    fn parse(text: &str) -> Option<Self> {
         // The name may hold anything, so fields are counted from behind it: proc(5).
         let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -182,19 +213,4 @@ fn last_number(line: &str) -> u64 {
         .last()
         .and_then(|number| number.parse().ok())
         .expect("a number")
-}
-
-struct Stat {
-    state: char,
-    parent: u32,
-    ticks: u64,
-}
-
-/// Waits until something is so that nobody can be told of, by looking again and again.
-pub(crate) fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{}", otherwise());
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -1,20 +1,17 @@
-//! A server process of one cell, and the events that it tells.
+//! A server process of one cell.
 
 use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::process::until;
-use crate::{Cell, Client, DEADLINE, Gate, Process, Transport};
+use crate::said::{Log, events, read};
+use crate::{Cell, Client, Ended, Event, Folder, Gate, Process, Transport, until};
 
 /// How a server is to be started.
 #[derive(Clone, Debug)]
@@ -86,7 +83,7 @@ impl Scenario {
         let mut addrs = self.addrs;
         if addrs.is_empty() {
             addrs.push(match self.cell.is_unix() {
-                true => format!("unix:{}", folder.0.join("socket").display()),
+                true => format!("unix:{}", folder.join("socket").display()),
                 false => "127.0.0.1:0".to_owned(),
             });
         }
@@ -144,66 +141,6 @@ pub struct Server {
     folder: Folder,
 }
 
-/// How a server ended, and everything that it said.
-#[derive(Debug)]
-pub struct Ended {
-    /// How its process ended.
-    pub status: ExitStatus,
-    /// All its lines.
-    pub lines: Vec<String>,
-    /// How long the end took.
-    pub took: Duration,
-}
-
-/// One line of the server that begins with `@`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    line: String,
-}
-
-impl Event {
-    fn parse(line: &str) -> Option<Self> {
-        line.strip_prefix('@').map(|line| Event {
-            line: line.to_owned(),
-        })
-    }
-
-    /// What happened.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.line.split(' ').next().unwrap_or("")
-    }
-
-    /// One of its values.
-    #[must_use]
-    pub fn get(&self, key: &str) -> &str {
-        let values = || {
-            self.line
-                .split(' ')
-                .skip(1)
-                .filter_map(|pair| pair.split_once('='))
-        };
-        let found = values().find(|(name, _)| *name == key);
-        found
-            .unwrap_or_else(|| panic!("`{}` has no `{key}`", self.line))
-            .1
-    }
-
-    /// One of its values as a number.
-    #[must_use]
-    pub fn number(&self, key: &str) -> u64 {
-        self.get(key)
-            .parse()
-            .unwrap_or_else(|_| panic!("`{key}` of `{}` is no number", self.line))
-    }
-
-    fn concerns(&self, peer: &str) -> bool {
-        self.line
-            .split(' ')
-            .any(|pair| pair.strip_prefix("peer=") == Some(peer))
-    }
-}
-
 impl Server {
     /// Starts a server of this cell with nothing special.
     #[must_use]
@@ -232,7 +169,7 @@ impl Server {
     /// A folder of its own, removed at its end.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder.0
+        self.folder.path()
     }
 
     /// A pipe for the command `gate`.
@@ -317,6 +254,12 @@ impl Server {
         self.log.lines().clone()
     }
 
+    /// Whether it says nothing for so long.
+    #[must_use]
+    pub fn is_quiet_for(&self, time: Duration) -> bool {
+        self.log.is_quiet_for(time)
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.process().signal(signal);
@@ -333,12 +276,7 @@ impl Server {
     #[must_use]
     pub fn stop(self) -> Ended {
         let ended = self.terminate();
-        assert!(
-            ended.status.success(),
-            "it ended with {}: {:#?}",
-            ended.status,
-            ended.lines
-        );
+        ended.expect_good();
         ended
     }
 
@@ -401,49 +339,6 @@ fn eprint_all(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-impl Ended {
-    /// All events of a name.
-    #[must_use]
-    pub fn events(&self, name: &str) -> Vec<Event> {
-        events(&self.lines)
-            .filter(|event| event.name() == name)
-            .collect()
-    }
-
-    /// The last words: counts and the report.
-    #[must_use]
-    pub fn summary(&self) -> Event {
-        self.events("ended")
-            .pop()
-            .unwrap_or_else(|| panic!("no summary among {:#?}", self.lines))
-    }
-
-    /// The names of the events that concern a client.
-    #[must_use]
-    pub fn story_of(&self, client: &Client) -> Vec<String> {
-        events(&self.lines)
-            .filter(|event| event.concerns(client.name()))
-            .map(|event| event.name().to_owned())
-            .collect()
-    }
-
-    /// Insists on so many requests that ended well and badly, and that none is left.
-    pub fn expect_counts(&self, finished: u64, failed: u64, refused: u64) {
-        let summary = self.summary();
-        let counts =
-            ["accepted", "active", "finished", "failed", "refused"].map(|key| summary.number(key));
-        let expected = [finished + failed + refused, 0, finished, failed, refused];
-        assert_eq!(
-            counts, expected,
-            "accepted, active, finished, failed, refused"
-        );
-    }
-}
-
-fn events(lines: &[String]) -> impl Iterator<Item = Event> {
-    lines.iter().filter_map(|line| Event::parse(line))
-}
-
 /// An announcement without its scheme.
 fn place(said: &str) -> &str {
     let said = said
@@ -451,78 +346,6 @@ fn place(said: &str) -> &str {
         .or_else(|| said.strip_prefix("unix:"))
         .unwrap_or(said);
     said.split_once("://").map_or(said, |(_, place)| place)
-}
-
-/// Everything that a server has said.
-#[derive(Debug, Default)]
-struct Log {
-    lines: Mutex<Vec<String>>,
-    more: Condvar,
-}
-
-impl Log {
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, line: String) {
-        self.lines().push(line);
-        self.more.notify_all();
-    }
-
-    fn wait<T>(&self, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
-        let deadline = Instant::now() + DEADLINE;
-        let mut lines = self.lines();
-        loop {
-            if let Some(found) = find(&lines) {
-                return found;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "waited in vain for something that the server says"
-            );
-            lines = self
-                .more
-                .wait_timeout(lines, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-    }
-}
-
-fn read(from: impl Read + Send + 'static, log: Arc<Log>) -> JoinHandle<()> {
-    thread::spawn(move || {
-        BufReader::new(from)
-            .lines()
-            .map_while(Result::ok)
-            .for_each(|line| log.push(line))
-    })
-}
-
-/// A fresh folder, removed when it is dropped.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "sockserv-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left there is the operating system's to remove.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The server's program, which cargo has built beside the tests.

@@ -6,7 +6,7 @@ use std::process;
 use sockserv::prelude::*;
 
 use crate::flags::number;
-use crate::state::{Failure, Scenario, State, say, step};
+use crate::state::{Failure, Scenario, State, counts, say, step};
 
 impl Scenario for Datagram {
     fn setup(&mut self, state: &mut State) -> Outcome {
@@ -96,14 +96,7 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
         "exit" => process::exit(number(rest)?),
         "abort" => process::abort(),
         "pid" => write!(datagram.wfile, "{}", process::id())?,
-        "stats" => {
-            let stats = datagram.server().stats();
-            write!(
-                datagram.wfile,
-                "{} {} {} {}",
-                stats.accepted, stats.active, stats.finished, stats.failed
-            )?;
-        }
+        "stats" => write!(datagram.wfile, "{}", counts(datagram.server()))?,
         "shutdown" => {
             datagram.server().shutdown();
             datagram.server().shutdown();

@@ -7,7 +7,7 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sockserv::{Address, Incoming, Outcome, RequestError};
+use sockserv::{Address, Incoming, Outcome, RequestError, ServerHandle};
 
 /// What hooks are to do instead of their duty, by the command line.
 #[derive(Debug, Default)]
@@ -175,6 +175,15 @@ pub(crate) fn verify(peer: &Address, incoming: &Incoming) -> bool {
         );
     }
     act(hooks().verify, &COUNT, "verify_request")
+}
+
+/// What the command `stats` is answered.
+pub(crate) fn counts(server: &ServerHandle) -> String {
+    let stats = server.stats();
+    format!(
+        "{} {} {} {}",
+        stats.accepted, stats.active, stats.finished, stats.failed
+    )
 }
 
 pub(crate) fn timeout() {

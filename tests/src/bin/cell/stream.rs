@@ -11,13 +11,15 @@ use sockserv::prelude::*;
 use sockserv::{SendError, Sender};
 
 use crate::flags::{invalid, number};
-use crate::state::{Failure, Scenario, State, hooks, say, step};
+use crate::state::{Failure, Scenario, State, counts, hooks, say, step};
 
 /// Whether the conversation goes on after a command.
 enum Next {
     Command,
     End,
 }
+
+type Obeyed = Result<Next, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Those who asked to hear what others tell.
 static AUDIENCE: Mutex<Vec<Sender>> = Mutex::new(Vec::new());
@@ -80,12 +82,7 @@ fn command(stream: &mut Stream) -> io::Result<Option<String>> {
     }
 }
 
-fn obey(
-    stream: &mut Stream,
-    state: &mut State,
-    name: &str,
-    rest: &str,
-) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Obeyed {
     match name {
         // Replies.
         "echo" => writeln!(stream.wfile, "{rest}")?,
@@ -108,14 +105,7 @@ fn obey(
             )?;
         }
         "pid" => writeln!(stream.wfile, "{}", process::id())?,
-        "stats" => {
-            let stats = stream.server().stats();
-            writeln!(
-                stream.wfile,
-                "{} {} {} {}",
-                stats.accepted, stats.active, stats.finished, stats.failed
-            )?;
-        }
+        "stats" => writeln!(stream.wfile, "{}", counts(stream.server()))?,
         "send" => send(stream, number(rest)?)?,
         "bye" => return Ok(Next::End),
         _ => return obey_more(stream, state, name, rest),
@@ -123,12 +113,7 @@ fn obey(
     Ok(Next::Command)
 }
 
-fn obey_more(
-    stream: &mut Stream,
-    state: &mut State,
-    name: &str,
-    rest: &str,
-) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Obeyed {
     match name {
         // Failures.
         "error" | "panic" => {
@@ -170,12 +155,7 @@ fn obey_more(
     Ok(Next::Command)
 }
 
-fn obey_waits(
-    stream: &mut Stream,
-    state: &mut State,
-    name: &str,
-    rest: &str,
-) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Obeyed {
     match name {
         // Owes a reply from here on: the next command finds it not idle.
         "owe" => say("owes", &[("peer", stream.peer_addr())]),
@@ -230,11 +210,7 @@ fn park(stream: &mut Stream) -> io::Result<()> {
     }
 }
 
-fn obey_ways(
-    stream: &mut Stream,
-    name: &str,
-    rest: &str,
-) -> Result<Next, Box<dyn std::error::Error + Send + Sync>> {
+fn obey_ways(stream: &mut Stream, name: &str, rest: &str) -> Obeyed {
     match name {
         "into-inner" => {
             let (mut socket, unread) = stream.into_inner()?;
