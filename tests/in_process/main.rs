@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 mod addresses;
 mod alone;
 mod echo;
+mod elsewhere;
 mod inherited;
 mod listeners;
 mod paths;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
     let together = [
         addresses::tests(),
+        elsewhere::tests(),
         listeners::tests(),
         paths::tests(),
         runs::tests(),
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn alone() -> Vec<Test> {
-    [alone::tests(), inherited::alone()].concat()
+    [alone::tests(), elsewhere::alone(), inherited::alone()].concat()
 }
 
 fn this() -> std::path::PathBuf {

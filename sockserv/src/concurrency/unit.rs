@@ -275,7 +275,8 @@ fn leave<H, R: Live>(
             if let Err(error) = handled {
                 report(&mut handler, tell, error, request.peer());
             }
-            let late = discard(handler, request).filter(|_| handled.is_ok());
+            // The phase is that of the rest, which somebody else is in the middle of.
+            let late = discard(handler).filter(|_| handled.is_ok());
             late.map(|error| Late::new(error, request))
         }
     }
@@ -314,7 +315,8 @@ fn conclude<H, R: Live>(
     if let Some(error) = failure {
         report(&mut handler, tell, error, request.peer());
     }
-    let late = discard(handler, request);
+    request.ticket().slot().set_phase(Phase::Close);
+    let late = discard(handler);
     let failed = failure.is_some() || late.is_some();
     request.ticket().end(if failed {
         Ended::Failed
@@ -354,8 +356,7 @@ pub(crate) fn report_on_clone<H: Clone>(
 }
 
 /// Drops the handler under guard.
-fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
-    request.ticket().slot().set_phase(Phase::Close);
+fn discard<H>(handler: H) -> Option<RequestError> {
     guard(Phase::Close, || {
         drop(handler);
         Ok(())

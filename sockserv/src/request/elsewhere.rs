@@ -176,6 +176,7 @@ fn finish<R: IntoOutcome>(
     rest: impl FnOnce(&mut Stream) -> R,
 ) -> Option<RequestError> {
     let outcome = guard(Phase::Handle, || rest(stream).into_outcome());
+    stream.link().slot().set_phase(Phase::Reply);
     let flushed = stream
         .wfile
         .flush()
@@ -189,6 +190,7 @@ fn finish<R: IntoOutcome>(
 
 fn end(stream: &Stream, failure: Option<&RequestError>) {
     let link = stream.link();
+    link.slot().set_phase(Phase::Close);
     link.end(if failure.is_some() {
         Ended::Failed
     } else {

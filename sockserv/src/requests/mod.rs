@@ -230,7 +230,7 @@ impl Requests {
 
     pub(crate) fn active(&self) -> u32 {
         let control = self.control();
-        // SeqCst pairs with `Ticket::settle`: its end is seen here, or it sees that a wake-up is wanted.
+        // SeqCst pairs with `settle`: its end is seen here, or it sees that a wake-up is wanted.
         let ended = control.finished.load(Ordering::SeqCst) + control.failed.load(Ordering::SeqCst);
         control
             .accepted

@@ -51,26 +51,26 @@ impl Ticket {
     }
 }
 
-impl Ticket {
-    /// Counts the request as ended: before its peer can see the end, so that who saw it finds it counted.
-    pub(crate) fn settle(&self) {
-        let (requests, slot) = (self.requests(), self.slot());
-        if requests.is_child() || !slot.live.load(Ordering::Relaxed) {
-            return; // In a child the parent counts, when this process has ended.
+impl Requests {
+    /// Counts a request as ended: before its peer can see the end, so that who saw it finds it counted.
+    pub(crate) fn settle(&self, index: u32) {
+        let slot = self.slot(index);
+        if self.is_child() || !slot.live.load(Ordering::Relaxed) {
+            return; // In a child the parent counts.
         }
         slot.live.store(false, Ordering::Release);
         if slot.has_side() {
-            let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
+            let side = std::mem::take(&mut *lock(&self.sides[index as usize]));
             drop(side); // Closing may take a system call: not under the lock.
         }
-        let control = requests.control();
+        let control = self.control();
         // Last, so that who finds it ended finds everything done.
         match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
             (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::SeqCst),
             (Ended::Not, REFUSED) => 0,
             (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::SeqCst),
         };
-        requests.wake_if_wanted();
+        self.wake_if_wanted();
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Ticket {
         if self.requests().is_child() {
             return; // The parent has a ticket for the same slot.
         }
-        self.settle();
+        self.requests().settle(self.index);
         self.requests().give_back(self.index);
         self.requests().wake_if_wanted();
     }

@@ -148,6 +148,7 @@ impl<H: Declaration> Server<H> {
         if self.handles_signals {
             self.heed_signals();
         }
+        self.requests.settle_done();
         self.lingering.take(&self.requests);
         let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
         for unsent in unsent {
