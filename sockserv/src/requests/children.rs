@@ -97,7 +97,7 @@ impl Requests {
         for (status, Running { child, kept, .. }) in ended {
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
-            if kept.ticket().ended() == Ended::Not {
+            if self.exited(kept.ticket().index) {
                 failed.push((status, kept));
             }
         }

@@ -6,6 +6,7 @@
 
 pub(crate) mod children;
 mod handle;
+mod observed;
 mod shutdown;
 mod slot;
 mod ticket;
@@ -54,6 +55,8 @@ struct Control {
     finished: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
+    /// The number of the last request that observers were told of.
+    observed: AtomicU64,
     /// What requests received and sent whose slots were taken again since.
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,

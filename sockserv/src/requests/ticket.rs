@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::address::Address;
+use crate::error::{Phase, RequestError};
+use crate::observer::{Reason, Refusal};
 use crate::requests::slot::{Ended, REFUSED, Slot};
 use crate::requests::{Requests, ServerHandle, lock};
 
@@ -34,8 +37,12 @@ impl Ticket {
         self.requests().slot(self.index)
     }
 
-    pub(crate) fn end(&self, ended: Ended) {
-        self.slot().ended.store(ended as u8, Ordering::Release); // Pairs with the parent's load, after the child's exit.
+    /// Notes how the request ended: it failed, or there is no more to say.
+    pub(crate) fn end(&self, failure: Option<&RequestError>) {
+        let slot = self.slot();
+        slot.set_phase(failure.map_or(Phase::Close, RequestError::phase));
+        let reason = failure.map_or(Reason::Finished, Reason::of);
+        slot.ended.store(reason.code(), Ordering::Release); // Pairs with the parent's load, after the child's exit.
     }
 
     pub(crate) fn ended(&self) -> Ended {
@@ -43,10 +50,10 @@ impl Ticket {
     }
 
     /// The request was never one: it does not count as accepted and ended.
-    pub(crate) fn refuse(self) {
+    pub(crate) fn refuse(self, peer: &Address, why: Refusal) {
         let accepted = &self.requests().control().accepted;
         accepted.store(accepted.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        self.requests().count_refused();
+        self.requests().refused(peer, why);
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
@@ -59,6 +66,9 @@ impl Requests {
             return; // In a child the parent counts.
         }
         slot.live.store(false, Ordering::Release);
+        if !self.options.observers.is_empty() {
+            self.stopped(index);
+        }
         if slot.has_side() {
             let side = std::mem::take(&mut *lock(&self.sides[index as usize]));
             drop(side); // Closing may take a system call: not under the lock.

@@ -125,7 +125,7 @@ impl<H: Declaration> Server<H> {
         let mut model = model;
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
-        let requests = Arc::new(Requests::new(options, most)?);
+        let requests = Arc::new(Requests::new(options.with_observers(), most)?);
         let mut server = Self {
             prototype: handler,
             model,
@@ -461,6 +461,7 @@ impl<H: Declaration> Server<H> {
     /// Runs a hook that concerns no request.
     fn hook(&self, call: impl FnOnce(&HookTable<H>, &H)) {
         if let Err(error) = guard_value(Phase::Hook, || call(&self.hooks, &self.prototype)) {
+            self.requests.failed(None, &error, &Address::Unnamed);
             self.report(&error, &Address::Unnamed);
         }
     }

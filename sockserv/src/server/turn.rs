@@ -207,6 +207,7 @@ impl<H: Declaration> Server<H> {
         for (status, kept) in self.requests.reap() {
             let error = RequestError::exit(status);
             let peer = kept.peer().clone();
+            kept.ticket().failed(&error, &peer);
             drop(kept); // Gives the place in the table back.
             self.report(&error, &peer);
         }
