@@ -5,15 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 17] = [
+const RUNTIME: [&str; 18] = [
     "sys",
     "address",
-    "options",
     "error",
     "guard",
     "credentials",
     "transport",
     "drain",
+    "observer",
+    "options",
     "signals",
     "requests",
     "listener",

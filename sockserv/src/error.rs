@@ -97,6 +97,21 @@ pub enum Timeout {
     Request,
 }
 
+impl Timeout {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 4] = [Self::FirstByte, Self::Read, Self::Write, Self::Request];
+
+    /// A name for logs and metrics, which does not change.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FirstByte => "first_byte_timeout",
+            Self::Read => "read_timeout",
+            Self::Write => "write_timeout",
+            Self::Request => "request_timeout",
+        }
+    }
+}
+
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -113,6 +128,24 @@ impl Error for Timeout {}
 impl From<Timeout> for io::Error {
     fn from(timeout: Timeout) -> Self {
         Self::new(io::ErrorKind::TimedOut, timeout)
+    }
+}
+
+/// A shutdown cut the request: what its reads and writes say then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("cut by the server's shutdown")
+    }
+}
+
+impl Error for Cut {}
+
+impl From<Cut> for io::Error {
+    fn from(cut: Cut) -> Self {
+        Self::new(io::ErrorKind::ConnectionAborted, cut)
     }
 }
 
@@ -151,6 +184,7 @@ enum Cause {
 pub(crate) struct Seen {
     pub(crate) disconnect: bool,
     pub(crate) timeout: Option<Timeout>,
+    pub(crate) cut: bool,
 }
 
 impl RequestError {
@@ -230,6 +264,12 @@ impl RequestError {
                 .find_map(|error| error.get_ref()?.downcast_ref::<Timeout>().copied())
         };
         self.0.seen.timeout.or_else(along)
+    }
+
+    /// Whether a shutdown cut the request.
+    pub(crate) fn is_cut(&self) -> bool {
+        let is_cut = |error: &io::Error| error.get_ref().is_some_and(|error| error.is::<Cut>());
+        self.0.seen.cut || self.io_errors().any(is_cut)
     }
 
     fn io_errors(&self) -> impl Iterator<Item = &io::Error> {

@@ -35,6 +35,7 @@
 //! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have beside `handle` |
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
+//! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
 //! | [`Address`], [`Endpoint`] | where a peer is, where one may listen |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
@@ -52,9 +53,12 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr |
+//! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
+//! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
+//! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
 
 #![doc(test(attr(deny(warnings))))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate self as sockserv;
 
@@ -67,6 +71,7 @@ mod guard;
 mod handler;
 mod hooks;
 mod listener;
+pub mod observer;
 mod options;
 mod request;
 mod requests;

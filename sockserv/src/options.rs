@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::address::{Address, Endpoint, EndpointError};
+use crate::observer::{Observer, Observers};
 
 /// What happens to a request for which there is no place: the option `on_full`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +80,7 @@ pub struct Options {
     pub(crate) access_log: bool,
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,
+    pub(crate) observers: Observers,
 }
 
 impl Default for Options {
@@ -139,6 +141,7 @@ impl Options {
             access_log: false,
             allow: Vec::new(),
             deny: Vec::new(),
+            observers: Observers::default(),
         }
     }
 
@@ -231,7 +234,8 @@ macro_rules! for_each_option {
             text owner: String;
             /// Sets the group of Unix paths, by name or number (that of whoever runs the server).
             text group: String;
-            /// Writes a line for each request through the `log` facade (no).
+            /// Sets whether each request writes a line at its end, through the `log` facade (no): six words, with the target
+            /// `sockserv::access`. See the [observer module](mod@crate::observer) for their meaning.
             #[cfg(feature = "log")]
             plain access_log: bool;
         }
@@ -298,6 +302,23 @@ impl Options {
 }
 
 impl Options {
+    /// Adds an observer, who is told after those that were added before.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Adds the observers that other options stand for.
+    #[cfg_attr(not(feature = "log"), expect(unused_mut, reason = "there are none"))]
+    pub(crate) fn with_observers(mut self) -> Self {
+        #[cfg(feature = "log")]
+        if self.access_log {
+            self.observers.push(crate::observer::log::AccessLog);
+        }
+        self
+    }
+
     /// Adds networks whose peers are served.
     #[must_use]
     pub fn allow<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {

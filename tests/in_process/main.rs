@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 mod addresses;
 mod alone;
 mod echo;
+mod elsewhere;
 mod inherited;
 mod listeners;
 mod paths;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
     let together = [
         addresses::tests(),
+        elsewhere::tests(),
         listeners::tests(),
         paths::tests(),
         runs::tests(),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
 fn alone() -> Vec<Test> {
     [
         alone::tests(),
+        elsewhere::alone(),
         inherited::alone(),
         paths::alone(),
         vouched::alone(),

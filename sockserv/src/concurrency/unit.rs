@@ -16,7 +16,7 @@ use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
 use crate::requests::children::Kept;
-use crate::requests::{Ended, Requests, Ticket};
+use crate::requests::{Requests, Ticket};
 use crate::sys::fork::{self, Threads};
 
 /// One accepted request with its handler and its place in the table: what a [`Model`](crate::Model) runs.
@@ -69,6 +69,7 @@ struct Late {
 impl Late {
     fn new(error: RequestError, request: &impl Live) -> Self {
         let requests = Arc::clone(request.ticket().requests());
+        request.ticket().failed(&error, request.peer());
         Self {
             error,
             peer: request.peer().clone(),
@@ -166,13 +167,15 @@ impl<H> Unit<H> {
     }
 
     /// Closes a request that never ran; returns why.
-    pub(crate) fn give_up(self) -> RequestError {
-        self.ticket().end(Ended::Failed);
+    pub(crate) fn give_up(mut self) -> RequestError {
+        let unknown = || RequestError::new(Phase::Dispatch, "the model did not take the request");
+        let error = self.refusal.take().unwrap_or_else(unknown);
+        self.ticket().failed(&error, self.peer_addr());
+        self.ticket().end(Some(&error));
         if let Accepted::Stream(link, _) = &self.request {
             link.hang_up(false);
         }
-        let unknown = || RequestError::new(Phase::Dispatch, "the model did not take the request");
-        self.refusal.unwrap_or_else(unknown)
+        error
     }
 
     /// Runs the whole life cycle: setup, handle, finish, the reply, `handle_error` if anything failed, and the end.
@@ -251,11 +254,11 @@ fn live<H, R: Live>(
     tell: Tell<H>,
 ) -> Option<Late> {
     let mut failure = First(None);
-    let ready = step(request, Phase::Setup, |request| {
+    let ready = method(request, Phase::Setup, |request| {
         (calls.setup)(&mut handler, request)
     });
     if failure.keep(ready) {
-        let handled = step(request, Phase::Handle, |request| {
+        let handled = method(request, Phase::Handle, |request| {
             (calls.handle)(&mut handler, request)
         });
         if let Some(elsewhere) = request.elsewhere() {
@@ -263,7 +266,7 @@ fn live<H, R: Live>(
         }
         failure.keep(handled);
         failure.keep(step(request, Phase::Reply, |request| Ok(request.flush()?)));
-        failure.keep(step(request, Phase::Finish, |request| {
+        failure.keep(method(request, Phase::Finish, |request| {
             (calls.finish)(&mut handler, request)
         }));
     }
@@ -292,9 +295,10 @@ fn leave<H, R: Live>(
         }
         Elsewhere::Other => {
             if let Err(error) = handled {
-                report(&mut handler, tell, error, request.peer());
+                report(&mut handler, tell, error, request);
             }
-            let late = discard(handler, request).filter(|_| handled.is_ok());
+            // The phase is that of the rest, which somebody else is in the middle of.
+            let late = discard(handler).filter(|_| handled.is_ok());
             late.map(|error| Late::new(error, request))
         }
     }
@@ -322,6 +326,20 @@ fn step<R: Live>(
     guard(phase, || call(request)).map_err(|error| error.saw(request.seen()))
 }
 
+/// A step that is a method of the handler, with the observers around it.
+fn method<R: Live>(
+    request: &mut R,
+    phase: Phase,
+    mut call: impl FnMut(&mut R) -> crate::error::Outcome,
+) -> Result<(), RequestError> {
+    let Some(number) = request.ticket().request() else {
+        return step(request, phase, call);
+    };
+    let requests = Arc::clone(request.ticket().requests());
+    let observers = &requests.options.observers;
+    observers.around(number, || step(request, phase, &mut call))
+}
+
 /// Reports the failure if there is one, drops the handler, and ends the request. Returns a failure of the drop, unless
 /// there was one before: only the first is told.
 fn conclude<H, R: Live>(
@@ -331,15 +349,11 @@ fn conclude<H, R: Live>(
     tell: Tell<H>,
 ) -> Option<Late> {
     if let Some(error) = failure {
-        report(&mut handler, tell, error, request.peer());
+        report(&mut handler, tell, error, request);
     }
-    let late = discard(handler, request);
-    let failed = failure.is_some() || late.is_some();
-    request.ticket().end(if failed {
-        Ended::Failed
-    } else {
-        Ended::Finished
-    });
+    request.ticket().slot().set_phase(Phase::Close);
+    let late = discard(handler);
+    request.ticket().end(failure.or(late.as_ref()));
     let late = late
         .filter(|_| failure.is_none())
         .map(|error| Late::new(error, request));
@@ -348,11 +362,10 @@ fn conclude<H, R: Live>(
 }
 
 /// Tells the handler of its failure. A panic in there has nobody left to be told to but the default.
-fn report<H>(handler: &mut H, tell: Tell<H>, error: &RequestError, peer: &Address) {
-    let told = guard(Phase::Hook, || {
-        tell(handler, error, peer);
-        Ok(())
-    });
+fn report<H>(handler: &mut H, tell: Tell<H>, error: &RequestError, request: &impl Live) {
+    let (ticket, peer) = (request.ticket(), request.peer());
+    ticket.failed(error, peer);
+    let told = ticket.around(|| guard_value(Phase::Hook, || tell(handler, error, peer)));
     if let Err(second) = told {
         crate::error::report(&second, peer);
     }
@@ -373,8 +386,7 @@ pub(crate) fn report_on_clone<H: Clone>(
 }
 
 /// Drops the handler under guard.
-fn discard<H, R: Live>(handler: H, request: &R) -> Option<RequestError> {
-    request.ticket().slot().set_phase(Phase::Close);
+fn discard<H>(handler: H) -> Option<RequestError> {
     guard(Phase::Close, || {
         drop(handler);
         Ok(())

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use socket2::{SockRef, Socket};
 
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::credentials::Credentials;
 use crate::transport::Transport;
 use packets::Packet;
@@ -180,6 +180,25 @@ impl Incoming {
             }),
             Kind::Packet(packet) => packet.local(),
         }
+    }
+
+    /// Where it came to, if the kernel need not be asked.
+    pub(crate) fn known_local(&self) -> Option<&Address> {
+        match &self.kind {
+            Kind::Stream { local, .. } => local.get(),
+            Kind::Packet(packet) => Some(packet.local()),
+        }
+    }
+
+    /// What kind of socket carries it, if one does.
+    pub(crate) fn carrier(&self, peer: &Address) -> Option<address::Kind> {
+        self.socket()?;
+        Some(match (&self.kind, peer) {
+            (Kind::Stream { .. }, Address::Inet(_)) => address::Kind::Tcp,
+            (Kind::Stream { .. }, _) => address::Kind::Unix,
+            (Kind::Packet(_), Address::Inet(_)) => address::Kind::Udp,
+            (Kind::Packet(_), _) => address::Kind::UnixDatagram,
+        })
     }
 
     /// Returns the packet, if it is one.

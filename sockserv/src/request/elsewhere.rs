@@ -8,7 +8,7 @@ use crate::error::{IntoOutcome, Phase, RequestError};
 use crate::guard::{guard, leave_handler};
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
-use crate::requests::{Ended, lock};
+use crate::requests::lock;
 use crate::sys::fork::{self, Threads};
 
 impl Stream {
@@ -161,6 +161,9 @@ fn run<R: IntoOutcome>(
     link.run_here();
     let mut stream = Stream::new(link, unread, unsent);
     let failure = finish(&mut stream, rest);
+    if let Some(error) = &failure {
+        stream.link().failed(error, stream.peer_addr());
+    }
     end(&stream, failure.as_ref());
     if let Some(error) = failure {
         stream
@@ -175,7 +178,14 @@ fn finish<R: IntoOutcome>(
     stream: &mut Stream,
     rest: impl FnOnce(&mut Stream) -> R,
 ) -> Option<RequestError> {
-    let outcome = guard(Phase::Handle, || rest(stream).into_outcome());
+    // A rest runs once, and only its first call finds it.
+    let link = Arc::clone(stream.link());
+    let mut rest = Some(rest);
+    let outcome = link.around(|| match rest.take() {
+        Some(rest) => guard(Phase::Handle, || rest(stream).into_outcome()),
+        None => Ok(()),
+    });
+    stream.link().slot().set_phase(Phase::Reply);
     let flushed = stream
         .wfile
         .flush()
@@ -189,10 +199,6 @@ fn finish<R: IntoOutcome>(
 
 fn end(stream: &Stream, failure: Option<&RequestError>) {
     let link = stream.link();
-    link.end(if failure.is_some() {
-        Ended::Failed
-    } else {
-        Ended::Finished
-    });
+    link.end(failure);
     link.hang_up(!stream.rfile.input.unread().is_empty());
 }

@@ -42,15 +42,18 @@ impl Link {
             outgoing.close();
         }
         if self.released.load(Ordering::Relaxed) {
-            return self.settle();
+            return self.requests().settle(self.index);
         }
         let (requests, linger) = (self.requests(), self.why_linger(unread));
         let here = linger.filter(|_| requests.is_child());
+        if here.is_some() {
+            requests.wake.wake(); // The parent's: it counts the request as ended while this child still drains.
+        }
         if let (Some(linger), None) = (linger, here) {
             // Before the request counts as ended: a server that drains must find it.
             lock(&requests.lingering).push((Arc::clone(&self.transport), linger));
         }
-        self.settle();
+        requests.settle(self.index);
         // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
         if linger.is_some() || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
             // A peer that has left needs no end.

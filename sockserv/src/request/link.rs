@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::error::{Seen, Timeout, is_disconnect};
+use crate::error::{Cut, Seen, Timeout, is_disconnect};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told};
@@ -46,6 +46,7 @@ pub(crate) struct Link {
 pub(crate) struct Span(pub(super) Option<Tick>);
 
 const SAW_DISCONNECT: u8 = 1;
+const SAW_CUT: u8 = u8::MAX;
 
 impl Link {
     /// Lets the socket go, and keeps the place in the table.
@@ -158,7 +159,7 @@ impl Link {
             Ok(0) => match slot.told() {
                 Told::FirstByte => Err(Timeout::FirstByte.into()),
                 Told::Request => Err(Timeout::Request.into()),
-                Told::Cut => Err(cut()),
+                Told::Cut => Err(Cut.into()),
                 Told::Shutdown => Ok(0),
                 Told::No => {
                     self.peer_ended
@@ -275,7 +276,7 @@ impl Link {
     fn why_ended(&self) -> Option<io::Error> {
         match self.slot().told() {
             Told::Request => Some(Timeout::Request.into()),
-            Told::Cut => Some(cut()),
+            Told::Cut => Some(Cut.into()),
             _ => None,
         }
     }
@@ -292,6 +293,7 @@ impl Link {
                 Some(Timeout::Read) => 3,
                 Some(Timeout::Write) => 4,
                 Some(Timeout::Request) => 5,
+                None if error.get_ref().is_some_and(|error| error.is::<Cut>()) => SAW_CUT,
                 None if is_disconnect(error) && error.raw_os_error().is_some() => SAW_DISCONNECT,
                 None => 0,
             },
@@ -313,6 +315,7 @@ impl Link {
         Seen {
             disconnect: self.saw.load(Ordering::Relaxed) == SAW_DISCONNECT,
             timeout,
+            cut: self.saw.load(Ordering::Relaxed) == SAW_CUT,
         }
     }
 
@@ -362,13 +365,6 @@ impl std::ops::Deref for Link {
     fn deref(&self) -> &Ticket {
         &self.ticket
     }
-}
-
-pub(super) fn cut() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ConnectionAborted,
-        "cut by the server's shutdown",
-    )
 }
 
 fn nanos(duration: Duration) -> u64 {

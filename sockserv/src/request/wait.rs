@@ -9,8 +9,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::drain::Stage;
-use crate::error::Timeout;
-use crate::request::link::{Link, Span, cut};
+use crate::error::{Cut, Timeout};
+use crate::request::link::{Link, Span};
 use crate::requests::Told;
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
@@ -92,7 +92,7 @@ impl Link {
                     if !requests.is_child() {
                         requests.end(self.index, Told::Cut); // A child's parent has written it down itself.
                     }
-                    return Err(cut());
+                    return Err(Cut.into());
                 }
                 Stage::Told if reads => return Ok(Ended::Told),
                 Stage::Draining if reads && self.slot().owes_nothing() && !self.has_just_come() => {

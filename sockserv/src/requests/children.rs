@@ -102,14 +102,22 @@ impl Requests {
         for (status, Running { child, kept, .. }) in ended {
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
-            if kept
-                .ticket()
-                .is_none_or(|ticket| ticket.ended() == Ended::Not)
-            {
+            if kept.ticket().is_none_or(|ticket| self.exited(ticket.index)) {
                 failed.push((child.id(), status, kept));
             }
         }
         failed
+    }
+
+    /// Counts the requests that are done while their children still drain what the peers say: that may take two seconds, and
+    /// keeps the place of a process, but is no part of the request.
+    pub(crate) fn settle_done(&self) {
+        let running = lock(&self.children.running);
+        let tickets = running.iter().filter_map(|running| running.kept.ticket());
+        let done = tickets.filter(|ticket| ticket.ended() != Ended::Not);
+        let done: Vec<u32> = done.map(|ticket| ticket.index).collect();
+        drop(running);
+        done.into_iter().for_each(|index| self.settle(index));
     }
 
     /// Tells, and then kills, the children whose time is over. Returns when to look again.

@@ -6,6 +6,7 @@
 
 pub(crate) mod children;
 mod handle;
+mod observed;
 mod peer;
 mod shutdown;
 mod slot;
@@ -59,6 +60,8 @@ struct Control {
     finished: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
+    /// The number of the last request that observers were told of.
+    observed: AtomicU64,
     /// What requests received and sent whose slots were taken again since.
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -251,7 +254,7 @@ impl Requests {
 
     pub(crate) fn active(&self) -> u32 {
         let control = self.control();
-        // SeqCst pairs with `Ticket::settle`: its end is seen here, or it sees that a wake-up is wanted.
+        // SeqCst pairs with `settle`: its end is seen here, or it sees that a wake-up is wanted.
         let ended = control.finished.load(Ordering::SeqCst) + control.failed.load(Ordering::SeqCst);
         control
             .accepted

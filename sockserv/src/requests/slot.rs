@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::address::Address;
+use crate::address::{Address, Kind};
 use crate::error::Phase;
+use crate::observer::Reason;
 use crate::requests::peer::Peer;
 use crate::sys::clock::Tick;
 
@@ -16,7 +17,12 @@ pub(crate) struct Slot {
     /// Whether it counts as active: from `take` until it is settled.
     pub(super) live: AtomicBool,
     phase: AtomicU8,
+    /// The code of the [`Reason`] why it ended.
     pub(crate) ended: AtomicU8,
+    /// What carries it: a [`Kind`] and one, or zero.
+    transport: AtomicU8,
+    /// Its number for observers, until its end was told; zero if there are none.
+    pub(super) request: AtomicU64,
     /// Since when its read waits for the peer, or zero.
     pub(crate) waiting: AtomicU64,
     /// Whether the handler took something from `rfile` since it last wrote.
@@ -55,18 +61,17 @@ pub(crate) enum Told {
     Cut,
 }
 
-/// How a request ended.
+/// How a request ended, as far as the counters tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Ended {
     /// Not by itself: its child process died, or it is still alive.
-    Not = 0,
+    Not,
     Finished,
     Failed,
 }
 
-/// A value of `ended` that counts as neither finished nor failed.
-pub(super) const REFUSED: u8 = 3;
+/// A code of `ended` that counts as neither finished nor failed.
+pub(super) const REFUSED: u8 = u8::MAX;
 
 impl Slot {
     /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
@@ -105,11 +110,25 @@ impl Slot {
     }
 
     pub(super) fn ended(&self) -> Ended {
-        match self.ended.load(Ordering::Acquire) {
-            1 => Ended::Finished,
-            2 => Ended::Failed,
-            _ => Ended::Not,
+        match Reason::from_code(self.ended.load(Ordering::Acquire)) {
+            Some(Reason::Finished) => Ended::Finished,
+            Some(_) => Ended::Failed,
+            None => Ended::Not,
         }
+    }
+
+    /// An observer is about to be told of the request's start.
+    pub(super) fn start(&self, request: u64, now: Tick, transport: Option<Kind>) {
+        let transport = transport.map_or(0, |kind| kind as u8 + 1);
+        self.transport.store(transport, Ordering::Relaxed);
+        self.started.store(now.0, Ordering::Relaxed);
+        self.request.store(request, Ordering::Release);
+    }
+
+    pub(super) fn transport(&self) -> Option<Kind> {
+        let all = [Kind::Tcp, Kind::Udp, Kind::Unix, Kind::UnixDatagram];
+        let transport = self.transport.load(Ordering::Relaxed).checked_sub(1)?;
+        all.get(usize::from(transport)).copied()
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {
@@ -149,7 +168,8 @@ impl Slot {
         let now = Tick::coarse();
         let expires = timeout.map_or(0, |timeout| now.after(timeout).0);
         self.phase.store(Phase::Verify as u8, Ordering::Relaxed);
-        self.ended.store(Ended::Not as u8, Ordering::Relaxed);
+        self.ended.store(0, Ordering::Relaxed);
+        self.request.store(0, Ordering::Relaxed);
         self.waiting.store(0, Ordering::Relaxed);
         self.taken.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
@@ -160,6 +180,11 @@ impl Slot {
         self.bytes_out.store(0, Ordering::Relaxed);
         self.peer.set(peer);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
+    }
+
+    /// The request's number, or `None` if nobody observes it.
+    pub(super) fn request(&self) -> Option<u64> {
+        Some(self.request.load(Ordering::Relaxed)).filter(|&request| request != 0)
     }
 
     pub(super) fn peer(&self) -> Address {

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::address::Address;
+use crate::error::{Phase, RequestError};
+use crate::observer::{Reason, Refusal};
 use crate::requests::slot::{Ended, REFUSED, Slot};
 use crate::requests::{Requests, ServerHandle, lock};
 
@@ -34,8 +37,12 @@ impl Ticket {
         self.requests().slot(self.index)
     }
 
-    pub(crate) fn end(&self, ended: Ended) {
-        self.slot().ended.store(ended as u8, Ordering::Release); // Pairs with the parent's load, after the child's exit.
+    /// Notes how the request ended: it failed, or there is no more to say.
+    pub(crate) fn end(&self, failure: Option<&RequestError>) {
+        let slot = self.slot();
+        slot.set_phase(failure.map_or(Phase::Close, RequestError::phase));
+        let reason = failure.map_or(Reason::Finished, Reason::of);
+        slot.ended.store(reason.code(), Ordering::Release); // Pairs with the parent's load, after the child's exit.
     }
 
     pub(crate) fn ended(&self) -> Ended {
@@ -43,34 +50,37 @@ impl Ticket {
     }
 
     /// The request was never one: it does not count as accepted and ended.
-    pub(crate) fn refuse(self) {
+    pub(crate) fn refuse(self, peer: &Address, why: Refusal) {
         let accepted = &self.requests().control().accepted;
         accepted.fetch_sub(1, Ordering::Relaxed);
-        self.requests().count_refused();
+        self.requests().refused(peer, why);
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
 
-impl Ticket {
-    /// Counts the request as ended: before its peer can see the end, so that who saw it finds it counted.
-    pub(crate) fn settle(&self) {
-        let (requests, slot) = (self.requests(), self.slot());
-        if requests.is_child() || !slot.live.load(Ordering::Relaxed) {
-            return; // In a child the parent counts, when this process has ended.
+impl Requests {
+    /// Counts a request as ended: before its peer can see the end, so that who saw it finds it counted.
+    pub(crate) fn settle(&self, index: u32) {
+        let slot = self.slot(index);
+        if self.is_child() || !slot.live.load(Ordering::Relaxed) {
+            return; // In a child the parent counts.
         }
         slot.live.store(false, Ordering::Release);
+        if !self.options.observers.is_empty() {
+            self.stopped(index);
+        }
         if slot.has_side() {
-            let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
+            let side = std::mem::take(&mut *lock(&self.sides[index as usize]));
             drop(side); // Closing may take a system call: not under the lock.
         }
-        let control = requests.control();
+        let control = self.control();
         // Last, so that who finds it ended finds everything done.
         match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
             (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::SeqCst),
             (Ended::Not, REFUSED) => 0,
             (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::SeqCst),
         };
-        requests.wake_if_wanted();
+        self.wake_if_wanted();
     }
 }
 
@@ -79,7 +89,7 @@ impl Drop for Ticket {
         if self.requests().is_child() {
             return; // The parent has a ticket for the same slot.
         }
-        self.settle();
+        self.requests().settle(self.index);
         self.requests().give_back(self.index);
         self.requests().wake_if_wanted();
     }

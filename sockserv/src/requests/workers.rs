@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
 use crate::requests::children::Kept;
-use crate::requests::slot::Ended;
 use crate::requests::{Requests, Ticket, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -126,17 +125,15 @@ impl Requests {
         self.bell.as_ref().map(AsFd::as_fd)
     }
 
-    /// Ends the requests of a worker whose process has died; returns whose they were.
-    pub(crate) fn abandon(self: &Arc<Self>, process: u32) -> Vec<Address> {
+    /// Ends the requests of a worker whose process has died; returns which those are that it had not finished, and whose.
+    pub(crate) fn abandon(self: &Arc<Self>, process: u32) -> Vec<(Option<u64>, Address)> {
         let mut peers = Vec::new();
         for (index, slot) in self.used_slots().iter().enumerate() {
             if slot.is_of(process) {
-                let ticket = Ticket::new(Arc::clone(self), index as u32);
-                peers.push(self.describe(index as u32).peer);
-                if ticket.ended() == Ended::Not {
-                    ticket.end(Ended::Failed);
+                if self.exited(index as u32) {
+                    peers.push((slot.request(), slot.peer()));
                 }
-                drop(ticket); // Counts it, and gives its place back.
+                drop(Ticket::new(Arc::clone(self), index as u32)); // Counts it, and gives its place back.
             }
         }
         peers

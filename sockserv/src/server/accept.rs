@@ -8,6 +8,7 @@ use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard_value;
 use crate::listener::{Failure, Incoming, Kind};
+use crate::observer::{Event, Refusal};
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
@@ -102,6 +103,8 @@ impl<H: Declaration> Server<H> {
         };
         let pause = self.sources[index].pause();
         let at = self.announced_at(index);
+        let observers = &self.requests.options.observers;
+        observers.tell(|| Event::Paused { at, error, pause });
         LINES.say(|missed| {
             format!("cannot accept on {at}: {error}; pausing {pause:?}, {shed} clients turned away ({missed} more not shown)")
         });
@@ -113,8 +116,10 @@ impl<H: Declaration> Server<H> {
             return 0;
         }
         let listener = &self.sources[index].listener;
-        let shed = (0..SHED).take_while(|_| listener.accept().is_ok()).count();
-        (0..shed).for_each(|_| self.requests.count_refused());
+        let taken = (0..SHED).map_while(|_| listener.accept().ok());
+        let shed = taken
+            .inspect(|(_, peer)| self.requests.refused(peer, Refusal::Full))
+            .count();
         self.spare = File::open("/dev/null").ok();
         shed
     }
@@ -139,13 +144,18 @@ impl<H: Declaration> Server<H> {
             return Some((incoming, peer));
         };
         if !self.verify(&incoming, &peer) {
-            ticket.refuse();
+            ticket.refuse(&peer, Refusal::Verify);
             self.refuse(incoming);
             return None;
         }
-        let tell = self.hooks.handle_error;
+        if !self.requests.options.observers.is_empty() {
+            ticket.start(&peer, incoming.known_local(), incoming.carrier(&peer));
+        }
+        let (tell, request) = (self.hooks.handle_error, ticket.request());
         let Some(unit) = Unit::new(incoming, peer.clone(), ticket, self.methods, tell) else {
-            self.report(&RequestError::new(Phase::Dispatch, UNSERVED), &peer);
+            let error = RequestError::new(Phase::Dispatch, UNSERVED);
+            self.requests.failed(request, &error, &peer);
+            self.report(&error, &peer);
             return None;
         };
         match self.model.admit(unit, &self.prototype, self.stays) {
@@ -166,6 +176,7 @@ impl<H: Declaration> Server<H> {
         match guard_value(Phase::Verify, || verify(&self.prototype, peer, incoming)) {
             Ok(verified) => verified,
             Err(error) => {
+                self.requests.failed(None, &error, peer);
                 self.report(&error, peer);
                 false
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::listener::Listener;
+use crate::observer::Observer;
 use crate::options::{Accept, IntoEndpoints, OnFull, Options, for_each_option};
 use crate::server::Server;
 use crate::server::declare::{Declaration, Transport};
@@ -78,6 +79,13 @@ impl<H: Declaration, S> Builder<H, S> {
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + Send) -> Self {
         self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Tells this observer what happens, after those that were added before (`observer = ...` in the attribute).
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.options = self.options.observer(observer);
         self
     }
 

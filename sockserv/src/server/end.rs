@@ -6,6 +6,7 @@ use crate::address::Endpoint;
 use crate::drain::{DrainReport, Stage};
 use crate::listener::Failure;
 use crate::listener::place::Place;
+use crate::observer::Event;
 use crate::requests::lock;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
@@ -54,6 +55,7 @@ impl<H: Declaration> Server<H> {
             Some(_) => self.requests.retire(),
             None => self.requests.shutdown(),
         }
+        self.requests.options.observers.tell(|| Event::Draining);
         let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
             alive += self.take_the_last();
@@ -116,12 +118,14 @@ impl<H: Declaration> Server<H> {
         for (error, peer) in failures {
             self.report(&error, &peer);
         }
+        self.requests.leave_behind();
         let unfinished = std::mem::take(&mut *lock(&self.requests.cut));
         let mine = alive.saturating_sub(unfinished.len() as u64);
-        self.requests.set_report(DrainReport {
+        let report = DrainReport {
             finished: (self.requests.ended() - ended).min(mine),
             unfinished,
-        });
+        };
+        self.requests.set_report(report.clone());
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
@@ -129,6 +133,8 @@ impl<H: Declaration> Server<H> {
         self.unsent.clear();
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
+        let observers = &self.requests.options.observers;
+        observers.tell(|| Event::Drained(&report));
     }
 
     /// Makes ready for another run at the same addresses.

@@ -139,7 +139,7 @@ impl<H: Declaration> Server<H> {
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
         let workers = <H::Model as Model<H>>::workers(&options);
-        let mut options = options;
+        let mut options = options.with_observers();
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);
         let mut server = Self {
@@ -478,6 +478,7 @@ impl<H: Declaration> Server<H> {
     /// Runs a hook that concerns no request.
     fn hook(&self, call: impl FnOnce(&HookTable<H>, &H)) {
         if let Err(error) = guard_value(Phase::Hook, || call(&self.hooks, &self.prototype)) {
+            self.requests.failed(None, &error, &Address::Unnamed);
             self.report(&error, &Address::Unnamed);
         }
     }

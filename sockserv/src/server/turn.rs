@@ -169,6 +169,7 @@ impl<H: Declaration> Server<H> {
         if self.requests.is_shutting_down() {
             self.requests.pull_life_line(); // A worker, or a child, may have asked for it.
         }
+        self.requests.settle_done();
         self.lingering.take(&self.requests);
         let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
         for unsent in unsent {
@@ -241,6 +242,9 @@ impl<H: Declaration> Server<H> {
             }
             let error = RequestError::exit(status);
             let peer = kept.peer().clone();
+            if let Some(ticket) = kept.ticket() {
+                ticket.failed(&error, &peer);
+            }
             drop(kept); // Gives the place in the table back.
             self.report(&error, &peer);
         }

@@ -13,6 +13,7 @@ use crate::concurrency::Model as _;
 use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard;
 use crate::listener::place::Place;
+use crate::observer::Event;
 use crate::options::Accept;
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
@@ -162,6 +163,13 @@ impl<H: Declaration> Server<H> {
         let keep: Vec<_> = fds.map(|fd| fd.as_raw_fd()).collect();
         match self.requests.fork_worker(index, threads, &keep) {
             Ok(Some(child)) => {
+                self.requests
+                    .options
+                    .observers
+                    .tell(|| Event::WorkerStarted {
+                        worker: index as usize,
+                        pid: child.id(),
+                    });
                 self.requests.watch_worker(index, generation, child);
             }
             Ok(None) => self.be_worker(index),
@@ -175,10 +183,18 @@ impl<H: Declaration> Server<H> {
 
     /// A worker has ended. Its requests have ended with it, and another one takes its place.
     pub(super) fn worker_ended(&mut self, worker: (u32, u32), process: u32, status: ExitStatus) {
-        for peer in self.requests.abandon(process) {
-            self.report(&RequestError::exit(status), &peer);
-        }
         let (index, generation) = worker;
+        let observers = &self.requests.options.observers;
+        observers.tell(|| Event::WorkerEnded {
+            worker: index as usize,
+            pid: process,
+            status,
+        });
+        for (request, peer) in self.requests.abandon(process) {
+            let error = RequestError::exit(status);
+            self.requests.failed(request, &error, &peer);
+            self.report(&error, &peer);
+        }
         if status.success() {
             return; // It was told to, or has served enough.
         }
