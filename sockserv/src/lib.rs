@@ -35,7 +35,7 @@
 //! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have beside `handle` |
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
-//! | [`Address`], [`Endpoint`] | where a peer is, where one may listen |
+//! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
@@ -66,6 +66,7 @@ mod error;
 mod guard;
 mod handler;
 mod hooks;
+mod limits;
 mod listener;
 mod options;
 mod request;
@@ -100,6 +101,8 @@ pub use drain::{DrainReport, Unfinished};
 pub use error::{IntoOutcome, Outcome, Phase, RequestError, Timeout};
 pub use handler::{DatagramHandler, StreamHandler};
 pub use hooks::Hooks;
+pub use limits::Refusal;
+pub use limits::network::{Network, NetworkError};
 pub use listener::{Incoming, Listener};
 pub use options::{Accept, IntoEndpoints, OnFull, Options};
 pub use request::{

@@ -18,6 +18,10 @@ pub enum OnFull {
     Refuse,
 }
 
+/// How far `max_connections` can be raised while a server runs, unless it began with more: the table cannot grow, and for
+/// each possible request some hundred bytes are set aside (touched only when they are used).
+const RAISABLE: usize = 65_536;
+
 /// How the workers of `prefork` come to their requests: `prefork(accept = "shared")`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -138,18 +142,18 @@ impl Options {
         }
     }
 
-    /// How many requests may be alive at once, by all limits that apply.
-    pub(crate) fn limit(&self, most_by_model: Option<usize>) -> usize {
+    /// How many requests may be alive at once, by all limits that apply, and how far that can be raised while it runs.
+    pub(crate) fn limit(&self, most_by_model: Option<usize>) -> (usize, usize) {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let descriptors = descriptors.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
         // 32 are left for everything else, so that running out of descriptors is not the normal limit.
         let spare = descriptors.saturating_sub(32).max(1);
-        self.max_connections
-            .min(most_by_model.unwrap_or(usize::MAX))
-            .min(spare)
-            .max(1)
+        let by_model = most_by_model.unwrap_or(usize::MAX).max(1);
+        let most = self.max_connections.min(spare).min(by_model).max(1);
+        let capacity = most.max(spare.min(RAISABLE).min(by_model));
+        (most, capacity)
     }
 }
 

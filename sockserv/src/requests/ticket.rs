@@ -42,11 +42,10 @@ impl Ticket {
         self.slot().ended()
     }
 
-    /// The request was never one: it does not count as accepted and ended.
+    /// The request was never one: it does not count as accepted and ended. Who refuses it counts that.
     pub(crate) fn refuse(self) {
         let accepted = &self.requests().control().accepted;
         accepted.store(accepted.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        self.requests().count_refused();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
@@ -59,8 +58,9 @@ impl Ticket {
             return; // In a child the parent counts, when this process has ended.
         }
         slot.live.store(false, Ordering::Release);
+        requests.limits.ended(self.index);
         if slot.has_side() {
-            let side = std::mem::take(&mut *lock(&requests.sides[self.index as usize]));
+            let side = std::mem::take(&mut *lock(requests.sides.of(self.index)));
             drop(side); // Closing may take a system call: not under the lock.
         }
         let control = requests.control();

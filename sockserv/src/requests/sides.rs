@@ -1,0 +1,35 @@
+//! What only the accepting process knows of its live requests, beside the slots.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::address::Address;
+use crate::transport::Transport;
+
+/// How many are made at once: a table that may grow large costs nothing until it is used.
+const CHUNK: usize = 256;
+
+/// What only the accepting process knows of a live request.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    /// Unless the slot itself has it.
+    pub(super) peer: Option<Address>,
+    pub(super) transport: Option<Arc<dyn Transport>>,
+}
+
+/// One for each slot of the table, made when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Sides(Box<[OnceLock<Box<[Mutex<Side>]>>]>);
+
+impl Sides {
+    pub(super) fn new(slots: usize) -> Self {
+        let chunks = slots.div_ceil(CHUNK);
+        Self((0..chunks).map(|_| OnceLock::new()).collect())
+    }
+
+    pub(super) fn of(&self, slot: u32) -> &Mutex<Side> {
+        let slot = slot as usize;
+        let chunk =
+            self.0[slot / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Mutex::default()).collect());
+        &chunk[slot % CHUNK]
+    }
+}
