@@ -11,6 +11,7 @@ mod addresses;
 mod alone;
 mod echo;
 mod inherited;
+mod limits;
 mod listeners;
 mod paths;
 mod runs;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
     let together = [
         addresses::tests(),
+        limits::tests(),
         listeners::tests(),
         paths::tests(),
         runs::tests(),
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn alone() -> Vec<Test> {
-    [alone::tests(), inherited::alone()].concat()
+    [alone::tests(), inherited::alone(), limits::alone()].concat()
 }
 
 fn this() -> std::path::PathBuf {

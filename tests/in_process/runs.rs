@@ -349,7 +349,7 @@ fn report() {
     assert_eq!((report.finished(), report.cut()), (3, 0));
 }
 
-fn wait_until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + sockserv_tests::DEADLINE;
     while !is_so() {
         assert!(Instant::now() < deadline, "it does not come true in time");

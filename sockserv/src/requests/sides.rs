@@ -16,9 +16,12 @@ pub(super) struct Side {
     pub(super) transport: Option<Arc<dyn Transport>>,
 }
 
+/// Those of so many slots that follow each other.
+type Chunk = Box<[Mutex<Side>]>;
+
 /// One for each slot of the table, made when it is first asked for.
 #[derive(Debug)]
-pub(super) struct Sides(Box<[OnceLock<Box<[Mutex<Side>]>>]>);
+pub(super) struct Sides(Box<[OnceLock<Chunk>]>);
 
 impl Sides {
     pub(super) fn new(slots: usize) -> Self {
