@@ -11,10 +11,12 @@ use crate::address::{Address, Endpoint, EndpointError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFull {
-    /// It stays in the kernel's queue until there is one.
+    /// It stays in the kernel's queue until there is one: a burst is served a little later, and costs nobody anything.
     #[default]
     Wait,
-    /// It is taken, told so by the `banner` if there is one, and closed.
+    /// It is taken, told so by the `banner` if there is one, and closed: for clients that then go elsewhere.
+    ///
+    /// A packet is dropped. Under `sync` it waits all the same: the thread that accepts is the one that serves.
     Refuse,
 }
 
@@ -127,6 +129,7 @@ impl Options {
             speaks_first: false,
             accept: Accept::Shared,
             max_requests: None,
+            // Behind one address may be a whole company, or a proxy with all clients.
             max_connections_per_peer: None,
             accept_rate: None,
             on_full: OnFull::Wait,

@@ -16,9 +16,6 @@ pub(crate) struct Peer(NonZeroU64);
 /// IPv4 peers stand in a part of the IPv6 space that nobody routes: 0:ffff::/32 of the reserved ::/8, RFC 4291.
 const IPV4: u64 = 0xffff << 32;
 
-/// The network of `::1` would be zero.
-const LOOPBACK: NonZeroU64 = NonZeroU64::new(1).unwrap();
-
 impl Peer {
     /// Unix peers have no address to tell them apart by, so they are under no limit of their own.
     pub(crate) fn of(peer: &Address) -> Option<Self> {
@@ -30,7 +27,7 @@ impl Peer {
             IpAddr::V4(address) => IPV4 | u64::from(address.to_bits()),
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
         };
-        Self(NonZeroU64::new(network).unwrap_or(LOOPBACK))
+        Self(NonZeroU64::new(network).unwrap_or(NonZeroU64::MIN)) // The network of `::1` would be zero.
     }
 
     pub(super) fn get(self) -> u64 {

@@ -213,10 +213,10 @@ impl Requests {
     }
 
     fn take_unused(&self) -> Option<u32> {
+        let more = |used: u32| ((used as usize) < self.slots.len()).then_some(used + 1);
         let used = &self.control().used;
-        let index = used.load(Ordering::Relaxed);
-        used.store((index + 1).min(self.slots.len() as u32), Ordering::Relaxed);
-        ((index as usize) < self.slots.len()).then_some(index)
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()
     }
 
     fn give_back(&self, index: u32) {
