@@ -16,6 +16,7 @@ const RUNTIME: [&str; 18] = [
     "observer",
     "options",
     "signals",
+    "limits",
     "requests",
     "listener",
     "request",

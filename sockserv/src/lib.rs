@@ -36,7 +36,7 @@
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
-//! | [`Address`], [`Endpoint`] | where a peer is, where one may listen |
+//! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
@@ -70,6 +70,7 @@ mod error;
 mod guard;
 mod handler;
 mod hooks;
+mod limits;
 mod listener;
 pub mod observer;
 mod options;
@@ -105,6 +106,7 @@ pub use drain::{DrainReport, Unfinished};
 pub use error::{IntoOutcome, Outcome, Phase, RequestError, Timeout};
 pub use handler::{DatagramHandler, StreamHandler};
 pub use hooks::Hooks;
+pub use limits::network::{Network, NetworkError};
 pub use listener::{Incoming, Listener};
 pub use options::{Accept, IntoEndpoints, OnFull, Options};
 pub use request::{

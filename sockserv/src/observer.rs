@@ -293,22 +293,29 @@ impl fmt::Display for Reason {
 }
 
 /// Why a peer was turned away.
+///
+/// The order is the one in which they are asked: what costs less comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// By `allow` and `deny`.
+    /// The lists `allow` and `deny` say that it may not come at all. Closed without a word.
     Access,
-    /// It came more often than `accept_rate` allows.
+    /// It comes more often than `accept_rate` allows. Told so by the `banner`, if there is one.
     Rate,
-    /// It has `max_connections_per_peer` requests already.
+    /// It has `max_connections_per_peer` requests already. Told so by the `banner`.
     PerPeer,
-    /// There is no place for it.
+    /// `max_connections` requests are alive, and `on_full` is [`Refuse`](crate::OnFull::Refuse). Told so by the `banner`.
     Full,
-    /// By [`verify_request`](crate::Hooks::verify_request), or because that panicked.
+    /// [`verify_request`](crate::Hooks::verify_request) said no, or panicked. Closed without a word.
     Verify,
 }
 
 impl Refusal {
+    /// Whether the peer may know why: one that may not come at all is told nothing.
+    pub(crate) fn is_told(self) -> bool {
+        matches!(self, Self::Rate | Self::PerPeer | Self::Full)
+    }
+
     /// Returns its name, which does not change: `access`, `rate`, `per_peer`, `full` or `verify`.
     #[must_use]
     pub fn name(self) -> &'static str {

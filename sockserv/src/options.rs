@@ -12,12 +12,18 @@ use crate::observer::{Observer, Observers};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFull {
-    /// It stays in the kernel's queue until there is one.
+    /// It stays in the kernel's queue until there is one: a burst is served a little later, and costs nobody anything.
     #[default]
     Wait,
-    /// It is taken, told so by the `banner` if there is one, and closed.
+    /// It is taken, told so by the `banner` if there is one, and closed: for clients that then go elsewhere.
+    ///
+    /// A packet is dropped. Under `sync` it waits all the same: the thread that accepts is the one that serves.
     Refuse,
 }
+
+/// How far `max_connections` can be raised while a server runs, unless it began with more: the table cannot grow, and for
+/// each possible request some hundred bytes are set aside (touched only when they are used).
+const RAISABLE: usize = 65_536;
 
 /// How the workers of `prefork` come to their requests: `prefork(accept = "shared")`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +135,7 @@ impl Options {
             speaks_first: false,
             accept: Accept::Shared,
             max_requests: None,
+            // Behind one address may be a whole company, or a proxy with all clients.
             max_connections_per_peer: None,
             accept_rate: None,
             on_full: OnFull::Wait,
@@ -145,18 +152,18 @@ impl Options {
         }
     }
 
-    /// How many requests may be alive at once, by all limits that apply.
-    pub(crate) fn limit(&self, most_by_model: Option<usize>) -> usize {
+    /// How many requests may be alive at once, by all limits that apply, and how far that can be raised while it runs.
+    pub(crate) fn limit(&self, most_by_model: Option<usize>) -> (usize, usize) {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let descriptors = descriptors.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
         // 32 are left for everything else, so that running out of descriptors is not the normal limit.
         let spare = descriptors.saturating_sub(32).max(1);
-        self.max_connections
-            .min(most_by_model.unwrap_or(usize::MAX))
-            .min(spare)
-            .max(1)
+        let by_model = most_by_model.unwrap_or(usize::MAX).max(1);
+        let most = self.max_connections.min(spare).min(by_model).max(1);
+        let capacity = most.max(spare.min(RAISABLE).min(by_model));
+        (most, capacity)
     }
 }
 

@@ -12,6 +12,7 @@ mod alone;
 mod echo;
 mod elsewhere;
 mod inherited;
+mod limits;
 mod listeners;
 mod paths;
 mod runs;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let together = [
         addresses::tests(),
         elsewhere::tests(),
+        limits::tests(),
         listeners::tests(),
         paths::tests(),
         runs::tests(),
@@ -64,6 +66,7 @@ fn alone() -> Vec<Test> {
         alone::tests(),
         elsewhere::alone(),
         inherited::alone(),
+        limits::alone(),
         paths::alone(),
         vouched::alone(),
     ]

@@ -82,29 +82,33 @@ impl Late {
 pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
 
 impl<H> Unit<H> {
-    /// Returns `None`, having closed the request, if the handler does not serve its kind.
+    /// Returns the peer, having closed the request, if the handler does not serve its kind.
     pub(crate) fn new(
         incoming: Incoming,
         peer: Address,
         ticket: Ticket,
         methods: Methods<H>,
         tell: Tell<H>,
-    ) -> Option<Self> {
-        let request = match incoming.kind {
-            Kind::Stream {
-                transport,
-                local,
-                inherits,
-            } => {
+    ) -> Result<Self, Address> {
+        let request = match (incoming.kind, methods.stream, methods.datagram) {
+            (
+                Kind::Stream {
+                    transport,
+                    local,
+                    inherits,
+                },
+                Some(calls),
+                _,
+            ) => {
                 let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
-                Accepted::Stream(Arc::new(link), methods.stream?)
+                Accepted::Stream(Arc::new(link), calls)
             }
-            Kind::Packet(packet) => {
-                let calls = methods.datagram?;
+            (Kind::Packet(packet), _, Some(calls)) => {
                 Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
             }
+            _ => return Err(peer),
         };
-        Some(Self {
+        Ok(Self {
             handler: None,
             request,
             tell,

@@ -18,7 +18,7 @@ pub struct Stats {
     pub finished: u64,
     /// How many requests ended with an error, a panic, or because the peer left in the middle.
     pub failed: u64,
-    /// How many peers were refused: by `verify_request`, or because their request could not be dispatched.
+    /// How many peers were refused: by a limit, by `allow` or `deny`, by `verify_request`, or because the kernel said so.
     pub refused: u64,
     /// How many bytes the requests received.
     pub bytes_in: u64,

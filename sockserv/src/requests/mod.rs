@@ -6,9 +6,11 @@
 
 pub(crate) mod children;
 mod handle;
+mod limits;
 mod observed;
 mod peer;
 mod shutdown;
+mod sides;
 mod slot;
 mod ticket;
 pub(crate) mod workers;
@@ -22,6 +24,7 @@ use std::thread::ThreadId;
 use crate::address::Address;
 use crate::drain::{DrainReport, Unfinished};
 use crate::error::RequestError;
+use crate::limits::Limits;
 use crate::options::Options;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Poller, Wake};
@@ -30,6 +33,7 @@ use crate::transport::{Linger, Transport, Unsent};
 
 use children::Children;
 pub use handle::{ServerHandle, Stats};
+use sides::Sides;
 pub(crate) use slot::{Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
 pub(crate) use workers::Seat;
@@ -52,6 +56,8 @@ struct Control {
     suspended: AtomicBool,
     /// Whether the accept loop wants to be woken when a request ends.
     wants_wake: AtomicBool,
+    /// How many slots are taken, by all processes together: what `max_connections` bounds.
+    taken: AtomicU32,
     /// How many slots were ever taken: those behind them are free, and their pages untouched.
     used: AtomicU32,
     /// The first free slot in the lower half; a count of changes in the upper half tells two equal ones apart.
@@ -69,9 +75,6 @@ struct Control {
 
 crate::sys::shared::shareable!(Control);
 
-/// What only the accepting process knows of a live request: its socket.
-type Side = Option<Arc<dyn Transport>>;
-
 /// Everything that the requests, the handles and the accept loop of one server share.
 #[derive(Debug)]
 pub(crate) struct Requests {
@@ -79,7 +82,8 @@ pub(crate) struct Requests {
     slots: Shared<Slot>,
     /// The workers, if the server has any.
     crew: Shared<Seat>,
-    sides: Box<[Mutex<Side>]>,
+    sides: Sides,
+    pub(crate) limits: Limits,
     pub(crate) options: Options,
     pub(crate) poller: Poller,
     pub(crate) wake: Wake,
@@ -126,14 +130,15 @@ impl Requests {
         most_by_model: Option<usize>,
         workers: Option<usize>,
     ) -> io::Result<Self> {
-        let limit = options.limit(most_by_model);
+        let (most, capacity) = options.limit(most_by_model);
         let (life, life_end) = rustix::pipe::pipe_with(
             rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
         )?;
         let requests = Self {
             control: Shared::zeroed(1)?,
-            slots: Shared::zeroed(limit)?,
-            sides: (0..limit).map(|_| Mutex::default()).collect(),
+            slots: Shared::zeroed(capacity)?,
+            sides: Sides::new(capacity),
+            limits: Limits::new(&options, most, capacity)?,
             options,
             poller: Poller::new()?,
             wake: Wake::new()?,
@@ -192,18 +197,35 @@ impl Requests {
         slot.reset(self.options.request_timeout, peer);
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
-            *lock(&self.sides[index as usize]) = Some(Arc::clone(transport));
+            *lock(self.sides.of(index)) = Some(Arc::clone(transport));
         }
+        self.limits.taken(index, peer);
         Some(Ticket::new(Arc::clone(self), index))
     }
 
     fn take_index(&self) -> Option<u32> {
+        let most = self.limits.max_connections();
+        let more = |taken: u32| (taken < most).then_some(taken + 1);
+        // SeqCst: who finds it full has asked for a wake-up before, and sees what was given back, or is woken by that.
+        let taken = &self.control().taken;
+        taken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .ok()?;
+        loop {
+            // There is one for each that is counted, but it may move from the one place to the other in between.
+            if let Some(index) = self.take_free().or_else(|| self.take_unused()) {
+                return Some(index);
+            }
+        }
+    }
+
+    fn take_free(&self) -> Option<u32> {
         let free = &self.control().free;
         let mut head = free.load(Ordering::Acquire);
         loop {
             let index = head as u32;
             if index == NONE {
-                return self.take_unused();
+                return None;
             }
             let next = self.slot(index).next_free.load(Ordering::Relaxed);
             // Acquire pairs with the release in `give_back`: the slot's last words are seen before it is used again.
@@ -220,9 +242,9 @@ impl Requests {
     }
 
     fn take_unused(&self) -> Option<u32> {
-        let behind = |used: u32| ((used as usize) < self.slots.len()).then_some(used + 1);
+        let more = |used: u32| ((used as usize) < self.slots.len()).then_some(used + 1);
         let used = &self.control().used;
-        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, behind)
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .ok()
     }
 
@@ -239,17 +261,16 @@ impl Requests {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(now) => head = now,
             }
         }
+        self.control().taken.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether no further request can be taken now.
     pub(crate) fn is_full(&self) -> bool {
-        let control = self.control();
-        control.free.load(Ordering::SeqCst) as u32 == NONE
-            && control.used.load(Ordering::Relaxed) as usize == self.slots.len()
+        self.control().taken.load(Ordering::SeqCst) >= self.limits.max_connections()
     }
 
     pub(crate) fn active(&self) -> u32 {
@@ -332,7 +353,7 @@ impl Requests {
             lock(&self.cut).push(self.describe(index));
         }
         self.slot(index).tell(why);
-        let side = lock(&self.sides[index as usize]);
+        let side = lock(self.sides.of(index));
         let Some(transport) = &*side else {
             return;
         };
@@ -346,7 +367,7 @@ impl Requests {
 
     /// Another process serves it: its socket is not ours to shut down.
     pub(crate) fn forget_transport(&self, index: u32) {
-        drop(lock(&self.sides[index as usize]).take());
+        drop(lock(self.sides.of(index)).take());
     }
 
     pub(crate) fn describe(&self, index: u32) -> Unfinished {

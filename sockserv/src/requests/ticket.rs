@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::address::Address;
 use crate::error::{Phase, RequestError};
-use crate::observer::{Reason, Refusal};
+use crate::observer::Reason;
 use crate::requests::slot::{Ended, REFUSED, Slot};
 use crate::requests::{Requests, ServerHandle, lock};
 
@@ -49,11 +48,10 @@ impl Ticket {
         self.slot().ended()
     }
 
-    /// The request was never one: it does not count as accepted and ended.
-    pub(crate) fn refuse(self, peer: &Address, why: Refusal) {
+    /// The request was never one: it does not count as accepted and ended. Who refuses it counts that.
+    pub(crate) fn refuse(self) {
         let accepted = &self.requests().control().accepted;
         accepted.fetch_sub(1, Ordering::Relaxed);
-        self.requests().refused(peer, why);
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
@@ -66,11 +64,12 @@ impl Requests {
             return; // In a child the parent counts.
         }
         slot.live.store(false, Ordering::Release);
+        self.limits.ended(index);
         if !self.options.observers.is_empty() {
             self.stopped(index);
         }
         if slot.has_side() {
-            let side = std::mem::take(&mut *lock(&self.sides[index as usize]));
+            let side = std::mem::take(&mut *lock(self.sides.of(index)));
             drop(side); // Closing may take a system call: not under the lock.
         }
         let control = self.control();

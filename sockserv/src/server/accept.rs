@@ -8,11 +8,14 @@ use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard_value;
 use crate::listener::{Failure, Incoming, Kind};
-use crate::observer::{Event, Refusal};
+use crate::observer::Event;
+use crate::observer::Refusal;
+use crate::options::OnFull;
+use crate::requests::Ticket;
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
-use crate::transport::Linger;
+use crate::transport::{Linger, Wait};
 
 /// How many connections a turn takes from one listener before the others have theirs.
 const TURN: usize = 64;
@@ -25,6 +28,7 @@ const UNSERVED: &str = "the listener made a request of a kind that the handler d
 
 /// One line a second, whatever happens how often: a log must not fill the disk.
 static LINES: Throttle = Throttle::new(1);
+static FULL: Throttle = Throttle::new(1);
 
 impl<H: Declaration> Server<H> {
     /// Takes what a listener has; returns whether there was anything.
@@ -51,12 +55,19 @@ impl<H: Declaration> Server<H> {
         Ok(served)
     }
 
-    /// Takes at most `count` requests from a listener and dispatches them.
+    /// Takes at most `count` requests from a listener and dispatches them, but for those that are refused at once.
     pub(super) fn take(&mut self, index: usize, count: usize) -> io::Result<()> {
-        let (source, pending) = (&self.sources[index], &mut self.pending);
+        let (source, arrived) = (&self.sources[index], &mut self.arrived);
         let result = source.listener.accept_many(count, &mut |incoming, peer| {
-            pending.push_back((incoming, peer))
+            arrived.push_back((incoming, peer))
         });
+        // Each is asked once: one that waits for a place must not count twice against its peer's rate.
+        while let Some((incoming, peer)) = self.arrived.pop_front() {
+            match self.requests.limits.refuses(&peer) {
+                Some(why) => self.refused(why, incoming, &peer),
+                None => self.pending.push_back((incoming, peer)),
+            }
+        }
         self.dispatch_pending();
         result
     }
@@ -134,39 +145,59 @@ impl<H: Declaration> Server<H> {
         }
     }
 
-    /// Verifies and dispatches one request; gives it back if there is no place for it now.
+    /// Verifies and dispatches one request; gives it back if it is to wait for a place.
     fn dispatch(&mut self, incoming: Incoming, peer: Address) -> Option<(Incoming, Address)> {
-        let transport = match &incoming.kind {
-            Kind::Stream { transport, .. } => Some(transport),
-            Kind::Packet(_) => None,
+        let ticket = match self.place(&incoming, &peer) {
+            Ok(ticket) => ticket,
+            Err(Refusal::Full) if self.requests.limits.on_full() == OnFull::Wait => {
+                return Some((incoming, peer));
+            }
+            Err(why) => {
+                self.refused(why, incoming, &peer);
+                return None;
+            }
         };
-        let Some(ticket) = self.requests.take(&peer, transport) else {
-            return Some((incoming, peer));
-        };
-        if !self.verify(&incoming, &peer) {
-            ticket.refuse(&peer, Refusal::Verify);
-            self.refuse(incoming);
-            return None;
-        }
         if !self.requests.options.observers.is_empty() {
             ticket.start(&peer, incoming.known_local(), incoming.carrier(&peer));
         }
         let (tell, request) = (self.hooks.handle_error, ticket.request());
-        let Some(unit) = Unit::new(incoming, peer.clone(), ticket, self.methods, tell) else {
-            let error = RequestError::new(Phase::Dispatch, UNSERVED);
-            self.requests.failed(request, &error, &peer);
-            self.report(&error, &peer);
-            return None;
+        let unit = match Unit::new(incoming, peer, ticket, self.methods, tell) {
+            Ok(unit) => unit,
+            Err(peer) => {
+                let error = RequestError::new(Phase::Dispatch, UNSERVED);
+                self.requests.failed(request, &error, &peer);
+                self.report(&error, &peer);
+                return None;
+            }
         };
         match self.model.admit(unit, &self.prototype, self.stays) {
             Ok(()) => self.look_after(),
-            Err(unit) => {
-                let error = unit.give_up();
-                self.report(&error, &peer);
-            }
+            Err(unit) => unit.give_up_on(&self.prototype),
         }
         self.count_down();
         None
+    }
+
+    /// Gives a request a place in the table, or says why not.
+    fn place(&self, incoming: &Incoming, peer: &Address) -> Result<Ticket, Refusal> {
+        if self.requests.has_enough(peer) {
+            return Err(Refusal::PerPeer);
+        }
+        let transport = match &incoming.kind {
+            Kind::Stream { transport, .. } => Some(transport),
+            Kind::Packet(_) => None,
+        };
+        let ticket = self.requests.take(peer, transport);
+        let ticket = ticket.ok_or(Refusal::Full)?;
+        let why = if self.requests.has_too_many(peer) {
+            Refusal::PerPeer // Another process has given it one at the same moment.
+        } else if !self.verify(incoming, peer) {
+            Refusal::Verify
+        } else {
+            return Ok(ticket);
+        };
+        ticket.refuse();
+        Err(why)
     }
 
     fn verify(&self, incoming: &Incoming, peer: &Address) -> bool {
@@ -184,9 +215,22 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Closes a request that is not served, without a reset: what the peer says meanwhile is drained.
-    fn refuse(&mut self, incoming: Incoming) {
-        if let Kind::Stream { transport, .. } = incoming.kind {
-            self.lingering.add(&self.requests, transport, Linger::Quiet);
+    fn refused(&mut self, why: Refusal, incoming: Incoming, peer: &Address) {
+        self.requests.refused(peer, why);
+        if why == Refusal::Full {
+            let alive = self.requests.limits.max_connections();
+            FULL.say(|missed| {
+                format!("{alive} requests are alive (max_connections); refusing ({missed} more not shown)")
+            });
         }
+        let Kind::Stream { transport, .. } = incoming.kind else {
+            return; // A packet is dropped.
+        };
+        let banner = &self.requests.options.banner;
+        if why.is_told() && !banner.is_empty() {
+            // A new socket has room for it, and a peer that has left needs none: nothing waits here.
+            let _ = transport.send(banner, Wait::Not);
+        }
+        self.lingering.add(&self.requests, transport, Linger::Quiet);
     }
 }

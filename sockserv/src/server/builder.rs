@@ -75,6 +75,22 @@ impl<H: Declaration, S> Builder<H, S> {
         at.into_iter().fold(self, Self::addr)
     }
 
+    /// Adds networks whose peers are served, to those of the attribute: see [`ServerHandle::set_allow`].
+    ///
+    /// [`ServerHandle::set_allow`]: crate::ServerHandle::set_allow
+    #[must_use]
+    pub fn allow<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.options = self.options.allow(networks);
+        self
+    }
+
+    /// Adds networks whose peers are refused, to those of the attribute.
+    #[must_use]
+    pub fn deny<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.options = self.options.deny(networks);
+        self
+    }
+
     /// Takes requests from this own listener (`listener = ...` in the attribute).
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + Send) -> Self {

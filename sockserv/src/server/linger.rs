@@ -13,7 +13,8 @@ use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
 
-/// How many may linger at once: half of the descriptors that `max_connections` leaves free. Then the oldest is closed.
+/// How many may linger at once: half of the descriptors that `max_connections` leaves free. Then one of those that were
+/// refused or said nothing is closed, or else the oldest: a flood of refusals must cost nobody his reply.
 const MOST: usize = 16;
 
 /// The sockets that are half closed.
@@ -69,10 +70,12 @@ impl Lingering {
             .add(fd, token, Interest::IN)
             .or_else(|_| poller.modify(fd, token, Interest::IN));
         if watched.is_ok() && socket.drain() {
-            if self.sockets.len() == MOST {
-                self.sockets.pop_front();
-            }
             self.sockets.push_back(socket);
+            if self.sockets.len() > MOST {
+                let quiet = |socket: &Socket| socket.linger == Linger::Quiet;
+                let first = self.sockets.iter().position(quiet).unwrap_or(0);
+                self.sockets.remove(first);
+            }
         }
     }
 

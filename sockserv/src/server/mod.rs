@@ -63,7 +63,9 @@ pub struct Server<H: Declaration> {
     addrs: Vec<Address>,
     announced: Vec<Endpoint>,
     state: State,
-    /// Requests that were accepted and wait for a place in the table.
+    /// Requests that were accepted a moment ago.
+    arrived: VecDeque<(Incoming, Address)>,
+    /// Requests that are welcome and wait for a place in the table.
     pending: VecDeque<(Incoming, Address)>,
     lingering: Lingering,
     /// Senders that wait until their sockets take more, by token.
@@ -151,6 +153,7 @@ impl<H: Declaration> Server<H> {
             addrs: Vec::new(),
             announced: Vec::new(),
             state: State::Bound,
+            arrived: VecDeque::new(),
             pending: VecDeque::new(),
             lingering: Lingering::default(),
             unsent: HashMap::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::concurrency::Model as _;
 use crate::drain::Stage;
 use crate::error::RequestError;
+use crate::options::OnFull;
 use crate::requests::children;
 use crate::requests::{PARKED, Told, lock};
 use crate::server::declare::Declaration;
@@ -111,12 +112,18 @@ impl<H: Declaration> Server<H> {
         if self.have_all_ended() {
             return false; // Nothing can be accepted, and the end of the last request is waited for.
         }
-        if self.pending.is_empty() && !requests.is_full() {
+        if self.has_room() {
             requests.need_no_wake();
             return true;
         }
         requests.want_wake();
-        self.pending.is_empty() && !requests.is_full() // One may have ended before the wake-up was asked for.
+        self.has_room() // A request may have ended before the wake-up was asked for.
+    }
+
+    /// Whether a new request would be dispatched, or refused, at once.
+    fn has_room(&self) -> bool {
+        let refuses = || self.requests.limits.on_full() == OnFull::Refuse;
+        self.pending.is_empty() && (!self.requests.is_full() || refuses())
     }
 
     /// Watches the listeners, or leaves them alone while nothing can be accepted: the kernel's queue holds the clients.

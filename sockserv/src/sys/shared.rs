@@ -16,7 +16,7 @@ pub(crate) unsafe trait Shareable: Sync {}
 macro_rules! shareable {
     ($ty:ty) => {
         const _: () = assert!(!std::mem::needs_drop::<$ty>());
-        // SAFETY: the structs that are declared so, in `requests.rs`, hold atomics only, for which any bytes are valid.
+        // SAFETY: what is declared so, in `requests` and `limits`, holds atomics only, for which any bytes are valid.
         #[allow(unsafe_code, reason = "the macro belongs to `sys`")]
         unsafe impl $crate::sys::shared::Shareable for $ty {}
     };

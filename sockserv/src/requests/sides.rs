@@ -1,0 +1,32 @@
+//! What only the accepting process knows of its live requests, beside the slots.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::transport::Transport;
+
+/// How many are made at once: a table that may grow large costs nothing until it is used.
+const CHUNK: usize = 256;
+
+/// What only the accepting process knows of a live request: its socket.
+pub(super) type Side = Option<Arc<dyn Transport>>;
+
+/// Those of so many slots that follow each other.
+type Chunk = Box<[Mutex<Side>]>;
+
+/// One for each slot of the table, made when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Sides(Box<[OnceLock<Chunk>]>);
+
+impl Sides {
+    pub(super) fn new(slots: usize) -> Self {
+        let chunks = slots.div_ceil(CHUNK);
+        Self((0..chunks).map(|_| OnceLock::new()).collect())
+    }
+
+    pub(super) fn of(&self, slot: u32) -> &Mutex<Side> {
+        let slot = slot as usize;
+        let chunk =
+            self.0[slot / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Mutex::default()).collect());
+        &chunk[slot % CHUNK]
+    }
+}
