@@ -16,9 +16,10 @@ mod words;
 
 use proc_macro2::TokenStream;
 
-/// Makes a server of a handler: `#[server(tcp, threading, addr = "127.0.0.1:7007")]` on its `impl` block or its struct.
-///
-/// The grammar, the options and the error messages are described in the documentation of `sockserv`.
+#[allow(
+    missing_docs,
+    reason = "documented where `sockserv` re-exports it: there the examples can run"
+)]
 #[proc_macro_attribute]
 pub fn server(
     args: proc_macro::TokenStream,

@@ -206,8 +206,8 @@ pub(crate) const OWN_STREAMS: u8 = 16;
 /// A listener of the user's own that hands out datagrams.
 pub(crate) const OWN_DATAGRAMS: u8 = 32;
 
-const ANY: u8 = STREAMS | DATAGRAMS;
-const STREAMS: u8 = TCP | UNIX | OWN_STREAMS;
+pub(crate) const ANY: u8 = STREAMS | DATAGRAMS;
+pub(crate) const STREAMS: u8 = TCP | UNIX | OWN_STREAMS;
 const DATAGRAMS: u8 = UDP | UNIX_DATAGRAM | OWN_DATAGRAMS;
 /// Where one peer can be told from another. A Unix socket's clients have no address.
 const PEERS: u8 = TCP | UDP | OWN_STREAMS | OWN_DATAGRAMS;

@@ -6,7 +6,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use crate::expand;
-use crate::options::{Kind, Model, OPTIONS, OWN_DATAGRAMS, OWN_STREAMS, Owner, Rule, Transport};
+use crate::options::{
+    ANY, Kind, Model, OPTIONS, OWN_DATAGRAMS, OWN_STREAMS, Owner, Rule, STREAMS, Transport,
+};
 
 /// Returns the messages of the `compile_error!`s in an expansion.
 fn messages(args: TokenStream, item: TokenStream) -> Vec<String> {
@@ -292,6 +294,38 @@ fn expressions_are_left_to_the_compiler() {
         )),
         [""; 0]
     );
+}
+
+/// The page says where each option fits; the table decides.
+#[test]
+fn the_page_of_the_attribute_has_every_row() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sockserv/src/attribute.md");
+    let page = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    for rule in OPTIONS {
+        let begin = match rule.owner {
+            Owner::Server => format!("| `{}` | ", rule.name),
+            Owner::Model(model) => format!("| `{}` | ", model.word()),
+        };
+        let row = page.lines().find(|line| line.starts_with(&begin));
+        let row = row.unwrap_or_else(|| panic!("no row {begin}"));
+        let own = rule.fits & (OWN_STREAMS | OWN_DATAGRAMS);
+        let fits = match (rule.fits, own) {
+            (ANY, _) => "any".to_owned(),
+            (STREAMS, _) => "streams".to_owned(),
+            (_, 0) => rule.transports(),
+            _ => format!("{}, own", rule.transports()),
+        };
+        let said = match rule.owner {
+            Owner::Server => format!("| {fits} | "),
+            Owner::Model(_) => format!("`{}", rule.name),
+        };
+        assert!(row.contains(&said), "no {said} in {row}");
+    }
+    let options = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 3);
+    let rows = OPTIONS.iter().filter(|rule| rule.owner == Owner::Server);
+    assert_eq!(options.count(), rows.count());
 }
 
 #[test]

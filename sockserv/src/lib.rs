@@ -23,8 +23,9 @@
 //! }
 //! ```
 //!
-//! `threading` is the one word to change: `sync` serves one request after another, `forking` gives each a process of its
-//! own. `tcp` may be `udp`, `unix`, `unix_datagram`, or a stream and a datagram kind together.
+//! `threading` is the one word to change: `sync` serves one request after another, `pool` on a fixed number of threads,
+//! `forking` gives each a process of its own, `prefork` has a fixed number of those. `tcp` may be `udp`, `unix`,
+//! `unix_datagram`, or a stream and a datagram kind together.
 //!
 //! # What to read
 //!
@@ -94,6 +95,8 @@ struct Readme;
 
 pub use bytes;
 pub use socket2;
+#[doc(inline)]
+#[doc = include_str!("attribute.md")]
 pub use sockserv_macros::server;
 pub use std::io;
 
