@@ -1,5 +1,7 @@
 //! Workers and limits, in every form that they have.
 
+#![deny(warnings, unused_qualifications)]
+
 use sockserv::prelude::*;
 use sockserv::{Accept, OnFull};
 
