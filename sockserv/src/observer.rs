@@ -90,6 +90,11 @@ pub use self::tracing::Tracing;
 /// assert_eq!(*ends.0.lock().unwrap(), [Reason::Finished]);
 /// # Ok::<(), io::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an observer",
+    label = "cannot be told of events",
+    note = "write `impl Observer for {Self}`, with `fn observe(&self, event: &Event<'_>)`"
+)]
 pub trait Observer: Send + Sync + 'static {
     /// Is told of an event, just after it happened; of a [`Stopped`](Event::Stopped) just before the peer can see the end,
     /// unless another process served it.

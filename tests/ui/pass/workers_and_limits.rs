@@ -2,12 +2,22 @@
 
 #![deny(warnings, unused_qualifications)]
 
+use std::marker::PhantomData;
+
+use sockserv::observer::{Event, Observer};
 use sockserv::prelude::*;
 use sockserv::{Accept, OnFull};
 
 const LIMIT: usize = 4;
 const LAN: [&str; 2] = ["10.0.0.0/8", "fd00::/8"];
 const RATE: u64 = 1 << 10;
+
+#[derive(Default)]
+struct Counts<T>(PhantomData<T>);
+
+impl<T: Send + Sync + 'static> Observer for Counts<T> {
+    fn observe(&self, _event: &Event<'_>) {}
+}
 
 #[derive(Clone)]
 struct Pooled;
@@ -24,6 +34,7 @@ struct Pooled;
     deny = ["10.1.0.0/16", LAN[1], "192.0.2.1"],
     min_rate = "1 KiB/s",
     lame_duck = "5s",
+    observer = Counts<u8>,
 )]
 impl Pooled {
     fn worker_start(&mut self, _worker: usize) -> io::Result<()> {
@@ -47,6 +58,7 @@ struct Local;
     mode = 0o660,
     owner = 33,
     group = "www-data",
+    observer = Counts<Box<str>>,
 )]
 impl Local {
     fn worker_start(&self, _worker: usize) -> io::Result<()> {
