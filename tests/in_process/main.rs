@@ -13,6 +13,7 @@ mod echo;
 mod elsewhere;
 mod inherited;
 mod listeners;
+mod observer;
 mod paths;
 mod runs;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         addresses::tests(),
         elsewhere::tests(),
         listeners::tests(),
+        observer::tests(),
         paths::tests(),
         runs::tests(),
     ];
@@ -57,7 +59,13 @@ fn main() -> ExitCode {
 }
 
 fn alone() -> Vec<Test> {
-    [alone::tests(), elsewhere::alone(), inherited::alone()].concat()
+    [
+        alone::tests(),
+        elsewhere::alone(),
+        inherited::alone(),
+        observer::alone(),
+    ]
+    .concat()
 }
 
 fn this() -> std::path::PathBuf {

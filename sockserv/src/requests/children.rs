@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 
@@ -37,6 +38,12 @@ struct Running {
     kept: Box<dyn Kept>,
     told: Option<Tick>,
     killed: bool,
+}
+
+/// Whether a process died of a signal that `press` sends.
+fn is_ours(status: ExitStatus) -> bool {
+    let ours = [Signal::TERM, Signal::KILL].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| ours.contains(&signal))
 }
 
 impl Requests {
@@ -94,10 +101,20 @@ impl Requests {
         }
         drop(running); // Closing and giving back may take system calls.
         let mut failed = Vec::new();
-        for (status, Running { child, kept, .. }) in ended {
+        for (status, running) in ended {
+            // What the parent signals may die of that before it can do anything else.
+            let by_us = running.told.is_some() && is_ours(status);
+            let Running { child, kept, .. } = running;
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
-            if self.exited(kept.ticket().index) {
+            let index = kept.ticket().index;
+            if by_us
+                && kept.ticket().ended() == Ended::Not
+                && kept.ticket().slot().told() != Told::Request
+            {
+                self.end(index, Told::Cut);
+            }
+            if self.exited(index) {
                 failed.push((status, kept));
             }
         }
