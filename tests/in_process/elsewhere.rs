@@ -1,6 +1,7 @@
 //! What is told of a request whose rest somebody else has, or whose child still drains what its peer says. F65, promises 3, 5.
 #![allow(
     unsafe_code,
+    clippy::undocumented_unsafe_blocks,
     reason = "the word `unsafe(forking)`: the handler needs no lock that a thread of this test holds"
 )]
 

@@ -14,6 +14,7 @@ mod elsewhere;
 mod inherited;
 mod limits;
 mod listeners;
+mod observer;
 mod paths;
 mod runs;
 mod senders;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         elsewhere::tests(),
         limits::tests(),
         listeners::tests(),
+        observer::tests(),
         paths::tests(),
         runs::tests(),
         senders::tests(),
@@ -67,6 +69,7 @@ fn alone() -> Vec<Test> {
         elsewhere::alone(),
         inherited::alone(),
         limits::alone(),
+        observer::alone(),
         paths::alone(),
         vouched::alone(),
     ]

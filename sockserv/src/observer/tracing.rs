@@ -23,7 +23,20 @@ use crate::observer::{Event, Observer, Reason, Start, Stop};
 /// ```
 /// use sockserv::observer::Tracing;
 /// use sockserv::prelude::*;
+/// use tracing_subscriber::fmt::format::FmtSpan;
 ///
+/// # static TEXT: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+/// # struct Text;
+/// # impl Write for Text {
+/// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+/// #         TEXT.lock().unwrap().push_str(str::from_utf8(bytes).unwrap());
+/// #         Ok(bytes.len())
+/// #     }
+/// #     fn flush(&mut self) -> io::Result<()> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// #
 /// #[derive(Clone)]
 /// struct Hello;
 ///
@@ -35,7 +48,9 @@ use crate::observer::{Event, Observer, Reason, Start, Stop};
 ///     }
 /// }
 ///
-/// let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
+/// let subscriber = tracing_subscriber::fmt().with_span_events(FmtSpan::CLOSE);
+/// # let subscriber = subscriber.with_writer(|| Text);
+/// let subscriber = subscriber.finish();
 /// tracing::subscriber::with_default(subscriber, || -> io::Result<()> {
 ///     let mut server = HelloServer::builder(Hello).observer(Tracing::new()).bind()?;
 ///     let client = std::net::TcpStream::connect(server.local_addr().as_inet().unwrap())?;
@@ -43,6 +58,11 @@ use crate::observer::{Event, Observer, Reason, Start, Stop};
 ///     assert_eq!(io::read_to_string(client)?, "hello\n");
 ///     Ok(())
 /// })?;
+/// # let text = TEXT.lock().unwrap();
+/// # let lines: Vec<&str> = text.lines().collect();
+/// # let inside = lines.iter().position(|line| line.ends_with(": inside the span")).expect("it was told");
+/// # assert!(lines[inside].contains("sockserv.request{request=1 peer=127.0.0.1:"), "{text}");
+/// # assert!(lines[inside..].iter().any(|line| line.contains("bytes_out=6") && line.contains("reason=\"finished\"")), "{text}");
 /// # Ok::<(), io::Error>(())
 /// ```
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -44,6 +45,12 @@ pub(super) struct Running {
     /// When it was told to end, and how long it may take.
     told: Option<(Tick, Duration)>,
     killed: bool,
+}
+
+/// Whether a process died of a signal that `press` sends.
+fn is_ours(status: ExitStatus) -> bool {
+    let ours = [Signal::TERM, Signal::KILL].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| ours.contains(&signal))
 }
 
 impl Requests {
@@ -99,10 +106,23 @@ impl Requests {
         }
         drop(running); // Closing and giving back may take system calls.
         let mut failed = Vec::new();
-        for (status, Running { child, kept, .. }) in ended {
+        for (status, running) in ended {
+            // What the parent signals may die of that before it can do anything else.
+            let by_us = running.told.is_some() && is_ours(status);
+            let Running { child, kept, .. } = running;
             // It fails only if it was never added.
             let _ = self.poller.remove(&child);
-            if kept.ticket().is_none_or(|ticket| self.exited(ticket.index)) {
+            let unfinished = match kept.ticket() {
+                None => true,
+                Some(ticket) => {
+                    let is_cut = by_us && ticket.slot().told() != Told::Request;
+                    if is_cut && ticket.ended() == Ended::Not {
+                        self.end(ticket.index, Told::Cut);
+                    }
+                    self.exited(ticket.index)
+                }
+            };
+            if unfinished {
                 failed.push((child.id(), status, kept));
             }
         }
