@@ -4,6 +4,7 @@
 //! so that a process that dies in the middle leaves the old rules in force. A reader that finds another version published
 //! when it has read may have seen a third one being written, and reads again.
 
+use std::cmp::Reverse;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -28,13 +29,12 @@ pub(crate) enum List {
 }
 
 /// The lists of one server.
-#[derive(Debug)]
 pub(super) struct Access {
     head: Shared<Head>,
     rules: Shared<Cell>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(C)]
 struct Head {
     /// The version in the upper half, which also says which half of the rules is in force; their number in the lower half.
@@ -46,7 +46,7 @@ struct Head {
 crate::sys::shared::shareable!(Head);
 
 /// A rule as it stands in shared memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(C)]
 struct Cell {
     high: AtomicU64,
@@ -106,9 +106,15 @@ fn allows(rules: impl Iterator<Item = Rule>, address: IpAddr) -> bool {
     allowed
 }
 
-/// Sorts the better rules first: the longer prefix, and of two equal ones the one that refuses.
-fn sort(rules: &mut [Rule]) {
-    rules.sort_by_key(|rule| (std::cmp::Reverse(rule.prefix), rule.list == List::Allow));
+/// Puts a rule among others, the better ones first: the longer prefix, and of two equal networks the one that refuses.
+fn insert(rules: &mut Vec<Rule>, new: Rule) {
+    let order = |rule: &Rule| {
+        let (allowed, family) = (rule.list == List::Allow, rule.is_ipv4);
+        (Reverse(rule.prefix), rule.bits, family, allowed)
+    };
+    if let Err(place) = rules.binary_search_by_key(&order(&new), order) {
+        rules.insert(place, new);
+    }
 }
 
 impl Access {
@@ -122,9 +128,11 @@ impl Access {
     /// Whether this peer may come at all.
     pub(super) fn allows(&self, peer: IpAddr) -> bool {
         // Without rules, as nearly always, this is all.
-        if self.head[0].published.load(Ordering::Acquire) as u32 == 0 {
-            return true;
-        }
+        self.head[0].published.load(Ordering::Acquire) as u32 == 0 || self.rules_allow(peer)
+    }
+
+    #[inline(never)]
+    fn rules_allow(&self, peer: IpAddr) -> bool {
         self.read(|rules| allows(rules.iter().map(Cell::load), peer.to_canonical()))
     }
 
@@ -143,9 +151,8 @@ impl Access {
         let kept = self.half(head).iter().map(Cell::load);
         let kept = kept.filter(|rule| rule.list != list);
         let new = networks.iter().map(|network| Rule::new(*network, list));
-        let mut rules: Vec<Rule> = kept.chain(new).collect();
-        sort(&mut rules);
-        rules.dedup();
+        let mut rules = kept.collect();
+        new.for_each(|rule| insert(&mut rules, rule));
         let result = self.publish(head, &rules);
         writer.store(0, Ordering::Release); // Pairs with the acquire of the next writer.
         result

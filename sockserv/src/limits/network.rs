@@ -90,14 +90,19 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self::from(address));
-        }
-        let network = text.parse::<IpNet>().ok();
-        network
-            .and_then(|network| Self::new(network.addr(), network.prefix_len()))
-            .ok_or_else(|| NetworkError(Wrong::Text(text.to_owned())))
+        let network = match text.split_once('/') {
+            None => text.parse().ok().map(|address: IpAddr| address.into()),
+            Some((address, prefix)) => parse(address, prefix),
+        };
+        network.ok_or_else(|| NetworkError(Wrong::Text(text.to_owned())))
     }
+}
+
+fn parse(address: &str, prefix: &str) -> Option<Network> {
+    // `parse` would take a sign.
+    let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = digits.then(|| prefix.parse().ok())?;
+    Network::new(address.parse().ok()?, prefix?)
 }
 
 impl fmt::Display for Network {

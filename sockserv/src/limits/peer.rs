@@ -38,7 +38,6 @@ impl Peer {
 crate::sys::shared::shareable!(AtomicU64);
 
 /// Whose request is in which slot; zero where there is none.
-#[derive(Debug)]
 pub(super) struct Peers(Shared<AtomicU64>);
 
 impl Peers {

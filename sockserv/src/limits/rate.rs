@@ -21,14 +21,13 @@ const WAYS: usize = 8;
 const SECOND: u64 = 1_000_000_000;
 
 /// Who came lately.
-#[derive(Debug)]
 pub(super) struct Rates {
     entries: Shared<Entry>,
     /// Chooses the set, so that nobody can aim at another's. Made before any fork, so all processes have the same.
     hash: RandomState,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(C)]
 struct Entry {
     peer: AtomicU64,
@@ -55,6 +54,7 @@ impl Rates {
     }
 
     /// Counts a request of this peer, unless it is one too many.
+    #[inline(never)] // Off the way of servers without a rate.
     pub(super) fn admits(&self, peer: Peer, rate: u32, now: Tick) -> bool {
         let (set, own) = (self.set(peer), peer.get());
         loop {

@@ -57,16 +57,16 @@ impl<H: Declaration> Server<H> {
 
     /// Takes at most `count` requests from a listener and dispatches them, but for those that are refused at once.
     pub(super) fn take(&mut self, index: usize, count: usize) -> io::Result<()> {
-        let (source, arrived) = (&self.sources[index], &mut self.arrived);
-        let result = source.listener.accept_many(count, &mut |incoming, peer| {
-            arrived.push_back((incoming, peer))
-        });
+        let (limits, pending) = (&self.requests.limits, &mut self.pending);
+        let turned_away = &mut self.turned_away;
         // Each is asked once: one that waits for a place must not count twice against its peer's rate.
-        while let Some((incoming, peer)) = self.arrived.pop_front() {
-            match self.requests.limits.refuses(&peer) {
-                Some(why) => self.refused(why, incoming, &peer),
-                None => self.pending.push_back((incoming, peer)),
-            }
+        let take = &mut |incoming, peer| match limits.refuses(&peer) {
+            None => pending.push_back((incoming, peer)),
+            Some(why) => turned_away.push((why, incoming, peer)),
+        };
+        let result = self.sources[index].listener.accept_many(count, take);
+        while let Some((why, incoming, peer)) = self.turned_away.pop() {
+            self.refused(why, incoming, &peer);
         }
         self.dispatch_pending();
         result

@@ -26,6 +26,7 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;
 use crate::hooks::HookTable;
+use crate::limits::Refusal;
 use crate::listener::packets::Packets;
 use crate::listener::place::{Place, is_listening};
 use crate::listener::streams::Streams;
@@ -63,8 +64,8 @@ pub struct Server<H: Declaration> {
     addrs: Vec<Address>,
     announced: Vec<Endpoint>,
     state: State,
-    /// Requests that were accepted a moment ago.
-    arrived: VecDeque<(Incoming, Address)>,
+    /// Requests that were just accepted, and are not welcome.
+    turned_away: Vec<(Refusal, Incoming, Address)>,
     /// Requests that are welcome and wait for a place in the table.
     pending: VecDeque<(Incoming, Address)>,
     lingering: Lingering,
@@ -153,7 +154,7 @@ impl<H: Declaration> Server<H> {
             addrs: Vec::new(),
             announced: Vec::new(),
             state: State::Bound,
-            arrived: VecDeque::new(),
+            turned_away: Vec::new(),
             pending: VecDeque::new(),
             lingering: Lingering::default(),
             unsent: HashMap::new(),

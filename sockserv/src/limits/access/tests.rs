@@ -49,6 +49,8 @@ fn texts_are_read() {
         "::/129",
         "example.org",
         "10.0.0.0/",
+        "10.0.0.0/+8",
+        "10.0.0.0/8/8",
         " ::1",
     ] {
         let error = read(text).expect_err(text).to_string();
