@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::{fmt, io};
 
 use bytes::{Buf, Bytes};
 
 use crate::requests::{Requests, lock};
+use crate::sys::poller::Wake;
 use crate::transport::{Transport, Unsent, Wait};
 
 /// How many bytes may wait for a peer that reads slowly. One message alone may be longer.
@@ -111,6 +112,8 @@ impl fmt::Debug for Sender {
 pub(crate) struct Outgoing {
     state: Mutex<State>,
     requests: Arc<Requests>,
+    /// Rung when something is queued, for a handler that waits where the accept loop is not awake.
+    bell: OnceLock<Wake>,
 }
 
 #[derive(Debug)]
@@ -137,6 +140,7 @@ impl Outgoing {
         Self {
             state: Mutex::new(state),
             requests,
+            bell: OnceLock::new(),
         }
     }
 
@@ -177,7 +181,22 @@ impl Outgoing {
             state.armed = true;
             lock(&self.requests.unsent).push(Arc::clone(self) as _);
             self.requests.wake.wake();
+            if let Some(bell) = self.bell.get() {
+                bell.wake();
+            }
         }
+    }
+
+    /// What a handler polls that waits where the accept loop is not awake; none if descriptors have run out.
+    pub(super) fn bell(&self) -> Option<&Wake> {
+        match self.bell.get() {
+            None => Wake::new().ok().map(|bell| self.bell.get_or_init(|| bell)),
+            bell => bell,
+        }
+    }
+
+    pub(super) fn has_queue(&self) -> bool {
+        !lock(&self.state).queue.is_empty()
     }
 
     /// Runs one write of the handler: `write` first sends what is queued, then its own.

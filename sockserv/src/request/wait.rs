@@ -1,7 +1,7 @@
 //! How a request waits where nobody else is awake to end its wait: it polls its socket together with the life line.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::request::link::{Link, Span};
 use crate::requests::Told;
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
-use crate::transport::Wait;
+use crate::transport::{Unsent as _, Wait};
 
 /// How a wait by polling ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,27 +147,47 @@ impl Link {
             }
         };
         let (life, over) = (requests.life_line(), requests.end_of_grace());
+        let outgoing = self.outgoing.get();
+        let queue = match outgoing {
+            Some(outgoing) if outgoing.has_queue() => PollFlags::OUT,
+            _ => PollFlags::empty(),
+        };
+        let bell = outgoing.and_then(|outgoing| outgoing.bell());
         let mut fds = [
-            PollFd::from_borrowed_fd(socket, interest),
+            PollFd::from_borrowed_fd(socket, interest | queue),
             PollFd::from_borrowed_fd(over, watch(!requests.has_seen_over())),
+            PollFd::from_borrowed_fd(bell.map_or(over, AsFd::as_fd), watch(bell.is_some())),
             PollFd::from_borrowed_fd(life, PollFlags::IN),
         ];
-        let count = if stage == Stage::Serving { 3 } else { 2 };
+        let count = if stage == Stage::Serving { 4 } else { 3 };
         match poll(&mut fds[..count], timeout.map(timespec).as_ref()) {
             Err(Errno::INTR) | Ok(0) => return Ok(false),
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
-        if !fds[0].revents().is_empty() {
-            return Ok(true);
-        }
-        if !fds[1].revents().is_empty() {
+        let [socket, over, bell, life] = fds.map(|fd| fd.revents());
+        self.tend_senders(!bell.is_empty(), socket.contains(PollFlags::OUT));
+        if !over.is_empty() {
             requests.see_over();
         }
-        if !fds[2].revents().is_empty() {
+        if stage == Stage::Serving && !life.is_empty() {
             requests.note_shutdown();
         }
-        Ok(false)
+        // An error or a hang-up is for whoever waits.
+        Ok(!socket.difference(queue.difference(interest)).is_empty())
+    }
+
+    /// Sends what senders have queued, as far as the socket takes it: the accept loop, which would, waits for this request.
+    fn tend_senders(&self, is_rung: bool, is_writable: bool) {
+        let Some(outgoing) = self.outgoing.get() else {
+            return;
+        };
+        if is_rung && let Some(bell) = outgoing.bell() {
+            bell.clear();
+        }
+        if is_rung || is_writable {
+            outgoing.send_more(); // What is left is seen at the next poll.
+        }
     }
 
     pub(super) fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
