@@ -336,12 +336,23 @@ fn method<R: Live>(
     phase: Phase,
     mut call: impl FnMut(&mut R) -> crate::error::Outcome,
 ) -> Result<(), RequestError> {
-    let Some(number) = request.ticket().request() else {
-        return step(request, phase, call);
-    };
+    match request.ticket().request() {
+        None => step(request, phase, call),
+        Some(number) => observed(request, number, phase, &mut call),
+    }
+}
+
+/// One copy for all methods: a server without observers need not be any larger for them.
+#[cold]
+fn observed<R: Live>(
+    request: &mut R,
+    number: u64,
+    phase: Phase,
+    call: &mut dyn FnMut(&mut R) -> crate::error::Outcome,
+) -> Result<(), RequestError> {
     let requests = Arc::clone(request.ticket().requests());
     let observers = &requests.options.observers;
-    observers.around(number, || step(request, phase, &mut call))
+    observers.around(number, || step(request, phase, &mut *call))
 }
 
 /// Reports the failure if there is one, drops the handler, and ends the request. Returns a failure of the drop, unless
