@@ -13,6 +13,9 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a cut request may take to notice before it is left behind.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
+/// By how much a parent is ahead of its children when requests are cut.
+const HEAD_START: Duration = Duration::from_millis(100);
+
 /// What a shutdown demands of a request at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
@@ -63,6 +66,20 @@ impl Plan {
             now if now >= self.told => Stage::Told,
             _ => Stage::Draining,
         }
+    }
+
+    /// The same in a child: its parent cuts first, so that it is the parent who writes down what was cut.
+    pub(crate) fn after_parent(self) -> Self {
+        Self {
+            cut: self.cut.after(HEAD_START),
+            over: self.over.after(HEAD_START),
+            ..self
+        }
+    }
+
+    /// When a parent kills the children that have not noticed.
+    pub(crate) fn kill(&self) -> Tick {
+        self.cut.after(HEAD_START).after(HEAD_START)
     }
 
     /// When the next stage begins.

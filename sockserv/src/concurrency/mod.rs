@@ -70,7 +70,7 @@ pub(crate) type WorkerStart<H> = fn(&mut H, usize) -> std::io::Result<()>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run requests of `{H}`",
     label = "this model cannot run `{H}`",
-    note = "a model is a type with `impl Model<{H}>`; `threading` needs a handler that is `Send + 'static`, `sync` and `forking` take any"
+    note = "a model is a type with `impl Model<{H}>`; `threading` and `pool` need a handler that is `Send + 'static`, `sync`, `forking` and `prefork` take any"
 )]
 pub trait Model<H> {
     /// Runs a request, now or later, here or elsewhere, by [`Unit::run`].

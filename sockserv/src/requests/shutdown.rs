@@ -92,9 +92,9 @@ impl Requests {
         )
     }
 
-    /// The end of the grace is readable: in a worker it is the beginning of its own.
+    /// The end of the grace is readable: in a child, or a worker, it is its own business alone.
     pub(crate) fn see_over(&self) {
-        if self.worker().is_some() {
+        if self.is_child() || self.worker().is_some() {
             self.retire();
         } else {
             self.note_shutdown();
@@ -108,13 +108,12 @@ impl Requests {
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        let _ = self
-            .over_at
-            .compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
+        let (over_at, now) = (&self.control().over_at, Tick::now().0);
+        let _ = over_at.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
-        self.over_at.load(Ordering::SeqCst) != 0
+        self.control().over_at.load(Ordering::SeqCst) != 0
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -140,12 +139,21 @@ impl Requests {
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let asked = self.asked()?;
-        match self.over_at.load(Ordering::SeqCst) {
-            0 => Some(Plan::new(asked, self.options.shutdown_grace)),
-            // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
-            over if self.is_child() => Some(Plan::new(Tick(over), Duration::ZERO)),
-            over => Some(Plan::cut_now(Tick(over))),
-        }
+        let plan = match self.control().over_at.load(Ordering::SeqCst) {
+            // SIGTERM ends the one request of a child, unless that hurries.
+            0 if self.is_child() && self.is_retired() => {
+                let told = Tick(self.retired.load(Ordering::SeqCst));
+                Plan::new(told, Duration::ZERO)
+            }
+            0 => Plan::new(asked, self.options.shutdown_grace),
+            over => Plan::cut_now(Tick(over)),
+        };
+        let others_cut = self.is_child() || self.worker().is_some();
+        Some(if others_cut {
+            plan.after_parent()
+        } else {
+            plan
+        })
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -156,7 +164,7 @@ impl Requests {
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
         self.control().asked.store(0, Ordering::SeqCst);
-        self.over_at.store(0, Ordering::SeqCst);
+        self.control().over_at.store(0, Ordering::SeqCst);
         self.over.clear();
         self.lined.store(false, Ordering::Relaxed);
         // Empty already unless there was a shutdown.
