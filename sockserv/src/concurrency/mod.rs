@@ -105,14 +105,18 @@ pub trait Model<H> {
         None
     }
 
-    /// How many worker processes run the accept loop, if the model is one of processes.
+    /// Whether worker processes run the accept loop: what only they need is left out of other servers.
     #[doc(hidden)]
-    fn workers(options: &Options) -> Option<usize>
+    const HAS_WORKERS: bool = false;
+
+    /// How many workers there are, if the model has them.
+    #[doc(hidden)]
+    fn workers(options: &Options) -> usize
     where
         Self: Sized,
     {
         let _ = options;
-        None
+        0
     }
 
     /// Whether it may fork while the process has other threads.

@@ -142,6 +142,7 @@ impl<H: Declaration> Server<H> {
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
         let workers = <H::Model as Model<H>>::workers(&options);
+        let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);

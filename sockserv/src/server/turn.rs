@@ -243,7 +243,7 @@ impl<H: Declaration> Server<H> {
 
     fn reap(&mut self) {
         for (process, status, kept) in self.requests.reap() {
-            if let Some(worker) = kept.worker() {
+            if let (true, Some(worker)) = (H::Model::HAS_WORKERS, kept.worker()) {
                 self.worker_ended(worker, process, status);
                 continue;
             }
