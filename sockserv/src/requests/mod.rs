@@ -50,6 +50,8 @@ const NONE: u32 = u32::MAX;
 struct Control {
     /// When a shutdown was asked for, or zero.
     asked: AtomicU64,
+    /// When accepting stopped for it, or zero.
+    begun: AtomicU64,
     /// When a second signal ended its grace, or zero.
     over_at: AtomicU64,
     /// How things stood then, for the report.

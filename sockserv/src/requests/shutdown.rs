@@ -77,9 +77,23 @@ impl Requests {
             .asked
             .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_ok() {
-            control.ended_before.store(self.ended(), Ordering::Relaxed);
-            control.alive_then.store(self.active(), Ordering::Relaxed);
+            self.count_for_report();
         }
+    }
+
+    /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
+    pub(crate) fn note_drain(&self) {
+        let (begun, now) = (&self.control().begun, Tick::now().0);
+        let first = begun.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        if first.is_ok() && !self.options.lame_duck.is_zero() {
+            self.count_for_report(); // Others have come and gone since it was asked for.
+        }
+    }
+
+    fn count_for_report(&self) {
+        let control = self.control();
+        control.ended_before.store(self.ended(), Ordering::Relaxed);
+        control.alive_then.store(self.active(), Ordering::Relaxed);
     }
 
     /// How many requests had ended, and how many were alive, when the shutdown was asked for.
@@ -125,6 +139,11 @@ impl Requests {
         self.control().asked.load(Ordering::SeqCst) != 0
     }
 
+    /// Whether the server accepts no more, and its idle requests end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_shutting_down() && self.stage() >= Stage::Draining
+    }
+
     /// When the whole server, or this worker alone, was asked to end.
     fn asked(&self) -> Option<Tick> {
         let asked = self.control().asked.load(Ordering::SeqCst);
@@ -145,7 +164,7 @@ impl Requests {
                 let told = Tick(self.retired.load(Ordering::SeqCst));
                 Plan::new(told, Duration::ZERO)
             }
-            0 => Plan::new(asked, self.options.shutdown_grace),
+            0 => Plan::new(self.begun(asked), self.options.shutdown_grace),
             over => Plan::cut_now(Tick(over)),
         };
         let others_cut = self.is_child() || self.worker().is_some();
@@ -156,6 +175,15 @@ impl Requests {
         })
     }
 
+    /// When accepting stops that was asked to stop then.
+    fn begun(&self, asked: Tick) -> Tick {
+        match self.control().begun.load(Ordering::SeqCst) {
+            0 if self.is_server_ending() => asked.after(self.options.lame_duck),
+            0 => asked, // A worker that ends alone: others serve on, and nobody needs to notice.
+            begun => Tick(begun),
+        }
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         self.plan()
             .map_or(Stage::Serving, |plan| plan.stage(Tick::now()))
@@ -164,6 +192,7 @@ impl Requests {
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
         self.control().asked.store(0, Ordering::SeqCst);
+        self.control().begun.store(0, Ordering::SeqCst);
         self.control().over_at.store(0, Ordering::SeqCst);
         self.over.clear();
         self.lined.store(false, Ordering::Relaxed);
