@@ -5,23 +5,17 @@
 #![allow(dead_code, reason = "not all of the two files is under test")]
 
 mod sys {
-    /// Loom's atomics. Loom takes SeqCst operations for acquire and release, but knows SeqCst fences: so each such operation
-    /// stands between two.
+    /// Loom's atomics. Loom takes SeqCst operations for acquire and release, but knows SeqCst fences: so there is one between
+    /// each two such operations, behind a store and before all others.
     pub(crate) mod atomic {
         pub(crate) use loom::hint::spin_loop;
         pub(crate) use loom::sync::atomic::Ordering;
         use loom::sync::atomic::fence;
 
-        fn fenced<T>(order: Ordering, act: impl FnOnce() -> T) -> T {
-            let fence = || {
-                if order == Ordering::SeqCst {
-                    fence(Ordering::SeqCst);
-                }
-            };
-            fence();
-            let result = act();
-            fence();
-            result
+        fn fence_if(order: Ordering) {
+            if order == Ordering::SeqCst {
+                fence(Ordering::SeqCst);
+            }
         }
 
         macro_rules! atomics {
@@ -31,27 +25,33 @@ mod sys {
 
                 impl $name {
                     pub(crate) fn load(&self, order: Ordering) -> $ty {
-                        fenced(order, || self.0.load(order))
+                        fence_if(order);
+                        self.0.load(order)
                     }
 
                     pub(crate) fn store(&self, value: $ty, order: Ordering) {
-                        fenced(order, || self.0.store(value, order));
+                        self.0.store(value, order);
+                        fence_if(order);
                     }
 
                     pub(crate) fn swap(&self, value: $ty, order: Ordering) -> $ty {
-                        fenced(order, || self.0.swap(value, order))
+                        fence_if(order);
+                        self.0.swap(value, order)
                     }
 
                     pub(crate) fn compare_exchange(&self, now: $ty, new: $ty, set: Ordering, fetch: Ordering) -> Result<$ty, $ty> {
-                        fenced(set, || self.0.compare_exchange(now, new, set, fetch))
+                        fence_if(set);
+                        self.0.compare_exchange(now, new, set, fetch)
                     }
 
                     pub(crate) fn compare_exchange_weak(&self, now: $ty, new: $ty, set: Ordering, fetch: Ordering) -> Result<$ty, $ty> {
-                        fenced(set, || self.0.compare_exchange_weak(now, new, set, fetch))
+                        fence_if(set);
+                        self.0.compare_exchange_weak(now, new, set, fetch)
                     }
 
                     pub(crate) fn fetch_update(&self, set: Ordering, fetch: Ordering, with: impl FnMut($ty) -> Option<$ty>) -> Result<$ty, $ty> {
-                        fenced(set, || self.0.fetch_update(set, fetch, with))
+                        fence_if(set);
+                        self.0.fetch_update(set, fetch, with)
                     }
                 }
             )*};
@@ -64,7 +64,8 @@ mod sys {
 
         impl AtomicU32 {
             pub(crate) fn fetch_sub(&self, by: u32, order: Ordering) -> u32 {
-                fenced(order, || self.0.fetch_sub(by, order))
+                fence_if(order);
+                self.0.fetch_sub(by, order)
             }
         }
     }
@@ -81,11 +82,11 @@ use meeting::{Once, Waiting};
 use places::Places;
 use sys::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// A table of two places, and who is in them.
+/// A table of three places, and who is in them.
 struct Table {
     places: Places,
-    next: [AtomicU32; 2],
-    inside: [AtomicBool; 2],
+    next: [AtomicU32; 3],
+    inside: [AtomicBool; 3],
 }
 
 impl Table {
@@ -100,7 +101,7 @@ impl Table {
     fn take(&self, most: u32) -> Option<u32> {
         let place = self
             .places
-            .take(most, 2, |place| &self.next[place as usize])?;
+            .take(most, 3, |place| &self.next[place as usize])?;
         let was_inside = self.inside[place as usize].swap(true, Ordering::Relaxed);
         assert!(!was_inside, "two have the same place");
         Some(place)
@@ -123,24 +124,25 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 fn no_place_is_given_twice_and_none_is_lost() {
     check(|| {
         let table = Table::new();
+        let all = [(); 3].map(|()| table.take(3).expect("there are three"));
+        all.into_iter().for_each(|place| table.give_back(place));
         let other = Arc::clone(&table);
         let thread = thread::spawn(move || {
-            for _ in 0..2 {
-                if let Some(place) = other.take(2) {
-                    other.give_back(place);
-                }
-            }
+            let place = other.take(3).expect("the others have two at most");
+            other.give_back(place);
         });
-        let first = table.take(2).expect("there are two");
+        // Meanwhile the first of the free list is the same again, and another one is behind it.
+        let [first, second] = [(); 2].map(|()| table.take(3).expect("the other has one at most"));
         table.give_back(first);
+        let third = table.take(3).expect("the other has one at most");
+        [second, third]
+            .into_iter()
+            .for_each(|place| table.give_back(place));
         thread.join().unwrap();
         assert!(!table.places.is_full(1), "none is taken any more");
-        let both = [table.take(2), table.take(2)];
-        assert!(
-            both[0].is_some() && both[1].is_some(),
-            "both are there again"
-        );
-        assert_eq!(table.take(2), None);
+        let all = [(); 3].map(|()| table.take(3));
+        assert!(all.iter().all(Option::is_some), "all are there again");
+        assert_eq!(table.take(3), None);
     });
 }
 
