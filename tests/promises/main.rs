@@ -14,6 +14,7 @@ mod life;
 mod limits;
 mod shutdown;
 mod streams;
+mod telemetry;
 
 /// One promise against one cell; panics if it is broken.
 type Promise = fn(Cell);
@@ -25,6 +26,7 @@ fn main() {
     let trials = [
         limits::trials(), // The long ones first.
         life::trials(),
+        telemetry::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),

@@ -102,6 +102,10 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             datagram.server().shutdown();
             datagram.wfile.write_all(b"asked")?;
         }
+        "suspend" => {
+            datagram.server().suspend();
+            datagram.wfile.write_all(b"suspended")?;
+        }
         "gate" => {
             say("waiting", &[("peer", datagram.peer_addr())]);
             drop(File::open(rest)?);
