@@ -12,6 +12,7 @@ mod deadlines;
 mod hooks;
 mod life;
 mod limits;
+mod pool;
 mod shutdown;
 mod streams;
 mod telemetry;
@@ -27,6 +28,7 @@ fn main() {
         limits::trials(), // The long ones first.
         life::trials(),
         telemetry::trials(),
+        pool::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),
