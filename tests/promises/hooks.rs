@@ -193,7 +193,10 @@ fn clone_panics(cell: Cell) {
         }
     }
     let failed = if cell.forks() { 2 } else { 1 };
-    let expected = ["panicked", if failed == 2 { "panicked" } else { "finished" }];
+    let expected = [
+        "panicked",
+        if failed == 2 { "panicked" } else { "finished" },
+    ];
     let names = clients.each_ref().map(|client| client.name().to_owned());
     drop(clients);
     let ended = server.stop();

@@ -308,7 +308,9 @@ fn thousand_children(cell: Cell) {
         }
     });
     server.process().expect_no_children();
-    server.stop().expect_counts(count - count / 10, count / 10, 0);
+    server
+        .stop()
+        .expect_counts(count - count / 10, count / 10, 0);
 }
 
 fn flat_memory(cell: Cell) {

@@ -12,7 +12,9 @@ mod deadlines;
 mod hooks;
 mod life;
 mod limits;
+mod peers;
 mod pool;
+mod prefork;
 mod shutdown;
 mod streams;
 mod telemetry;
@@ -28,7 +30,9 @@ fn main() {
         limits::trials(), // The long ones first.
         life::trials(),
         telemetry::trials(),
+        peers::trials(),
         pool::trials(),
+        prefork::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),
