@@ -12,6 +12,7 @@ mod alone;
 mod echo;
 mod elsewhere;
 mod inherited;
+mod lame_duck;
 mod limits;
 mod listeners;
 mod observer;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let together = [
         addresses::tests(),
         elsewhere::tests(),
+        lame_duck::tests(),
         limits::tests(),
         listeners::tests(),
         observer::tests(),

@@ -50,6 +50,10 @@ const NONE: u32 = u32::MAX;
 struct Control {
     /// When a shutdown was asked for, or zero.
     asked: AtomicU64,
+    /// When accepting stopped for it, or zero.
+    begun: AtomicU64,
+    /// When a second signal ended its grace, or zero.
+    over_at: AtomicU64,
     /// How things stood then, for the report.
     ended_before: AtomicU64,
     alive_then: AtomicU32,
@@ -87,9 +91,8 @@ pub(crate) struct Requests {
     pub(crate) options: Options,
     pub(crate) poller: Poller,
     pub(crate) wake: Wake,
-    /// Ends the grace: a second signal, or in a child SIGTERM.
+    /// Ends the grace: a second signal. In a child, or a worker, SIGTERM.
     over: Wake,
-    over_at: AtomicU64,
     /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
     life: OwnedFd,
     /// The life line's other end; children do not have it.
@@ -100,7 +103,7 @@ pub(crate) struct Requests {
     worker: AtomicU32,
     /// The process that is this worker, or zero: its requests are known by it.
     process: AtomicU32,
-    /// When this worker alone was asked to end, or zero.
+    /// When this child, or this worker, alone was asked to end, or zero.
     retired: AtomicU64,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
@@ -143,7 +146,6 @@ impl Requests {
             poller: Poller::new()?,
             wake: Wake::new()?,
             over: Wake::new()?,
-            over_at: AtomicU64::new(0),
             life,
             life_end: Mutex::new(Some(life_end)),
             child: AtomicBool::new(false),

@@ -77,9 +77,23 @@ impl Requests {
             .asked
             .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_ok() {
-            control.ended_before.store(self.ended(), Ordering::Relaxed);
-            control.alive_then.store(self.active(), Ordering::Relaxed);
+            self.count_for_report();
         }
+    }
+
+    /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
+    pub(crate) fn note_drain(&self) {
+        let (begun, now) = (&self.control().begun, Tick::now().0);
+        let first = begun.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        if first.is_ok() && !self.options.lame_duck.is_zero() {
+            self.count_for_report(); // Others have come and gone since it was asked for.
+        }
+    }
+
+    fn count_for_report(&self) {
+        let control = self.control();
+        control.ended_before.store(self.ended(), Ordering::Relaxed);
+        control.alive_then.store(self.active(), Ordering::Relaxed);
     }
 
     /// How many requests had ended, and how many were alive, when the shutdown was asked for.
@@ -92,9 +106,9 @@ impl Requests {
         )
     }
 
-    /// The end of the grace is readable: in a worker it is the beginning of its own.
+    /// The end of the grace is readable: in a child, or a worker, it is its own business alone.
     pub(crate) fn see_over(&self) {
-        if self.worker().is_some() {
+        if self.is_child() || self.worker().is_some() {
             self.retire();
         } else {
             self.note_shutdown();
@@ -108,13 +122,12 @@ impl Requests {
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        let _ = self
-            .over_at
-            .compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
+        let (over_at, now) = (&self.control().over_at, Tick::now().0);
+        let _ = over_at.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
-        self.over_at.load(Ordering::SeqCst) != 0
+        self.control().over_at.load(Ordering::SeqCst) != 0
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -124,6 +137,11 @@ impl Requests {
     /// Whether the whole server was asked to end, and not this worker alone.
     pub(crate) fn is_server_ending(&self) -> bool {
         self.control().asked.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether the server accepts no more, and its idle requests end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_shutting_down() && self.stage() >= Stage::Draining
     }
 
     /// When the whole server, or this worker alone, was asked to end.
@@ -140,11 +158,29 @@ impl Requests {
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let asked = self.asked()?;
-        match self.over_at.load(Ordering::SeqCst) {
-            0 => Some(Plan::new(asked, self.options.shutdown_grace)),
-            // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
-            over if self.is_child() => Some(Plan::new(Tick(over), Duration::ZERO)),
-            over => Some(Plan::cut_now(Tick(over))),
+        let plan = match self.control().over_at.load(Ordering::SeqCst) {
+            // SIGTERM ends the one request of a child, unless that hurries.
+            0 if self.is_child() && self.is_retired() => {
+                let told = Tick(self.retired.load(Ordering::SeqCst));
+                Plan::new(told, Duration::ZERO)
+            }
+            0 => Plan::new(self.begun(asked), self.options.shutdown_grace),
+            over => Plan::cut_now(Tick(over)),
+        };
+        let others_cut = self.is_child() || self.worker().is_some();
+        Some(if others_cut {
+            plan.after_parent()
+        } else {
+            plan
+        })
+    }
+
+    /// When accepting stops that was asked to stop then.
+    fn begun(&self, asked: Tick) -> Tick {
+        match self.control().begun.load(Ordering::SeqCst) {
+            0 if self.is_server_ending() => asked.after(self.options.lame_duck),
+            0 => asked, // A worker that ends alone: others serve on, and nobody needs to notice.
+            begun => Tick(begun),
         }
     }
 
@@ -156,7 +192,8 @@ impl Requests {
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
         self.control().asked.store(0, Ordering::SeqCst);
-        self.over_at.store(0, Ordering::SeqCst);
+        self.control().begun.store(0, Ordering::SeqCst);
+        self.control().over_at.store(0, Ordering::SeqCst);
         self.over.clear();
         self.lined.store(false, Ordering::Relaxed);
         // Empty already unless there was a shutdown.
