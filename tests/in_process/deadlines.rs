@@ -157,8 +157,10 @@ macro_rules! models {
                         .first_byte_timeout(limits.first_byte)
                         .request_timeout(limits.request)
                         .min_rate(limits.min_rate)
+                        .bind()
+                        .expect("a free port")
                         .spawn()
-                        .expect("a free port");
+                        .expect("a thread");
                     let case = Case { model: stringify!($model), does, running, failures };
                     test(&case);
                     case.running.shutdown().expect("a good end");
