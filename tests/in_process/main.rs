@@ -12,7 +12,10 @@ mod alone;
 mod deadlines;
 mod echo;
 mod elsewhere;
+mod faults;
+mod faults_starts;
 mod inherited;
+mod lame_duck;
 mod limits;
 mod listeners;
 mod observer;
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         let (_, test) = alone()
             .into_iter()
             .chain(inherited::handed())
+            .chain(faults::served())
+            .chain(faults_starts::served())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -42,6 +47,8 @@ fn main() -> ExitCode {
         addresses::tests(),
         deadlines::tests(),
         elsewhere::tests(),
+        faults::tests(),
+        lame_duck::tests(),
         limits::tests(),
         listeners::tests(),
         observer::tests(),
@@ -60,7 +67,12 @@ fn main() -> ExitCode {
         .map(|(name, _)| Trial::test(name, move || run_alone(Command::new(this()), name)));
     let conclusion = libtest_mimic::run(
         &arguments,
-        together.chain(alone).chain(inherited::trials()).collect(),
+        together
+            .chain(alone)
+            .chain(inherited::trials())
+            .chain(faults::trials())
+            .chain(faults_starts::trials())
+            .collect(),
     );
     conclusion.exit_code()
 }

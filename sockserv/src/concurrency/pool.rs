@@ -258,7 +258,8 @@ impl<H: Send + Clone + 'static> Pool<H> {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
                 crew.leave();
-                return Err(error);
+                let text = format!("cannot start worker {worker}: {error}");
+                return Err(io::Error::new(error.kind(), text));
             }
         }
         Ok(told)

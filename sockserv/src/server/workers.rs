@@ -204,7 +204,7 @@ impl<H: Declaration> Server<H> {
         let ended = format!("worker {index} (process {process}) ended: {status}");
         let is_ready = self.requests.is_ready(index);
         let has_other = self.requests.workers().iter().any(|other| other.0 == index);
-        if self.requests.is_shutting_down() || (has_other && is_ready) {
+        if self.requests.is_draining() || (has_other && is_ready) {
             LINES.say(|_| ended); // Nobody needs to take its place.
         } else if has_other {
             self.crew

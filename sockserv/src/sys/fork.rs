@@ -52,8 +52,10 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     let _ = err.flush();
     // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
     let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
     match Pid::from_raw(pid) {
-        Some(_) if pid < 0 => Err(io::Error::last_os_error()),
         Some(pid) => Child::adopt(pid).map(Fork::Parent),
         None => {
             for descriptor in listeners.iter().filter(|fd| !keep.contains(fd)) {
