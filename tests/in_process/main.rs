@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod addresses;
 mod alone;
+mod deadlines;
 mod echo;
 mod elsewhere;
 mod faults;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
     let together = [
         addresses::tests(),
+        deadlines::tests(),
         elsewhere::tests(),
         faults::tests(),
         lame_duck::tests(),

@@ -4,6 +4,7 @@ pub(crate) mod datagram;
 pub(crate) mod elsewhere;
 mod hang_up;
 pub(crate) mod link;
+mod rate;
 pub(crate) mod rfile;
 pub(crate) mod sender;
 pub(crate) mod stream;

@@ -13,6 +13,9 @@ use crate::request::wfile::Tie;
 /// How much `read_bytes` asks memory for at a time: a peer that announces a gigabyte must send it first.
 const STEP: usize = 64 << 10;
 
+/// How much `read_to_end` makes room for at least.
+const MORE: usize = 1 << 10;
+
 /// The bytes that were received and not yet taken.
 #[derive(Debug)]
 pub(crate) struct Input {
@@ -100,7 +103,7 @@ impl Drop for Input {
 }
 
 /// What the two readers have in common: an input, a link, and what happens before a wait.
-trait Source {
+trait Source: Sized {
     fn input(&mut self) -> &mut Input;
     fn link(&self) -> &Link;
     fn before_wait(&mut self);
@@ -167,13 +170,37 @@ trait Source {
         }
     }
 
-    fn read_text(&mut self, line: &mut String) -> io::Result<usize> {
-        let max = self.input().max_line;
-        let mut bytes = std::mem::take(line).into_bytes();
+    /// Appends all until the end to `into`, as one wait.
+    fn read_rest(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let mut span = Span::default();
+        let start = into.len();
+        let mut end = start;
+        let result = loop {
+            if end == into.len() {
+                let step = self.input().size.max(end - start).max(MORE);
+                into.resize(end + step, 0);
+            }
+            match self.read_some(&mut into[end..], &mut span) {
+                Ok(0) => break Ok(end - start),
+                Ok(count) => end += count,
+                Err(error) => break Err(error),
+            }
+        };
+        into.truncate(end);
+        result
+    }
+
+    /// Appends to `text` what `read` appends to its bytes.
+    fn read_text(
+        &mut self,
+        text: &mut String,
+        read: impl FnOnce(&mut Self, &mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut bytes = std::mem::take(text).into_bytes();
         let before = bytes.len();
-        let result = self.read_delimited(b'\n', &mut bytes, max);
+        let result = read(self, &mut bytes);
         // As std does: what is not UTF-8 is not appended.
-        let (text, error) = match std::str::from_utf8(&bytes[before..]) {
+        let (bytes, error) = match std::str::from_utf8(&bytes[before..]) {
             Ok(_) => (bytes, None),
             Err(error) => {
                 bytes.truncate(before);
@@ -183,7 +210,7 @@ trait Source {
                 )
             }
         };
-        *line = String::from_utf8(text).unwrap_or_default();
+        *text = String::from_utf8(bytes).unwrap_or_default();
         result.and_then(|count| error.map_or(Ok(count), Err))
     }
 
@@ -274,12 +301,14 @@ impl Source for Reader<'_> {
 
     fn fill(&mut self, span: &mut Span) -> io::Result<()> {
         if self.input.is_empty() {
+            span.half = true;
             self.input.refill(self.link, span)?;
         }
         Ok(())
     }
 
     fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        span.half = true;
         let count = self.link.read(into, span)?;
         if count > 0 {
             self.link.slot().taken.store(true, Ordering::Relaxed);
@@ -321,6 +350,14 @@ macro_rules! reads {
             fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
                 self.read_all(into, &mut Span::default())
             }
+
+            fn read_to_end(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+                self.read_rest(into)
+            }
+
+            fn read_to_string(&mut self, into: &mut String) -> io::Result<usize> {
+                self.read_text(into, Self::read_rest)
+            }
         }
 
         impl BufRead for $ty {
@@ -339,7 +376,8 @@ macro_rules! reads {
             }
 
             fn read_line(&mut self, line: &mut String) -> io::Result<usize> {
-                self.read_text(line)
+                let max = self.input.max_line;
+                self.read_text(line, |source, line| source.read_delimited(b'\n', line, max))
             }
         }
     )*};

@@ -112,7 +112,11 @@ impl Stream {
 
     /// Bounds how long a read or a write waits from now on, in place of the option `timeout`; `None` is for ever.
     ///
-    /// A wait that is in progress in another thread keeps the bound that it began with.
+    /// This is the word of a protocol that knows better, as when a peer that has logged in may stay silent for an hour. It
+    /// holds in every model from the next wait on, for this stream only; a wait that is in progress in another thread keeps
+    /// the bound that it began with. `read_line`, `read_until`, `read_exact`, `read_bytes` and `read_to_end` are one wait
+    /// each, however many pieces come. A write waits anew whenever the peer takes something; `min_rate` bounds that, and it
+    /// and `request_timeout` hold beside any timeout that is set here.
     ///
     /// # Errors
     ///
@@ -272,7 +276,7 @@ impl Stream {
     /// Says that nothing is owed to the peer now, although something was read since the last write: a shutdown may end the
     /// request at its next wait. A sink of log records calls this after each record.
     pub fn idle(&mut self) {
-        self.link().slot().taken.store(false, Ordering::Relaxed);
+        self.link().owe_nothing();
     }
 }
 
@@ -296,6 +300,14 @@ impl Read for Stream {
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.rfile.read_exact(buffer)
+    }
+
+    fn read_to_end(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.rfile.read_to_end(into)
+    }
+
+    fn read_to_string(&mut self, into: &mut String) -> io::Result<usize> {
+        self.rfile.read_to_string(into)
     }
 }
 
