@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::{Cut, Seen, Timeout, is_disconnect};
+use crate::request::descriptors::Arrivals;
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told};
@@ -39,6 +40,8 @@ pub(crate) struct Link {
     pub(super) released: AtomicBool,
     saw: AtomicU8,
     pub(super) outgoing: OnceLock<Arc<Outgoing>>,
+    /// The descriptors that came, if any are expected.
+    pub(super) arrivals: OnceLock<Box<Arrivals>>,
 }
 
 /// The beginning of a wait that may take several reads: `read_line` and `read_exact` count as one.
@@ -76,6 +79,7 @@ impl Link {
             released: AtomicBool::new(false),
             saw: AtomicU8::new(0),
             outgoing: OnceLock::new(),
+            arrivals: OnceLock::new(),
         }
     }
 
@@ -152,7 +156,7 @@ impl Link {
         let result = if requests.is_shutting_down() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
-            self.transport.recv(buffer, Wait::Block)
+            self.recv(buffer, Wait::Block)
         };
         slot.waiting.store(0, Ordering::Relaxed);
         match result {
@@ -175,7 +179,7 @@ impl Link {
 
     /// Takes what the kernel already holds; nothing there is the end.
     pub(super) fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.transport.recv(buffer, Wait::Not) {
+        match self.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Ok(0) => self.at_end(),
             result => result,
@@ -239,37 +243,43 @@ impl Link {
         }
     }
 
-    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
+            let count = self.send_some(|wait| self.transport.send(bytes, wait))?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    /// Makes one call that sends, waiting until it can; returns how many bytes went.
+    pub(super) fn send_some(&self, call: impl Fn(Wait) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
             let result = if self.polls.load(Ordering::Relaxed) {
-                self.send_polling(bytes)
+                self.send_polling(&call)
             } else {
-                self.send_blocking(bytes)
+                self.send_blocking(&call)
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     let count = self.note(result)?;
                     Slot::add(&self.slot().bytes_out, count);
-                    bytes = &bytes[count..];
+                    return Ok(count);
                 }
             }
         }
-        Ok(())
     }
 
-    fn send_blocking(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn send_blocking(&self, call: impl Fn(Wait) -> io::Result<usize>) -> io::Result<usize> {
         let timeout = self.timeout.load(Ordering::Relaxed);
         if timeout != self.socket_timeout.load(Ordering::Relaxed) {
             self.fit(timeout)?; // What was left of a long read is no bound for a write.
         }
-        self.transport
-            .send(bytes, Wait::Block)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => Timeout::Write.into(),
-                _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
-                _ => error,
-            })
+        call(Wait::Block).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Timeout::Write.into(),
+            _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
+            _ => error,
+        })
     }
 
     /// Our own end of the connection, if that is what a disconnect was: a peer that goes on talking is reset by it.

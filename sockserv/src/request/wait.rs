@@ -35,7 +35,7 @@ impl Link {
         let began = *span.0.get_or_insert_with(Tick::now);
         if first {
             // What a new peer has to say has often arrived already.
-            match self.transport.recv(buffer, Wait::Not) {
+            match self.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) => return self.at_end(),
                 result => return result,
@@ -61,7 +61,7 @@ impl Link {
             slot.waiting.store(0, Ordering::Relaxed);
             match ended? {
                 Ended::Told => return self.read_the_last(buffer),
-                Ended::Ready => match self.transport.recv(buffer, Wait::Not) {
+                Ended::Ready => match self.recv(buffer, Wait::Not) {
                     Ok(0) => return self.at_end(),
                     // Readable, and yet nothing to read: half a record of a transport that has records.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -190,8 +190,11 @@ impl Link {
         }
     }
 
-    pub(super) fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.transport.send(bytes, Wait::Not) {
+    pub(super) fn send_polling(
+        &self,
+        call: impl Fn(Wait) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        match call(Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let deadline = self
                     .timeout()
