@@ -18,6 +18,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod unix;
 mod vouched;
 
 /// A test by its name.
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         let (_, test) = alone()
             .into_iter()
             .chain(inherited::handed())
+            .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        unix::tests(),
+        unix::accounts::tests(),
     ];
     let together = together.into_iter().flatten().map(|(name, test)| {
         Trial::test(name, move || {
@@ -71,6 +75,8 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        unix::alone(),
+        unix::accounts::alone(),
         vouched::alone(),
     ]
     .concat()

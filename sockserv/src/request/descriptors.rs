@@ -125,6 +125,7 @@ impl Stream {
     /// let mut text = String::new();
     /// client.read_to_string(&mut text)?;
     /// assert_eq!(text, "5\n");
+    /// server.shutdown()?;
     /// # Ok::<(), io::Error>(())
     /// ```
     pub fn recv_fd(&mut self) -> io::Result<OwnedFd> {
