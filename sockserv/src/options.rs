@@ -246,9 +246,9 @@ macro_rules! for_each_option {
             optional min_rate: u64;
             /// Sets how long a shutdown still serves, so that load balancers notice, before it stops accepting (not at all).
             plain lame_duck: Duration;
-            /// Sets the owner of Unix paths, by name or number (whoever runs the server).
+            /// Sets the owner of Unix paths that the server makes, by name or number (whoever runs it). Only root may give one away.
             text owner: String;
-            /// Sets the group of Unix paths, by name or number (that of whoever runs the server).
+            /// Sets the group of Unix paths that the server makes, by name or number (that of whoever runs it).
             text group: String;
             /// Sets whether each request writes a line at its end, through the `log` facade (no): six words, with the target
             /// `sockserv::access`. See the [observer module](mod@crate::observer) for their meaning.

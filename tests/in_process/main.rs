@@ -22,6 +22,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod unix;
 mod vouched;
 
 /// A test by its name.
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             .chain(inherited::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
+            .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        unix::tests(),
+        unix::accounts::tests(),
     ];
     let together = together.into_iter().flatten().map(|(name, test)| {
         Trial::test(name, move || {
@@ -85,6 +89,8 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        unix::alone(),
+        unix::accounts::alone(),
         vouched::alone(),
     ]
     .concat()

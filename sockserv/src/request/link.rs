@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::{Cut, Seen, Timeout, is_disconnect};
+use crate::request::descriptors::Arrivals;
 use crate::request::rate::{Exchange, Pace};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
@@ -41,6 +42,8 @@ pub(crate) struct Link {
     saw: AtomicU8,
     pub(super) exchange: Exchange,
     pub(super) outgoing: OnceLock<Arc<Outgoing>>,
+    /// The descriptors that came, if any are expected.
+    pub(super) arrivals: OnceLock<Box<Arrivals>>,
 }
 
 /// A wait that may take several reads: `read_line` and `read_exact` count as one.
@@ -89,6 +92,7 @@ impl Link {
             saw: AtomicU8::new(0),
             exchange,
             outgoing: OnceLock::new(),
+            arrivals: OnceLock::new(),
         }
     }
 
@@ -176,7 +180,7 @@ impl Link {
     fn read_blocking(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
         if span.late.is_some() {
             // What has come already costs no setting of a timeout.
-            match self.transport.recv(buffer, Wait::Not) {
+            match self.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return self.received(result, Timeout::Rate),
             }
@@ -189,7 +193,7 @@ impl Link {
         let result = if requests.is_draining() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
-            self.transport.recv(buffer, Wait::Block)
+            self.recv(buffer, Wait::Block)
         };
         slot.waiting.end();
         self.received(result, late)
@@ -217,7 +221,7 @@ impl Link {
 
     /// Takes what the kernel already holds; nothing there is the end.
     pub(super) fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.transport.recv(buffer, Wait::Not) {
+        match self.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Ok(0) => self.at_end(),
             result => result,
@@ -298,12 +302,25 @@ impl Link {
         }
     }
 
-    fn send(&self, mut bytes: &[u8], pace: &mut Pace) -> io::Result<()> {
+    pub(super) fn send(&self, mut bytes: &[u8], pace: &mut Pace) -> io::Result<()> {
         while !bytes.is_empty() {
+            let count = self.send_some(pace, |wait| self.transport.send(bytes, wait))?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    /// Makes one call that sends, waiting until it can; returns how many bytes went.
+    pub(super) fn send_some(
+        &self,
+        pace: &mut Pace,
+        call: impl Fn(Wait) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
             let result = if self.polls.load(Ordering::Relaxed) {
-                self.send_polling(bytes, pace)
+                self.send_polling(&call, pace)
             } else {
-                self.send_blocking(bytes, pace)
+                self.send_blocking(&call, pace)
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -311,28 +328,31 @@ impl Link {
                     let count = self.note(result)?;
                     Slot::add(&self.slot().bytes_out, count);
                     pace.bytes += count as u64;
-                    bytes = &bytes[count..];
+                    return Ok(count);
                 }
             }
         }
-        Ok(())
     }
 
-    fn send_blocking(&self, bytes: &[u8], pace: &mut Pace) -> io::Result<usize> {
+    fn send_blocking(
+        &self,
+        call: impl Fn(Wait) -> io::Result<usize>,
+        pace: &mut Pace,
+    ) -> io::Result<usize> {
         // What was left of a long read is no bound for a write.
         let idle = (self.timeout.load(Ordering::Relaxed), 0, Timeout::Write);
         let Some(min_rate) = self.exchange.min_rate() else {
             let late = self.fit_sooner(idle, None)?;
-            return self.sent(self.transport.send(bytes, Wait::Block), late);
+            return self.sent(call(Wait::Block), late);
         };
         // What the kernel takes at once costs no setting of a timeout.
-        match self.transport.send(bytes, Wait::Not) {
+        match call(Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => return self.sent(result, Timeout::Rate),
         }
         let late = self.fit_sooner(idle, Some(pace.left(min_rate)))?;
         let began = Tick::now();
-        let result = self.transport.send(bytes, Wait::Block);
+        let result = call(Wait::Block);
         pace.waited += Tick::now().since(began);
         self.sent(result, late)
     }

@@ -1,6 +1,7 @@
 //! What a handler is given: a [`Stream`] or a [`Datagram`], or either of them as a [`Request`].
 
 pub(crate) mod datagram;
+mod descriptors;
 pub(crate) mod elsewhere;
 mod hang_up;
 pub(crate) mod link;

@@ -68,6 +68,35 @@ impl Input {
         self.end = link.read(&mut self.buffer, span)?;
         Ok(self.end)
     }
+
+    /// Receives behind what is unread, which may become as long as the longest line.
+    fn receive_more(&mut self, link: &Link, span: &mut Span) -> io::Result<usize> {
+        if self.is_empty() {
+            return self.refill(link, span);
+        }
+        if self.end == self.buffer.len() {
+            self.make_room()?;
+        }
+        let count = link.read(&mut self.buffer[self.end..], span)?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Moves what is unread to the front, of a larger buffer if need be.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.start == 0 {
+            if self.end >= self.max_line.max(self.size) {
+                return Err(too_much(self.end));
+            }
+            let mut larger = vec![0; (self.end * 2).max(self.size)].into_boxed_slice();
+            larger[..self.end].copy_from_slice(self.unread());
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        Ok(())
+    }
 }
 
 thread_local! {
@@ -233,6 +262,13 @@ fn too_long(max: usize) -> io::Error {
     )
 }
 
+fn too_much(unread: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("no descriptor came with {unread} bytes that nobody has read yet (`max_line`)"),
+    )
+}
+
 /// A stream's way in: buffered, and tied to its way out.
 ///
 /// A read that finds the buffer empty first flushes [`wfile`](crate::Stream::wfile), then asks the transport. A flush that
@@ -241,6 +277,17 @@ fn too_long(max: usize) -> io::Error {
 pub struct Rfile {
     pub(crate) input: Input,
     pub(crate) tie: Rc<Tie>,
+}
+
+impl Rfile {
+    /// Receives some bytes although there are some; zero is the end.
+    pub(super) fn receive_more(&mut self, span: &mut Span) -> io::Result<usize> {
+        self.tie.flush_before_read();
+        if !self.tie.is_open() {
+            return Ok(0);
+        }
+        self.input.receive_more(self.tie.link(), span)
+    }
 }
 
 impl Source for Rfile {

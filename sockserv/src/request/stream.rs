@@ -135,11 +135,13 @@ impl Stream {
         SockRef::from(&**self.link())
     }
 
-    /// Returns who is at the other end of a Unix stream: unix(7), `SO_PEERCRED`.
+    /// Returns who is at the other end of a Unix stream: the user, the group and the process that connected, as the kernel
+    /// noted them at that moment (unix(7), `SO_PEERCRED`). The peer cannot make them up; another process may use the socket
+    /// by now.
     ///
     /// # Errors
     ///
-    /// What the operating system says, if this is no Unix socket.
+    /// `Unsupported` for anything but a Unix stream.
     pub fn credentials(&self) -> io::Result<Credentials> {
         let fd = self
             .link()

@@ -36,7 +36,7 @@ impl Link {
         let began = *span.began.get_or_insert_with(Tick::now);
         if first {
             // What a new peer has to say has often arrived already.
-            match self.transport.recv(buffer, Wait::Not) {
+            match self.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) => return self.at_end(),
                 result => return result,
@@ -63,7 +63,7 @@ impl Link {
             slot.waiting.end();
             match ended? {
                 Ended::Told => return self.read_the_last(buffer),
-                Ended::Ready => match self.transport.recv(buffer, Wait::Not) {
+                Ended::Ready => match self.recv(buffer, Wait::Not) {
                     Ok(0) => return self.at_end(),
                     // Readable, and yet nothing to read: half a record of a transport that has records.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -192,8 +192,12 @@ impl Link {
         }
     }
 
-    pub(super) fn send_polling(&self, bytes: &[u8], pace: &mut Pace) -> io::Result<usize> {
-        match self.transport.send(bytes, Wait::Not) {
+    pub(super) fn send_polling(
+        &self,
+        call: impl Fn(Wait) -> io::Result<usize>,
+        pace: &mut Pace,
+    ) -> io::Result<usize> {
+        match call(Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let began = Tick::now();
                 let idle = self.timeout().map(|timeout| (timeout, Timeout::Write));
