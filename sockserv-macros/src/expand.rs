@@ -346,7 +346,7 @@ fn promise(plan: &Plan<'_>) -> TokenStream {
     let mut block = Group::new(Delimiter::Brace, TokenStream::new());
     block.set_span(promise.paren.span.join());
     quote! {
-        #[allow(unused_unsafe)]
+        #[allow(unused_unsafe, clippy::undocumented_unsafe_blocks)]
         const _: () = #token #block;
     }
 }

@@ -13,11 +13,16 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a cut request may take to notice before it is left behind.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
+/// By how much a parent is ahead of its children when requests are cut.
+const HEAD_START: Duration = Duration::from_millis(100);
+
 /// What a shutdown demands of a request at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// No shutdown was asked for.
     Serving,
+    /// One was asked for, and everything goes on as before, so that load balancers notice: `lame_duck`.
+    LameDuck,
     /// Idle requests see end-of-file, the others may go on.
     Draining,
     /// All see end-of-file.
@@ -31,6 +36,8 @@ pub(crate) enum Stage {
 /// When each stage begins, once a shutdown has been asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    /// When accepting stops.
+    begun: Tick,
     /// When the grace ends and every request is told.
     pub(crate) told: Tick,
     pub(crate) cut: Tick,
@@ -38,9 +45,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(asked: Tick, grace: Duration) -> Self {
-        let told = asked.after(grace);
+    pub(crate) fn new(begun: Tick, grace: Duration) -> Self {
+        let told = begun.after(grace);
         Self {
+            begun,
             told,
             cut: told.after(LAST_WORDS),
             over: told.after(LAST_WORDS).after(PATIENCE),
@@ -50,6 +58,7 @@ impl Plan {
     /// The second signal: nothing waits any longer.
     pub(crate) fn cut_now(now: Tick) -> Self {
         Self {
+            begun: now,
             told: now,
             cut: now,
             over: now.after(PATIENCE),
@@ -61,13 +70,28 @@ impl Plan {
             now if now >= self.over => Stage::Over,
             now if now >= self.cut => Stage::Cut,
             now if now >= self.told => Stage::Told,
-            _ => Stage::Draining,
+            now if now >= self.begun => Stage::Draining,
+            _ => Stage::LameDuck,
         }
+    }
+
+    /// The same in a child: its parent cuts first, so that it is the parent who writes down what was cut.
+    pub(crate) fn after_parent(self) -> Self {
+        Self {
+            cut: self.cut.after(HEAD_START),
+            over: self.over.after(HEAD_START),
+            ..self
+        }
+    }
+
+    /// When a parent kills the children that have not noticed.
+    pub(crate) fn kill(&self) -> Tick {
+        self.cut.after(HEAD_START).after(HEAD_START)
     }
 
     /// When the next stage begins.
     pub(crate) fn next(&self, now: Tick) -> Option<Tick> {
-        [self.told, self.cut, self.over]
+        [self.begun, self.told, self.cut, self.over]
             .into_iter()
             .find(|&begins| begins > now)
     }
@@ -167,12 +191,34 @@ mod tests {
         let asked = Tick(1_000_000_000);
         let plan = Plan::new(asked, Duration::from_secs(8));
         let at = |seconds| asked.after(Duration::from_millis(seconds));
+        assert_eq!(plan.stage(Tick(asked.0 - 1)), Stage::LameDuck);
+        assert_eq!(plan.next(Tick(1)), Some(asked));
         assert_eq!(plan.stage(at(0)), Stage::Draining);
         assert_eq!(plan.stage(at(8000)), Stage::Told);
         assert_eq!(plan.stage(at(9000)), Stage::Cut);
         assert_eq!(plan.stage(at(9500)), Stage::Over);
         assert_eq!(plan.next(at(8500)), Some(plan.cut));
         assert_eq!(plan.next(at(9500)), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_stage_comes_back(begun in 1_u64..1 << 40, grace in 0_u64..1 << 40, times in proptest::collection::vec(1_u64..1 << 42, 2..20)) {
+            let plan = Plan::new(Tick(begun), Duration::from_nanos(grace));
+            let mut times = times;
+            times.sort_unstable();
+            for pair in times.windows(2) {
+                let [earlier, later] = [pair[0], pair[1]].map(Tick);
+                assert!(plan.stage(earlier) <= plan.stage(later));
+                // The announced next change is a change, and nothing changes before it.
+                match plan.next(earlier) {
+                    Some(next) if later < next => assert_eq!(plan.stage(earlier), plan.stage(later)),
+                    Some(next) => assert!(plan.stage(next) > plan.stage(earlier) || next == plan.told),
+                    None => assert_eq!(plan.stage(earlier), Stage::Over),
+                }
+                assert!(plan.after_parent().stage(later) <= plan.stage(later), "a child never is ahead of its parent");
+            }
+        }
     }
 
     #[test]

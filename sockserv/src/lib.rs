@@ -9,12 +9,7 @@
 //! #[server(tcp, threading, addr = "127.0.0.1:7007")]
 //! impl Echo {
 //!     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-//!         let mut line = String::new();
-//!         while stream.rfile.read_line(&mut line)? > 0 {
-//!             stream.wfile.write_all(line.as_bytes())?;
-//!             line.clear();
-//!         }
-//!         Ok(())
+//!         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
 //!     }
 //! }
 //!

@@ -52,6 +52,7 @@ macro_rules! lines {
 lines! {
     tcp_sync: tcp sync;
     tcp_threading: tcp threading;
+    tcp_pool: tcp pool;
     tcp_forking: tcp forking;
     unix_sync: unix sync;
     unix_threading: unix threading;

@@ -8,16 +8,21 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use sockserv::prelude::*;
-use sockserv::{Incoming, Listener, Model, Unit};
+use sockserv::{Incoming, Listener, Model, Stats, Unit};
 
 use crate::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        (
-            "a02_each_errno_of_accept_is_survived",
-            errors_of_one_connection,
-        ),
+        ("a02_each_errno_of_accept_is_survived_by_sync", || {
+            errors_of_one_connection(sync::serve_to_end);
+        }),
+        ("a02_each_errno_of_accept_is_survived_by_threading", || {
+            errors_of_one_connection(threading::serve_to_end);
+        }),
+        ("a02_each_errno_of_accept_is_survived_by_pool", || {
+            errors_of_one_connection(pool::serve_to_end);
+        }),
         (
             "a02_a_lack_of_resources_pauses_the_listener",
             lack_of_resources,
@@ -142,6 +147,43 @@ struct Record {
 #[server(threading, listener = Script)]
 impl Record {
     fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> {
+        self.record(request)
+    }
+}
+
+/// The same under each model that an own listener may have.
+macro_rules! models {
+    ($($model:ident)+) => {
+        $(mod $model {
+            use sockserv::Stats;
+            use sockserv::prelude::*;
+
+            use super::Script;
+
+            #[derive(Clone)]
+            struct Record(super::Record);
+
+            #[server($model, listener = Script)]
+            impl Record {
+                fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> {
+                    self.0.record(request)
+                }
+            }
+
+            /// Serves until the script ends.
+            pub(super) fn serve_to_end(script: Script, record: &super::Record) -> io::Result<Stats> {
+                let builder = RecordServer::builder(Record(record.clone()));
+                let mut server = builder.listener(script).bind()?;
+                server.serve_forever()?;
+                Ok(server.handle().stats())
+            }
+        })+
+    };
+}
+models!(sync threading pool);
+
+impl Record {
+    fn record<R: Request>(&self, request: &mut R) -> io::Result<()> {
         let mut text = String::new();
         let (rfile, wfile) = request.files();
         while rfile.read_line(&mut text)? > 0 {
@@ -178,7 +220,7 @@ fn serve(script: Script, record: &Record) -> RecordServer {
         .expect("nothing is opened")
 }
 
-fn errors_of_one_connection() {
+fn errors_of_one_connection(serve_to_end: fn(Script, &Record) -> io::Result<Stats>) {
     let errors = [
         Errno::INTR,
         Errno::CONNABORTED,
@@ -197,12 +239,8 @@ fn errors_of_one_connection() {
     let failures = errors.iter().map(|errno| Next::Fail(errno.raw_os_error()));
     let (script, _) = Script::of(failures.chain([Next::Packet("survived"), Next::End]));
     let record = Record::default();
-    let mut server = serve(script, &record);
-    server
-        .serve_forever()
-        .expect("none of them ends the server");
+    let stats = serve_to_end(script, &record).expect("none of them ends the server");
     record.expect(&["survived"]);
-    let stats = server.handle().stats();
     assert_eq!((stats.finished, stats.failed), (1, 0));
     assert_eq!(
         stats.refused,

@@ -14,6 +14,7 @@ mod elsewhere;
 mod faults;
 mod faults_starts;
 mod inherited;
+mod lame_duck;
 mod limits;
 mod listeners;
 mod observer;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         addresses::tests(),
         elsewhere::tests(),
         faults::tests(),
+        lame_duck::tests(),
         limits::tests(),
         listeners::tests(),
         observer::tests(),

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use sockserv::prelude::*;
 use sockserv_tests::Folder;
@@ -29,6 +30,10 @@ pub(crate) fn tests() -> Vec<Test> {
         (
             "p08_two_servers_that_find_a_stale_path_do_not_both_have_it",
             race,
+        ),
+        (
+            "r22_a_stranger_s_lock_holds_up_neither_bind_nor_end",
+            stranger_s_lock,
         ),
     ]
 }
@@ -206,4 +211,23 @@ fn read_only() {
     assert!(text.contains(path.to_str().expect("text")), "{text}");
     assert!(text.contains("ermission denied"), "{text}");
     locked(0o755).expect("an own folder");
+}
+
+fn stranger_s_lock() {
+    let folder = Folder::new();
+    let stranger = fs::File::open(folder.path()).expect("a folder that one may read");
+    rustix::fs::flock(&stranger, rustix::fs::FlockOperation::LockExclusive)
+        .expect("nobody else has locked it");
+    let began = Instant::now();
+    let server = bind(&folder.join("socket")).expect("a fresh path");
+    let bound = began.elapsed();
+    drop(server);
+    let ended = began.elapsed() - bound;
+    assert!(
+        !folder.join("socket").exists(),
+        "it is removed all the same"
+    );
+    for took in [bound, ended] {
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Hooks that refuse, fail and panic, and children that end by themselves: promises 2 and 7, F32 to F44, D9, D16, D32.
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Scenario, Server, wait_until};
+use sockserv_tests::{Cell, Model, Scenario, Server, wait_until};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
@@ -26,6 +26,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         for_each_cell("f43_service_actions_runs_every_interval", service_interval),
         for_each_cell("p02_a_panic_in_clone_is_reported", clone_panics),
+        for_each(
+            |cell| cell.model == Model::Pool,
+            "p02_a_panic_in_the_clone_of_a_worker_ends_the_start",
+            clone_of_worker_panics,
+        ),
         for_each_cell("p02_one_error_when_handle_and_drop_fail", handle_and_drop),
         for_each(
             |cell| cell.forks(),
@@ -50,8 +55,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     .collect()
 }
 
+/// A server whose hooks are counted by one process. Under `forking` too: it accepts in the parent alone.
+fn counted(cell: Cell) -> Scenario {
+    Scenario::new(cell).with_one_loop()
+}
+
 fn verify_refuses(cell: Cell) {
-    let server = Scenario::new(cell).with("verify", "refuse:2").start();
+    let server = counted(cell).with("verify", "refuse:2").start();
     for _ in 0..2 {
         let mut client = server.connect();
         match cell.is_stream() {
@@ -73,7 +83,7 @@ fn verify_refuses(cell: Cell) {
 }
 
 fn refused_while_talking(cell: Cell) {
-    let server = Scenario::new(cell).with("verify", "refuse:1").start();
+    let server = counted(cell).with("verify", "refuse:1").start();
     let mut client = server.connect();
     // It may be refused while it still sends, and then it must be able to go on.
     for _ in 0..8 {
@@ -86,7 +96,7 @@ fn refused_while_talking(cell: Cell) {
 }
 
 fn verify_panics(cell: Cell) {
-    let server = Scenario::new(cell).with("verify", "panic:2").start();
+    let server = counted(cell).with("verify", "panic:2").start();
     for _ in 0..2 {
         let mut client = server.connect();
         client.send("echo not answered");
@@ -128,7 +138,7 @@ fn error_hook_panics(cell: Cell) {
 }
 
 fn service_panics(cell: Cell) {
-    let server = Scenario::new(cell).with("service", "panic:2").start();
+    let server = counted(cell).with("service", "panic:2").start();
     let mut served = 0;
     while server.events("service").len() < 4 {
         server.connect().echo("each wake-up asks it again");
@@ -154,12 +164,19 @@ fn service_interval(cell: Cell) {
 }
 
 fn clone_panics(cell: Cell) {
-    let server = Scenario::new(cell).with("clone", "panic:1").start();
+    // A pool clones once for each of its threads, before it listens.
+    let scenario = match cell.model {
+        Model::Pool => counted(cell)
+            .with("workers", "1")
+            .with("clone", "panic:1@1"),
+        _ => counted(cell).with("clone", "panic:1"),
+    };
+    let server = scenario.with("observe", "on").start();
     let mut clients = [server.connect(), server.connect()];
     for (nth, client) in clients.iter_mut().enumerate() {
         let fails = nth == 0 || cell.forks();
-        if !(fails && cell.is_stream()) {
-            client.send("echo text"); // A stream that fails may be closed already.
+        if cell.model == Model::Pool || !(fails && cell.is_stream()) {
+            client.send("echo text"); // A stream that fails may be closed already, unless it waits for a first byte.
         }
         if fails {
             // Each child has its own count of clones, so each of them fails once.
@@ -175,10 +192,25 @@ fn clone_panics(cell: Cell) {
             assert_eq!(client.reply(), "text");
         }
     }
+    let failed = if cell.forks() { 2 } else { 1 };
+    let expected = [
+        "panicked",
+        if failed == 2 { "panicked" } else { "finished" },
+    ];
+    let names = clients.each_ref().map(|client| client.name().to_owned());
     drop(clients);
     let ended = server.stop();
-    let failed = if cell.forks() { 2 } else { 1 };
     ended.expect_counts(2 - failed, failed, 0);
+    for (name, reason) in names.iter().zip(expected) {
+        ended.expect_one_life(name, reason);
+    }
+}
+
+fn clone_of_worker_panics(cell: Cell) {
+    let ended = Scenario::new(cell).with("clone", "panic:1@2").fail();
+    assert!(!ended.status.success());
+    let why = ended.events("failed")[0].get("error").to_owned();
+    assert!(why.contains("dispatch:_panicked:_clone_panics"), "{why}");
 }
 
 fn handle_and_drop(cell: Cell) {
@@ -276,7 +308,7 @@ fn by_request(cell: Cell) {
         server.events("service").is_empty(),
         "service_actions belongs to serve_forever"
     );
-    if cell.model == sockserv_tests::Model::Sync {
+    if cell.model == Model::Sync {
         assert!(
             server
                 .events("turn")

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, Model, Scenario, Server, Transport, wait_until};
+use sockserv_tests::{Cell, Client, Model, Process, Scenario, Server, Transport, wait_until};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
@@ -74,6 +74,9 @@ fn out_of_descriptors(cell: Cell) {
     if cell.forks() {
         return children_without_descriptors(&server);
     }
+    if cell.is_preforked() {
+        return worker_without_descriptors(&server);
+    }
     let mut hog = server.connect();
     assert_ne!(hog.ask("hold 100"), "100", "the limit is in force");
     let mut waiting: Vec<_> = (0..100).map(|_| server.connect()).collect();
@@ -119,6 +122,21 @@ fn children_without_descriptors(server: &Server) {
     server.connect().echo("as before");
     drop(last);
     server.process().expect_no_children();
+}
+
+/// Each worker has a limit of its own, and accepts nothing while it serves: its siblings go on as if nothing were.
+fn worker_without_descriptors(server: &Server) {
+    let mut hog = server.connect();
+    assert_ne!(hog.ask("hold 100"), "100", "the limit is in force");
+    let before = server.process().cpu();
+    for mut client in (0..100).map(|_| server.connect()).collect::<Vec<_>>() {
+        client.echo("others are served");
+        hog.echo("live ones go on");
+    }
+    let cpu = server.process().cpu() - before;
+    assert!(cpu < Duration::from_millis(100), "the parent used {cpu:?}");
+    assert_eq!(errors_about_accepting(&server.lines()), 0);
+    assert_eq!(hog.ask("drop-held"), "dropped");
 }
 
 fn more_than_descriptors(cell: Cell) {
@@ -196,9 +214,14 @@ fn threads(cell: Cell) {
 /// The same descriptors before and after, no threads but idle ones, no children, not even dead ones.
 fn nothing_left(cell: Cell) {
     let server = Scenario::new(cell).with("quiet", "on").start();
+    server.await_crew();
     server.connect().echo("first"); // Makes what is made once.
     settle(&server);
-    let before = server.process().descriptors();
+    let descriptors = || {
+        let processes = server.processes().into_iter();
+        processes.map(Process::descriptors).collect::<Vec<_>>()
+    };
+    let before = descriptors();
     for nth in 0..40 {
         let mut client = server.connect();
         match nth % 4 {
@@ -211,7 +234,7 @@ fn nothing_left(cell: Cell) {
     }
     server.connect().echo("last");
     settle(&server);
-    assert_eq!(server.process().descriptors(), before);
+    assert_eq!(descriptors(), before);
     let ended = server.stop();
     let summary = ended.summary();
     assert_eq!(summary.number("active"), 0);
@@ -221,12 +244,15 @@ fn nothing_left(cell: Cell) {
     );
 }
 
-/// Waits until no request is alive, and the only socket is the one that the server came with.
+/// Waits until no request is alive, and the only socket of each process is the one that the server came with.
 fn settle(server: &Server) {
     if server.cell().forks() {
         server.process().expect_no_children();
     }
-    wait_until(|| server.process().sockets() == 1);
+    wait_until(|| {
+        let mut processes = server.processes().into_iter();
+        processes.all(|process| process.sockets() == 1)
+    });
 }
 
 fn ten_thousand(cell: Cell) {
@@ -263,7 +289,7 @@ fn ten_thousand(cell: Cell) {
 }
 
 fn thousand_children(cell: Cell) {
-    let count = if cell.is_stream() { 1_000 } else { 500 };
+    let count = if cell.is_stream() { 1_000 } else { 600 };
     let server = Scenario::new(cell)
         .with("quiet", "on")
         .with("max-children", "20")
@@ -271,14 +297,20 @@ fn thousand_children(cell: Cell) {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..count / 4 {
-                    server.connect().echo("from a child");
+                for nth in 0..count / 4 {
+                    let mut client = server.connect();
+                    match nth % 10 {
+                        0 => client.send("panic"),
+                        _ => client.echo("from a child"),
+                    }
                 }
             });
         }
     });
     server.process().expect_no_children();
-    server.stop().expect_counts(count, 0, 0);
+    server
+        .stop()
+        .expect_counts(count - count / 10, count / 10, 0);
 }
 
 fn flat_memory(cell: Cell) {

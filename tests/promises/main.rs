@@ -12,8 +12,12 @@ mod deadlines;
 mod hooks;
 mod life;
 mod limits;
+mod peers;
+mod pool;
+mod prefork;
 mod shutdown;
 mod streams;
+mod telemetry;
 
 /// One promise against one cell; panics if it is broken.
 type Promise = fn(Cell);
@@ -25,6 +29,10 @@ fn main() {
     let trials = [
         limits::trials(), // The long ones first.
         life::trials(),
+        telemetry::trials(),
+        peers::trials(),
+        pool::trials(),
+        prefork::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),

@@ -362,6 +362,7 @@ fn suspended(cell: Cell) {
     let server = Server::start(cell);
     let mut client = server.connect();
     assert_eq!(client.ask("suspend"), "suspended");
+    assert_eq!(client.ask("is-suspended"), "true");
     let mut waiting = server.connect();
     waiting.send("echo queued");
     client.echo("live ones go on");

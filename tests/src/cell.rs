@@ -106,6 +106,12 @@ impl Cell {
         self.model != Model::Sync
     }
 
+    /// Whether requests run in the accept loops of several processes.
+    #[must_use]
+    pub fn is_preforked(self) -> bool {
+        self.model == Model::Prefork
+    }
+
     /// Whether each request runs in a child process of its own.
     #[must_use]
     pub fn forks(self) -> bool {

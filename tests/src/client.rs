@@ -32,10 +32,25 @@ impl Client {
             true => SockAddr::unix(at)?,
             false => at.parse::<SocketAddr>().map_err(io::Error::other)?.into(),
         };
-        Self::connect_to(transport, &address)
+        Self::connect_to(transport, &address, None)
     }
 
-    fn connect_to(transport: Transport, address: &SockAddr) -> io::Result<Self> {
+    /// Connects from this address of the machine, where addresses are not paths.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn connect_from(ip: &str, transport: Transport, at: &str) -> io::Result<Self> {
+        let own = SocketAddr::new(ip.parse().map_err(io::Error::other)?, 0);
+        let address = at.parse::<SocketAddr>().map_err(io::Error::other)?;
+        Self::connect_to(transport, &address.into(), Some(own))
+    }
+
+    fn connect_to(
+        transport: Transport,
+        address: &SockAddr,
+        from: Option<SocketAddr>,
+    ) -> io::Result<Self> {
         let ty = if transport.is_stream() {
             Type::STREAM
         } else {
@@ -49,6 +64,9 @@ impl Client {
                 format!("\0{own}").as_bytes(),
             ))?)?;
             name = Some(format!("unix:@{own}"));
+        }
+        if let Some(from) = from {
+            socket.bind(&from.into())?;
         }
         socket.connect(address)?;
         if transport == Transport::Tcp {

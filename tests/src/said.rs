@@ -106,6 +106,37 @@ impl Ended {
             .collect()
     }
 
+    /// Insists that observers were told of one start and one stop of this peer's only request, and why it ended.
+    pub fn expect_one_life(&self, peer: &str, reason: &str) {
+        let of = |name: &str| {
+            let mut events = self.events(name);
+            events.retain(|event| event.concerns(peer));
+            events
+        };
+        let (starts, stops) = (of("start"), of("stop"));
+        assert_eq!(
+            (starts.len(), stops.len()),
+            (1, 1),
+            "starts and stops of {peer}, which should end as {reason}: {:#?}",
+            self.lines
+        );
+        assert_eq!(starts[0].get("request"), stops[0].get("request"));
+        assert_eq!(stops[0].get("reason"), reason, "{stops:?}");
+    }
+
+    /// Insists that observers were told of so many requests in all, each with one start and one stop.
+    pub fn expect_lives(&self, count: usize) {
+        let numbers = |name: &str| {
+            let events = self.events(name).into_iter();
+            let mut numbers: Vec<_> = events.map(|event| event.number("request")).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let all: Vec<_> = (1..=count as u64).collect();
+        assert_eq!(numbers("start"), all, "starts");
+        assert_eq!(numbers("stop"), all, "stops");
+    }
+
     /// Insists on so many requests that ended well and badly, and that none is left.
     pub fn expect_counts(&self, finished: u64, failed: u64, refused: u64) {
         let summary = self.summary();

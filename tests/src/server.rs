@@ -13,6 +13,9 @@ use rustix::process::Signal;
 use crate::said::{Log, events, read};
 use crate::{Cell, Client, Ended, Event, Folder, Gate, Process, Transport, until};
 
+/// How many workers a server of `prefork` has, unless a test says otherwise.
+const WORKERS: usize = 6;
+
 /// How a server is to be started.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -24,15 +27,29 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// A server of this cell on a free port or a fresh path.
+    /// A server of this cell on a free port or a fresh path. Under `prefork` it has as many workers as tests hold requests
+    /// open, because each worker serves one at a time.
     #[must_use]
     pub fn new(cell: Cell) -> Self {
-        Self {
+        let new = Self {
             cell,
             flags: Vec::new(),
             addrs: Vec::new(),
             limit: None,
             group: false,
+        };
+        match cell.is_preforked() {
+            true => new.with("workers", &WORKERS.to_string()),
+            false => new,
+        }
+    }
+
+    /// One accept loop alone, so that what each process counts for itself (a hook's nth call) is counted once.
+    #[must_use]
+    pub fn with_one_loop(self) -> Self {
+        match self.cell.is_preforked() {
+            true => self.with("workers", "1"),
+            false => self,
         }
     }
 
@@ -160,6 +177,38 @@ impl Server {
         self.addrs = vec![place(said).to_owned()];
     }
 
+    /// Waits until so many workers have said that they start, counted from the server's own start.
+    pub fn await_workers(&self, count: usize) {
+        self.nth_event(count - 1, "worker");
+    }
+
+    /// Waits until all workers of a `prefork` scenario without a number of its own have started, and are watched. Others
+    /// have none.
+    pub fn await_crew(&self) {
+        if self.cell.is_preforked() {
+            self.await_workers(WORKERS);
+            let pidfds = || {
+                let descriptors = self.process().descriptors().into_iter();
+                descriptors.filter(|link| link.contains("pidfd")).count()
+            };
+            until(
+                || pidfds() == WORKERS,
+                || format!("{} workers are watched", pidfds()),
+            );
+        }
+    }
+
+    /// The processes that stay as long as it runs: its own, and its workers.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Process> {
+        let mut all = vec![self.process()];
+        if self.cell.is_preforked() {
+            let workers = self.process().children();
+            all.extend(workers.into_iter().map(|(worker, _)| worker));
+        }
+        all
+    }
+
     /// Where it listens, as clients need it.
     #[must_use]
     pub fn addr(&self) -> &str {
@@ -225,7 +274,11 @@ impl Server {
 
     /// Waits for the first event of this name that concerns this client.
     pub fn event_of(&self, name: &str, client: &Client) -> Event {
-        let peer = client.name();
+        self.event_of_peer(name, client.name())
+    }
+
+    /// Waits for the first event of this name that concerns the client of that name.
+    pub fn event_of_peer(&self, name: &str, peer: &str) -> Event {
         self.log
             .wait(|lines| events(lines).find(|event| event.name() == name && event.concerns(peer)))
     }

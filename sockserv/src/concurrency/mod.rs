@@ -70,7 +70,7 @@ pub(crate) type WorkerStart<H> = fn(&mut H, usize) -> std::io::Result<()>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run requests of `{H}`",
     label = "this model cannot run `{H}`",
-    note = "a model is a type with `impl Model<{H}>`; `threading` needs a handler that is `Send + 'static`, `sync` and `forking` take any"
+    note = "a model is a type with `impl Model<{H}>`; `threading` and `pool` need a handler that is `Send + 'static`, `sync`, `forking` and `prefork` take any"
 )]
 pub trait Model<H> {
     /// Runs a request, now or later, here or elsewhere, by [`Unit::run`].
@@ -105,14 +105,18 @@ pub trait Model<H> {
         None
     }
 
-    /// How many worker processes run the accept loop, if the model is one of processes.
+    /// Whether worker processes run the accept loop: what only they need is left out of other servers.
     #[doc(hidden)]
-    fn workers(options: &Options) -> Option<usize>
+    const HAS_WORKERS: bool = false;
+
+    /// How many workers there are, if the model has them.
+    #[doc(hidden)]
+    fn workers(options: &Options) -> usize
     where
         Self: Sized,
     {
         let _ = options;
-        None
+        0
     }
 
     /// Whether it may fork while the process has other threads.

@@ -1,7 +1,6 @@
 //! Requests whose peers have said nothing: they wait in the server's poller, and hold no thread.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::Ordering;
 
 use crate::concurrency::Unit;
 use crate::requests::PARKED;
@@ -41,7 +40,7 @@ impl<H> Parking<H> {
             return Err(unit); // Out of memory for the poll set.
         }
         // It waits for its peer, and owes nothing: deadlines and drain see it as they see a read.
-        ticket.slot().waiting.store(now.0, Ordering::SeqCst);
+        ticket.slot().waiting.begin(now.0);
         self.next += 1;
         self.arrivals.push_back((self.next, place, now));
         self.units.insert(place, (self.next, unit));
@@ -51,7 +50,7 @@ impl<H> Parking<H> {
     /// Takes a request out of the parking.
     pub(crate) fn leave(&mut self, place: u32) -> Option<Unit<H>> {
         let (_, unit) = self.units.remove(&place)?;
-        unit.ticket().slot().waiting.store(0, Ordering::SeqCst);
+        unit.ticket().slot().waiting.end();
         Some(unit)
     }
 

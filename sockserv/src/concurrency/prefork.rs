@@ -41,8 +41,10 @@ macro_rules! prefork {
                 $check
             }
 
-            fn workers(options: &Options) -> Option<usize> {
-                Some(options.workers.unwrap_or(WORKERS).max(1))
+            const HAS_WORKERS: bool = true;
+
+            fn workers(options: &Options) -> usize {
+                options.workers.unwrap_or(WORKERS).max(1)
             }
 
             fn forks_beside_threads() -> bool {

@@ -1,6 +1,7 @@
 //! Where requests come from: [`Listener`], what it hands out ([`Incoming`]), and what a failed accept means.
 
 pub(crate) mod packets;
+mod path;
 pub(crate) mod place;
 pub(crate) mod streams;
 

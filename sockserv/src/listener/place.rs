@@ -1,18 +1,15 @@
-//! Bound sockets: their options, Unix paths that are ours and stay ours, and sockets that somebody else opened.
+//! Bound sockets: their options, and sockets that somebody else opened.
 
-use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fmt, io, process};
 
-use rustix::fs::FlockOperation;
 use rustix::net::sockopt;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::{Address, Endpoint, Kind};
+use crate::listener::path::OwnPath;
 use crate::options::Options;
 use crate::sys::fork::ClosedInChildren;
 use crate::sys::{datagrams, inherited};
@@ -70,7 +67,7 @@ impl Place {
         prepare(&socket, kind, &address, options)?;
         last_word(&socket)?;
         let path = match at.as_path() {
-            Some(path) => Some(bind_path(&socket, path, &address, options.mode)?),
+            Some(path) => Some(OwnPath::bind(&socket, path, &address, options)?),
             None => socket.bind(&address).map(|()| None)?,
         };
         Self::of(socket, kind, path, false)
@@ -188,119 +185,6 @@ fn kind_of(socket: &Socket) -> io::Result<Kind> {
             "this inherited socket is neither Internet nor Unix",
         )),
     }
-}
-
-/// A Unix path that this process made, removed when it closes: only if it is still the same file.
-#[derive(Debug)]
-struct OwnPath {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    /// A child has a copy of this, and the path is not its to remove.
-    owner: u32,
-}
-
-impl OwnPath {
-    fn made(path: &Path) -> io::Result<Self> {
-        let made = fs::symlink_metadata(path)?;
-        // Absolute, so that a later change of the working folder does not matter.
-        let path = std::path::absolute(path)?;
-        Ok(Self {
-            path,
-            device: made.dev(),
-            inode: made.ino(),
-            owner: process::id(),
-        })
-    }
-
-    fn is_ours(&self) -> bool {
-        fs::symlink_metadata(&self.path)
-            .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
-    }
-}
-
-impl Drop for OwnPath {
-    fn drop(&mut self) {
-        if self.owner != process::id() {
-            return;
-        }
-        let _lock = lock_folder(&self.path);
-        if self.is_ours() {
-            // Somebody may have removed it meanwhile: then it is gone, as intended.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Binds to a path, replacing one that is left over from a server that nobody can reach any more.
-fn bind_path(
-    socket: &Socket,
-    path: &Path,
-    address: &SockAddr,
-    mode: Option<u32>,
-) -> io::Result<OwnPath> {
-    let _lock = lock_folder(path);
-    if let Some(mode) = mode {
-        // The file gets it when it is made (less the umask's bits), so nobody can connect under another one.
-        rustix::fs::fchmod(socket, mode.into())?;
-    }
-    match socket.bind(address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            check_stale(path, address)?;
-            fs::remove_file(path)?;
-            socket.bind(address)?;
-        }
-        result => result?,
-    }
-    let own = OwnPath::made(path)?;
-    if let Some(mode) = mode {
-        rustix::fs::chmod(path, mode.into())?; // Before `listen`: gives the bits that the umask took.
-    }
-    Ok(own)
-}
-
-/// Locks the path's folder against other servers that find the same stale path, until the file is dropped.
-fn lock_folder(path: &Path) -> Option<File> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    // A folder that cannot be opened or locked (no read permission, an odd file system) leaves only the small race.
-    let folder = File::open(folder).ok()?;
-    rustix::fs::flock(&folder, FlockOperation::LockExclusive).ok()?;
-    Some(folder)
-}
-
-/// Returns an error unless a connect proves that nobody serves this path.
-fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
-    let in_use = |text: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, text.to_owned()));
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return in_use("a file that is no socket is in the way");
-    }
-    if is_bound(path) {
-        return in_use("another server is alive there");
-    }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
-    match probe.connect(address) {
-        // Refused: no socket is bound to the file. One of another type would answer EPROTOTYPE, a busy one EAGAIN.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        _ => in_use("another server is alive there"),
-    }
-}
-
-/// Whether a socket of this network namespace is bound to the path and not connected: one that does not listen yet refuses
-/// a connect just like a stale one. proc_net_unix in proc(5): the state is the sixth field, the path as bound the eighth.
-fn is_bound(path: &Path) -> bool {
-    let Ok(table) = fs::read_to_string("/proc/net/unix") else {
-        return false;
-    };
-    let absolute = std::path::absolute(path).unwrap_or_default();
-    table.lines().any(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(5);
-        let (state, bound) = (fields.next(), fields.nth(1).map(Path::new));
-        state == Some("01") && (bound == Some(path) || bound == Some(&absolute))
-    })
 }
 
 /// The sockets that systemd handed to this process and that nobody has taken yet, with their names: sd_listen_fds(3).

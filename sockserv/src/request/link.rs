@@ -147,14 +147,14 @@ impl Link {
         let slot = self.slot();
         self.fit_socket_timeout(span)?;
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
-        slot.waiting.store(Tick::coarse().0, Ordering::SeqCst);
+        slot.waiting.begin(Tick::coarse().0);
         let requests = self.ticket.requests();
-        let result = if requests.is_shutting_down() && slot.owes_nothing() {
+        let result = if requests.is_draining() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
             self.transport.recv(buffer, Wait::Block)
         };
-        slot.waiting.store(0, Ordering::Relaxed);
+        slot.waiting.end();
         match result {
             Ok(0) => match slot.told() {
                 Told::FirstByte => Err(Timeout::FirstByte.into()),
@@ -163,7 +163,7 @@ impl Link {
                 Told::Shutdown => Ok(0),
                 Told::No => {
                     self.peer_ended
-                        .store(!requests.is_shutting_down(), Ordering::Relaxed);
+                        .store(!requests.is_draining(), Ordering::Relaxed);
                     Ok(0)
                 }
             },

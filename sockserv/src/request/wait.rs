@@ -56,9 +56,9 @@ impl Link {
             .flatten()
             .min_by_key(|(at, _)| *at);
         loop {
-            slot.waiting.store(began.0, Ordering::SeqCst);
+            slot.waiting.begin(began.0);
             let ended = self.wait(PollFlags::IN, deadline);
-            slot.waiting.store(0, Ordering::Relaxed);
+            slot.waiting.end();
             match ended? {
                 Ended::Told => return self.read_the_last(buffer),
                 Ended::Ready => match self.transport.recv(buffer, Wait::Not) {

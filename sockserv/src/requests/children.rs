@@ -143,9 +143,11 @@ impl Requests {
     /// Tells, and then kills, the children whose time is over. Returns when to look again.
     pub(crate) fn press(&self, stage: Stage) -> Option<Tick> {
         let now = Tick::now();
+        let kill = self.plan().filter(|_| stage >= Stage::Cut);
+        let kill = kill.map(|plan| plan.kill());
         let mut next: Option<Tick> = None;
         for running in &mut *lock(&self.children.running) {
-            let look = running.press(self, stage, now);
+            let look = running.press(self, stage, kill, now);
             next = [next, look].into_iter().flatten().min();
         }
         next
@@ -191,7 +193,13 @@ impl Running {
     }
 
     /// Tells or kills this child if its time is over. Returns when to look at it again.
-    fn press(&mut self, requests: &Requests, stage: Stage, now: Tick) -> Option<Tick> {
+    fn press(
+        &mut self,
+        requests: &Requests,
+        stage: Stage,
+        kill: Option<Tick>,
+        now: Tick,
+    ) -> Option<Tick> {
         let expires = match self.kept.ticket() {
             Some(ticket) => ticket.slot().expires(),
             None => requests.worker_expires(self.child.id()),
@@ -206,7 +214,8 @@ impl Running {
             }
         }
         let killed = self.told.map(|(told, patience)| told.after(patience));
-        if !self.killed && (stage >= Stage::Cut || killed.is_some_and(|at| at <= now)) {
+        let killed = killed.filter(|_| stage < Stage::Told).or(kill);
+        if !self.killed && killed.is_some_and(|at| at <= now) {
             self.child.signal(Signal::KILL);
             self.killed = true;
         }

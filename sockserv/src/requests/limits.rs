@@ -1,7 +1,5 @@
 //! [`ServerHandle`]: what may change while a server runs.
 
-use std::sync::atomic::Ordering;
-
 use crate::address::Address;
 use crate::limits::List;
 use crate::limits::network::{Network, NetworkError};
@@ -11,13 +9,13 @@ use crate::requests::{Requests, ServerHandle};
 impl Requests {
     /// Whether this peer has as many requests as it may have.
     pub(crate) fn has_enough(&self, peer: &Address) -> bool {
-        let used = self.control().used.load(Ordering::Relaxed);
+        let used = self.control().places.used();
         self.limits.has_enough(peer, used)
     }
 
     /// Whether this peer has more requests than it may have, the one that it was just given a place for included.
     pub(crate) fn has_too_many(&self, peer: &Address) -> bool {
-        let used = self.control().used.load(Ordering::Relaxed);
+        let used = self.control().places.used();
         self.limits.has_too_many(peer, used)
     }
 }

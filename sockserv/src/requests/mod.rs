@@ -7,8 +7,10 @@
 pub(crate) mod children;
 mod handle;
 mod limits;
+mod meeting;
 mod observed;
 mod peer;
+mod places;
 mod shutdown;
 mod sides;
 mod slot;
@@ -33,6 +35,8 @@ use crate::transport::{Linger, Transport, Unsent};
 
 use children::Children;
 pub use handle::{ServerHandle, Stats};
+use meeting::Once;
+use places::Places;
 use sides::Sides;
 pub(crate) use slot::{Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
@@ -41,27 +45,22 @@ pub(crate) use workers::Seat;
 /// Tokens of requests that wait in the poller begin here, each by its place in the table.
 pub(crate) const PARKED: u64 = 4 << 32;
 
-/// The end of the list of free slots.
-const NONE: u32 = u32::MAX;
-
 /// The state of a whole server that its children share.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Control {
-    /// When a shutdown was asked for, or zero.
-    asked: AtomicU64,
+    /// When a shutdown was asked for.
+    asked: Once,
+    /// When accepting stopped for it.
+    begun: Once,
+    /// When a second signal ended its grace.
+    over_at: Once,
     /// How things stood then, for the report.
     ended_before: AtomicU64,
     alive_then: AtomicU32,
     suspended: AtomicBool,
-    /// Whether the accept loop wants to be woken when a request ends.
-    wants_wake: AtomicBool,
-    /// How many slots are taken, by all processes together: what `max_connections` bounds.
-    taken: AtomicU32,
-    /// How many slots were ever taken: those behind them are free, and their pages untouched.
-    used: AtomicU32,
-    /// The first free slot in the lower half; a count of changes in the upper half tells two equal ones apart.
-    free: AtomicU64,
+    /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
+    places: Places,
     accepted: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
@@ -87,9 +86,8 @@ pub(crate) struct Requests {
     pub(crate) options: Options,
     pub(crate) poller: Poller,
     pub(crate) wake: Wake,
-    /// Ends the grace: a second signal, or in a child SIGTERM.
+    /// Ends the grace: a second signal. In a child, or a worker, SIGTERM.
     over: Wake,
-    over_at: AtomicU64,
     /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
     life: OwnedFd,
     /// The life line's other end; children do not have it.
@@ -100,8 +98,8 @@ pub(crate) struct Requests {
     worker: AtomicU32,
     /// The process that is this worker, or zero: its requests are known by it.
     process: AtomicU32,
-    /// When this worker alone was asked to end, or zero.
-    retired: AtomicU64,
+    /// When this child, or this worker, alone was asked to end.
+    retired: Once,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
     /// Whether the life line was written to.
@@ -134,7 +132,7 @@ impl Requests {
         let (life, life_end) = rustix::pipe::pipe_with(
             rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
         )?;
-        let requests = Self {
+        Ok(Self {
             control: Shared::zeroed(1)?,
             slots: Shared::zeroed(capacity)?,
             sides: Sides::new(capacity),
@@ -143,13 +141,12 @@ impl Requests {
             poller: Poller::new()?,
             wake: Wake::new()?,
             over: Wake::new()?,
-            over_at: AtomicU64::new(0),
             life,
             life_end: Mutex::new(Some(life_end)),
             child: AtomicBool::new(false),
             worker: AtomicU32::new(0),
             process: AtomicU32::new(0),
-            retired: AtomicU64::new(0),
+            retired: Once::default(),
             bell: workers.is_some().then(Wake::new).transpose()?,
             crew: Shared::zeroed(workers.unwrap_or(0))?,
             lined: AtomicBool::new(false),
@@ -160,12 +157,7 @@ impl Requests {
             failures: Mutex::default(),
             cut: Mutex::default(),
             report: Mutex::default(),
-        };
-        requests
-            .control()
-            .free
-            .store(u64::from(NONE), Ordering::Relaxed);
-        Ok(requests)
+        })
     }
 
     fn control(&self) -> &Control {
@@ -204,73 +196,19 @@ impl Requests {
     }
 
     fn take_index(&self) -> Option<u32> {
-        let most = self.limits.max_connections();
-        let more = |taken: u32| (taken < most).then_some(taken + 1);
-        // SeqCst: who finds it full has asked for a wake-up before, and sees what was given back, or is woken by that.
-        let taken = &self.control().taken;
-        taken
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
-            .ok()?;
-        loop {
-            // There is one for each that is counted, but it may move from the one place to the other in between.
-            if let Some(index) = self.take_free().or_else(|| self.take_unused()) {
-                return Some(index);
-            }
-        }
-    }
-
-    fn take_free(&self) -> Option<u32> {
-        let free = &self.control().free;
-        let mut head = free.load(Ordering::Acquire);
-        loop {
-            let index = head as u32;
-            if index == NONE {
-                return None;
-            }
-            let next = self.slot(index).next_free.load(Ordering::Relaxed);
-            // Acquire pairs with the release in `give_back`: the slot's last words are seen before it is used again.
-            match free.compare_exchange_weak(
-                head,
-                changed(head, next),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(index),
-                Err(now) => head = now,
-            }
-        }
-    }
-
-    fn take_unused(&self) -> Option<u32> {
-        let more = |used: u32| ((used as usize) < self.slots.len()).then_some(used + 1);
-        let used = &self.control().used;
-        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .ok()
+        let (most, capacity) = (self.limits.max_connections(), self.slots.len() as u32);
+        let next = |place: u32| &self.slot(place).next_free;
+        self.control().places.take(most, capacity, next)
     }
 
     fn give_back(&self, index: u32) {
-        let free = &self.control().free;
-        let mut head = free.load(Ordering::Relaxed);
-        loop {
-            self.slot(index)
-                .next_free
-                .store(head as u32, Ordering::Relaxed);
-            match free.compare_exchange_weak(
-                head,
-                changed(head, index),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(now) => head = now,
-            }
-        }
-        self.control().taken.fetch_sub(1, Ordering::SeqCst);
+        let next = &self.slot(index).next_free;
+        self.control().places.give_back(index, next);
     }
 
     /// Whether no further request can be taken now.
     pub(crate) fn is_full(&self) -> bool {
-        self.control().taken.load(Ordering::SeqCst) >= self.limits.max_connections()
+        self.control().places.is_full(self.limits.max_connections())
     }
 
     pub(crate) fn active(&self) -> u32 {
@@ -294,17 +232,17 @@ impl Requests {
 
     /// Asks for a wake-up at the end of a request. The caller must look at what it waits for once more afterwards.
     pub(crate) fn want_wake(&self) {
-        self.control().wants_wake.store(true, Ordering::SeqCst); // Pairs with the load in `Ticket::drop`.
+        self.control().places.want();
     }
 
     fn wake_if_wanted(&self) {
-        if self.control().wants_wake.load(Ordering::SeqCst) {
+        if self.control().places.is_wanted() {
             self.ring(); // Under `prefork` it may be another worker that waits for a place.
         }
     }
 
     pub(crate) fn need_no_wake(&self) {
-        self.control().wants_wake.store(false, Ordering::Relaxed);
+        self.control().places.want_no_longer();
     }
 
     pub(crate) fn count_refused(&self) {
@@ -327,7 +265,7 @@ impl Requests {
     }
 
     fn used_slots(&self) -> &[Slot] {
-        &self.slots[..self.control().used.load(Ordering::Relaxed) as usize]
+        &self.slots[..self.control().places.used() as usize]
     }
 
     /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
@@ -418,9 +356,4 @@ impl Requests {
         }
         stats
     }
-}
-
-/// The next head of the free list: another first slot, and one more change.
-fn changed(head: u64, first: u32) -> u64 {
-    ((head >> 32).wrapping_add(1) << 32) | u64::from(first)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::drain::{Plan, Stage};
+use crate::requests::meeting::Once;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 
@@ -71,15 +72,23 @@ impl Requests {
 
     /// Records that a shutdown was asked for, if it is the first time.
     pub(crate) fn note_shutdown(&self) {
-        let (control, now) = (self.control(), Tick::now().0);
-        // SeqCst: a request that stores `waiting` and then finds this zero is found waiting by the drain, or the reverse.
-        let first = control
-            .asked
-            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
-        if first.is_ok() {
-            control.ended_before.store(self.ended(), Ordering::Relaxed);
-            control.alive_then.store(self.active(), Ordering::Relaxed);
+        if self.control().asked.happen(Tick::now().0) {
+            self.count_for_report();
         }
+    }
+
+    /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
+    pub(crate) fn note_drain(&self) {
+        let is_first = self.control().begun.happen(Tick::now().0);
+        if is_first && !self.options.lame_duck.is_zero() {
+            self.count_for_report(); // Others have come and gone since it was asked for.
+        }
+    }
+
+    fn count_for_report(&self) {
+        let control = self.control();
+        control.ended_before.store(self.ended(), Ordering::Relaxed);
+        control.alive_then.store(self.active(), Ordering::Relaxed);
     }
 
     /// How many requests had ended, and how many were alive, when the shutdown was asked for.
@@ -92,9 +101,9 @@ impl Requests {
         )
     }
 
-    /// The end of the grace is readable: in a worker it is the beginning of its own.
+    /// The end of the grace is readable: in a child, or a worker, it is its own business alone.
     pub(crate) fn see_over(&self) {
-        if self.worker().is_some() {
+        if self.is_child() || self.worker().is_some() {
             self.retire();
         } else {
             self.note_shutdown();
@@ -108,13 +117,11 @@ impl Requests {
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        let _ = self
-            .over_at
-            .compare_exchange(0, Tick::now().0, Ordering::SeqCst, Ordering::SeqCst);
+        self.control().over_at.happen(Tick::now().0);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
-        self.over_at.load(Ordering::SeqCst) != 0
+        self.control().over_at.when().is_some()
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -123,28 +130,43 @@ impl Requests {
 
     /// Whether the whole server was asked to end, and not this worker alone.
     pub(crate) fn is_server_ending(&self) -> bool {
-        self.control().asked.load(Ordering::SeqCst) != 0
+        self.control().asked.when().is_some()
+    }
+
+    /// Whether the server accepts no more, and its idle requests end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_shutting_down() && self.stage() >= Stage::Draining
     }
 
     /// When the whole server, or this worker alone, was asked to end.
     fn asked(&self) -> Option<Tick> {
-        let asked = self.control().asked.load(Ordering::SeqCst);
-        let asked = if asked == 0 {
-            self.retired.load(Ordering::SeqCst)
-        } else {
-            asked
-        };
-        (asked != 0).then_some(Tick(asked))
+        let asked = self.control().asked.when();
+        asked.or_else(|| self.retired.when()).map(Tick)
     }
 
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let asked = self.asked()?;
-        match self.over_at.load(Ordering::SeqCst) {
-            0 => Some(Plan::new(asked, self.options.shutdown_grace)),
-            // A child that gets SIGTERM is told, and killed by its parent; a second signal cuts at once.
-            over if self.is_child() => Some(Plan::new(Tick(over), Duration::ZERO)),
-            over => Some(Plan::cut_now(Tick(over))),
+        let plan = match (self.control().over_at.when(), self.retired.when()) {
+            (Some(over), _) => Plan::cut_now(Tick(over)),
+            // SIGTERM ends the one request of a child, unless that hurries.
+            (None, Some(told)) if self.is_child() => Plan::new(Tick(told), Duration::ZERO),
+            (None, _) => Plan::new(self.begun(asked), self.options.shutdown_grace),
+        };
+        let others_cut = self.is_child() || self.worker().is_some();
+        Some(if others_cut {
+            plan.after_parent()
+        } else {
+            plan
+        })
+    }
+
+    /// When accepting stops that was asked to stop then.
+    fn begun(&self, asked: Tick) -> Tick {
+        match self.control().begun.when() {
+            Some(begun) => Tick(begun),
+            None if self.is_server_ending() => asked.after(self.options.lame_duck),
+            None => asked, // A worker that ends alone: others serve on, and nobody needs to notice.
         }
     }
 
@@ -155,8 +177,10 @@ impl Requests {
 
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
-        self.control().asked.store(0, Ordering::SeqCst);
-        self.over_at.store(0, Ordering::SeqCst);
+        let control = self.control();
+        [&control.asked, &control.begun, &control.over_at]
+            .into_iter()
+            .for_each(Once::forget);
         self.over.clear();
         self.lined.store(false, Ordering::Relaxed);
         // Empty already unless there was a shutdown.

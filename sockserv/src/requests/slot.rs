@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::address::{Address, Kind};
 use crate::error::Phase;
 use crate::observer::Reason;
+use crate::requests::meeting::Waiting;
 use crate::requests::peer::Peer;
 use crate::sys::clock::Tick;
 
@@ -23,8 +24,8 @@ pub(crate) struct Slot {
     transport: AtomicU8,
     /// Its number for observers, until its end was told; zero if there are none.
     pub(super) request: AtomicU64,
-    /// Since when its read waits for the peer, or zero.
-    pub(crate) waiting: AtomicU64,
+    /// Since when its read waits for the peer.
+    pub(crate) waiting: Waiting,
     /// Whether the handler took something from `rfile` since it last wrote.
     pub(crate) taken: AtomicBool,
     /// Why the accept loop shut its socket down.
@@ -77,7 +78,7 @@ impl Slot {
     /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
     pub(crate) fn is_idle(&self) -> bool {
         // Pairs with the handler's own stores, which come before its `waiting`.
-        self.waiting.load(Ordering::SeqCst) != 0 && self.owes_nothing()
+        self.waiting.since().is_some() && self.owes_nothing()
     }
 
     pub(crate) fn owes_nothing(&self) -> bool {
@@ -103,10 +104,9 @@ impl Slot {
         if self.bytes_in.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        match self.waiting.load(Ordering::SeqCst) {
-            0 => Some(now.after(timeout)), // Its handler does something else: look again.
-            waiting => Some(Tick(waiting).after(timeout)),
-        }
+        // A handler that does something else is looked at again.
+        let since = self.waiting.since().map_or(now, Tick);
+        Some(since.after(timeout))
     }
 
     pub(super) fn ended(&self) -> Ended {
@@ -170,7 +170,7 @@ impl Slot {
         self.phase.store(Phase::Verify as u8, Ordering::Relaxed);
         self.ended.store(0, Ordering::Relaxed);
         self.request.store(0, Ordering::Relaxed);
-        self.waiting.store(0, Ordering::Relaxed);
+        self.waiting.end();
         self.taken.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);

@@ -101,15 +101,11 @@ impl Requests {
 
     /// This worker alone ends: it has served enough, or its parent wants another one in its place.
     pub(crate) fn retire(&self) {
-        // The first time counts: its grace has begun.
-        let now = Tick::now().0;
-        let _ = self
-            .retired
-            .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        self.retired.happen(Tick::now().0); // The first time counts: its grace has begun.
     }
 
     pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::SeqCst) != 0
+        self.retired.when().is_some()
     }
 
     /// Wakes the accept loops of all processes of this server.

@@ -55,6 +55,9 @@ impl<H: Declaration> Server<H> {
             Some(_) => self.requests.retire(),
             None => self.requests.shutdown(),
         }
+        if self.requests.worker().is_none() || self.requests.is_server_ending() {
+            self.requests.note_drain();
+        }
         self.requests.options.observers.tell(|| Event::Draining);
         let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {

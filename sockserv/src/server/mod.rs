@@ -142,6 +142,7 @@ impl<H: Declaration> Server<H> {
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
         let workers = <H::Model as Model<H>>::workers(&options);
+        let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);
@@ -326,7 +327,7 @@ impl<H: Declaration> Server<H> {
             .accept_timeout
             .map(|timeout| Tick::now().after(timeout));
         let served = loop {
-            if self.requests.is_shutting_down() {
+            if self.requests.is_draining() {
                 self.requests.wake.clear();
                 break false;
             }
@@ -411,7 +412,7 @@ impl<H: Declaration> Server<H> {
     }
 
     fn is_over(&self) -> bool {
-        self.requests.is_shutting_down() || self.is_exhausted()
+        self.requests.is_draining() || self.is_exhausted()
     }
 
     /// Does what the first request would do first, so that a child need not: each would find out anew.

@@ -38,8 +38,16 @@ pub(crate) fn places(
     }
     check_all_fit(kinds, &endpoints)?;
     places.extend(bind_anew(&left, &endpoints, options, last_word)?);
-    places.sort_by_key(|place| kinds.iter().position(|kind| *kind == place.kind));
-    Ok(places)
+    Ok(by_kind(kinds, places))
+}
+
+/// Orders places by their kinds, and leaves those of one kind in their order.
+fn by_kind(kinds: &[Kind], mut places: Vec<Place>) -> Vec<Place> {
+    let mut ordered = Vec::with_capacity(places.len());
+    for kind in kinds {
+        ordered.extend(places.extract_if(.., |place| place.kind == *kind));
+    }
+    ordered
 }
 
 /// Whether an endpoint says itself which inherited socket it means.
@@ -205,11 +213,8 @@ fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Pl
         .filter(|(_, name)| wanted(name));
     let fds =
         fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
-    let mut places = fds
-        .map(|(fd, _)| adopt(fd, kinds))
-        .collect::<io::Result<Vec<_>>>()?;
-    places.sort_by_key(|place| kinds.iter().position(|kind| *kind == place.kind)); // A stable sort: systemd's order otherwise.
-    Ok(places)
+    let places: io::Result<Vec<_>> = fds.map(|(fd, _)| adopt(fd, kinds)).collect();
+    Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
 }
 
 fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<Place>> {

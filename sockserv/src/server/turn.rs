@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::concurrency::Model as _;
-use crate::drain::Stage;
+use crate::drain::{Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
 use crate::requests::children;
@@ -103,7 +103,7 @@ impl<H: Declaration> Server<H> {
     /// Whether new requests are welcome now.
     pub(super) fn may_accept(&self) -> bool {
         let requests = &self.requests;
-        if self.state != State::Active || requests.is_shutting_down() || requests.is_suspended() {
+        if self.state != State::Active || requests.is_draining() || requests.is_suspended() {
             return false;
         }
         if self.leaves_it_to_workers() {
@@ -150,10 +150,10 @@ impl<H: Declaration> Server<H> {
 
     pub(super) fn next_due(&self) -> Option<Tick> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
-        let plan = self
-            .requests
-            .plan()
-            .filter(|_| self.requests.active_here() > 0);
+        let is_needed = |plan: &Plan| {
+            self.requests.active_here() > 0 || plan.stage(Tick::now()) == Stage::LameDuck
+        };
+        let plan = self.requests.plan().filter(is_needed);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
         let look = self.next_look.filter(|_| self.requests.active_here() > 0);
@@ -243,7 +243,7 @@ impl<H: Declaration> Server<H> {
 
     fn reap(&mut self) {
         for (process, status, kept) in self.requests.reap() {
-            if let Some(worker) = kept.worker() {
+            if let (true, Some(worker)) = (H::Model::HAS_WORKERS, kept.worker()) {
                 self.worker_ended(worker, process, status);
                 continue;
             }
@@ -267,7 +267,7 @@ impl<H: Declaration> Server<H> {
             .requests
             .plan()
             .map_or(Stage::Serving, |plan| plan.stage(now));
-        if stage == Stage::Serving && self.next_look.is_none_or(|look| look > now) {
+        if stage <= Stage::LameDuck && self.next_look.is_none_or(|look| look > now) {
             return;
         }
         let options = &self.requests.options;

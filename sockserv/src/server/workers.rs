@@ -67,7 +67,10 @@ impl Crew {
 impl<H: Declaration> Server<H> {
     /// Whether requests are the workers' to take.
     pub(super) fn leaves_it_to_workers(&self) -> bool {
-        self.stays && self.crew.is_some() && self.requests.worker().is_none()
+        H::Model::HAS_WORKERS
+            && self.stays
+            && self.crew.is_some()
+            && self.requests.worker().is_none()
     }
 
     /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
@@ -76,7 +79,7 @@ impl<H: Declaration> Server<H> {
         let (options, Some(crew)) = (&self.requests.options, &self.crew) else {
             return Ok(());
         };
-        if options.accept != Accept::ReusePort {
+        if !H::Model::HAS_WORKERS || options.accept != Accept::ReusePort {
             return Ok(());
         }
         let mut more = Vec::new();
@@ -201,7 +204,7 @@ impl<H: Declaration> Server<H> {
         let ended = format!("worker {index} (process {process}) ended: {status}");
         let is_ready = self.requests.is_ready(index);
         let has_other = self.requests.workers().iter().any(|other| other.0 == index);
-        if self.requests.is_shutting_down() || (has_other && is_ready) {
+        if self.requests.is_draining() || (has_other && is_ready) {
             LINES.say(|_| ended); // Nobody needs to take its place.
         } else if has_other {
             self.crew

@@ -1,6 +1,5 @@
 //! A checked `fork`: refused while the process has other threads, with their names in the error.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +68,7 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
 }
 
 /// The descriptors that no child keeps.
-static LISTENERS: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+static LISTENERS: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 /// Has a descriptor closed in every child, as long as this lives. It must be dropped before the descriptor is closed.
 #[derive(Debug)]
@@ -81,7 +80,7 @@ impl ClosedInChildren {
         LISTENERS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(descriptor);
+            .push(descriptor);
         Self(descriptor)
     }
 }
@@ -91,7 +90,7 @@ impl Drop for ClosedInChildren {
         LISTENERS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.0);
+            .retain(|descriptor| *descriptor != self.0);
     }
 }
 

@@ -1,12 +1,11 @@
 //! Sockets that this process was started with: a descriptor becomes ours once, and never twice.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
 /// The descriptors that were taken, so that none gets a second owner.
-static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 /// Takes a descriptor that the process inherited.
 pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
@@ -14,19 +13,17 @@ pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    if !TAKEN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(fd)
-    {
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if taken.contains(&fd) {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
             "a server has taken this descriptor already",
         ));
     }
+    taken.push(fd);
     // SAFETY: sets one flag of an open descriptor.
     unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-    // SAFETY: it is open, it was named as inherited by who started us, and the set says that it has no owner here yet.
+    // SAFETY: it is open, it was named as inherited by who started us, and the list says that it has no owner here yet.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -10,6 +10,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("sockserv needs Linux: it is built on epoll, eventfd and pidfd");
 
+pub(crate) mod atomic;
 pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod datagrams;

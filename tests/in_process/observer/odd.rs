@@ -35,7 +35,7 @@ impl<H> sockserv::Model<H> for Loses {
 }
 
 #[derive(Clone)]
-struct Lost(Obeys);
+struct Lost(#[allow(dead_code, reason = "it is the cell, whatever it holds")] Obeys);
 
 #[server(tcp, model = Loses)]
 impl Lost {

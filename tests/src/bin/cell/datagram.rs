@@ -102,6 +102,13 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             datagram.server().shutdown();
             datagram.wfile.write_all(b"asked")?;
         }
+        "suspend-gate" => {
+            datagram.server().suspend();
+            say("waiting", &[("peer", datagram.peer_addr())]);
+            drop(File::open(rest)?);
+            write!(datagram.wfile, "{}", datagram.server().is_suspended())?;
+            datagram.server().resume();
+        }
         "gate" => {
             say("waiting", &[("peer", datagram.peer_addr())]);
             drop(File::open(rest)?);

@@ -1,13 +1,15 @@
 //! The command line: addresses, the server's options by their names, and what the hooks are to do.
 
 use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sockserv::{Builder, Declaration};
+use sockserv::{Accept, Builder, Declaration, OnFull};
 
 use crate::Apply;
 use crate::state::{Deed, Hooks};
+use crate::watch::Watch;
 
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
@@ -48,6 +50,8 @@ impl Flags {
                 "error-hook" => flags.hooks.error = Some(deed(&value)?),
                 "bind-hook" => flags.hooks.bind = Some(deed(&value)?),
                 "activate-hook" => flags.hooks.activate = Some(deed(&value)?),
+                "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
+                "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),
             }
         }
@@ -55,49 +59,84 @@ impl Flags {
     }
 }
 
-/// `panic`, `error` or `refuse`, the first N times: `panic:2`; without N always.
+/// `panic`, `error` or `refuse`, the first N times: `panic:2`, or after M times in which all is well: `panic:2@M`; without
+/// N always.
 fn deed(value: &str) -> io::Result<Deed> {
-    let (kind, times) = match value.split_once(':') {
-        Some((kind, times)) => (kind, number(times)?),
-        None => (value, u64::MAX),
+    let (kind, times) = value.split_once(':').unwrap_or((value, ""));
+    let (times, after) = times.split_once('@').unwrap_or((times, "0"));
+    let times = if times.is_empty() {
+        u64::MAX
+    } else {
+        number(times)?
     };
-    match kind {
-        "panic" => Ok(Deed {
-            panics: true,
-            times,
-        }),
-        "error" | "refuse" => Ok(Deed {
-            panics: false,
-            times,
-        }),
-        _ => Err(invalid(format!("`{kind}` is nothing that a hook can do"))),
-    }
+    let panics = match kind {
+        "panic" => true,
+        "error" | "refuse" => false,
+        _ => return Err(invalid(format!("`{kind}` is nothing that a hook can do"))),
+    };
+    Ok(Deed {
+        panics,
+        times,
+        after: number(after)?,
+    })
 }
 
 impl Apply for Options {
     fn apply<H: Declaration, S>(&self, mut builder: Builder<H, S>) -> io::Result<Builder<H, S>> {
         for (name, value) in &self.named {
             builder = match name.as_str() {
+                "accept" => builder.accept(accept(value)?),
+                "accept-rate" => builder.accept_rate(number::<u32>(value)?),
                 "accept-timeout" => builder.accept_timeout(duration(value)?),
+                "allow" => builder.allow([value]),
                 "backlog" => builder.backlog(number(value)?),
+                "banner" => builder.banner(value.clone()),
+                "deny" => builder.deny([value]),
                 "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
+                "lame-duck" => builder.lame_duck(duration(value)?),
                 "max" => builder.max(number(value)?),
                 "max-children" => builder.max_children(number(value)?),
                 "max-connections" => builder.max_connections(number(value)?),
+                "max-connections-per-peer" => {
+                    builder.max_connections_per_peer(number::<usize>(value)?)
+                }
                 "max-line" => builder.max_line(number(value)?),
                 "max-packet-size" => builder.max_packet_size(number(value)?),
+                "max-requests" => builder.max_requests(number::<u64>(value)?),
+                "min-rate" => builder.min_rate(number::<u64>(value)?),
                 "mode" => builder.mode(u32::from_str_radix(value, 8).map_err(invalid)?),
+                "observe" => builder.observer(Watch),
+                "on-full" => builder.on_full(on_full(value)?),
+                "queue" => builder.queue(number(value)?),
                 "rbufsize" => builder.rbufsize(number(value)?),
                 "request-timeout" => builder.request_timeout(duration(value)?),
                 "reuse-address" => builder.reuse_address(value == "on"),
                 "service-interval" => builder.service_interval(duration(value)?),
                 "shutdown-grace" => builder.shutdown_grace(duration(value)?),
+                "speaks-first" => builder.speaks_first(value == "on"),
                 "timeout" => builder.timeout(duration(value)?),
                 "wbufsize" => builder.wbufsize(number(value)?),
+                "workers" => builder.workers(number(value)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),
             };
         }
         Ok(builder.addrs(&self.addrs))
+    }
+}
+
+fn accept(value: &str) -> io::Result<Accept> {
+    match value {
+        "shared" => Ok(Accept::Shared),
+        "reuse-port" => Ok(Accept::ReusePort),
+        _ => Err(invalid(format!("`{value}` is no way to accept"))),
+    }
+}
+
+fn on_full(value: &str) -> io::Result<OnFull> {
+    match value {
+        "wait" => Ok(OnFull::Wait),
+        "refuse" => Ok(OnFull::Refuse),
+        _ => Err(invalid(format!("`{value}` is nothing to do when full"))),
     }
 }
 

@@ -13,6 +13,7 @@ mod datagram;
 mod flags;
 mod state;
 mod stream;
+mod watch;
 
 use flags::{Flags, Options, invalid};
 use state::say;
@@ -57,7 +58,17 @@ macro_rules! cells {
 
 /// The attribute over a handler whose methods and hooks are all written once, elsewhere.
 macro_rules! cell {
-    ($kind:ident, $transport:ident, $model:ident) => {
+    ($kind:ident, $transport:ident, pool) => { $crate::cell!(@with_workers $kind, $transport, pool); };
+    ($kind:ident, $transport:ident, prefork) => { $crate::cell!(@with_workers $kind, $transport, prefork); };
+    ($kind:ident, $transport:ident, $model:ident) => { $crate::cell!(@ $kind, $transport, $model,); };
+    (@with_workers $kind:ident, $transport:ident, $model:ident) => {
+        $crate::cell!(@ $kind, $transport, $model,
+            fn worker_start(&mut self, worker: usize) -> io::Result<()> {
+                crate::state::worker_start(worker)
+            }
+        );
+    };
+    (@ $kind:ident, $transport:ident, $model:ident, $($worker_start:tt)*) => {
         #[server($transport, $model, vis = pub(crate))]
         impl Cell {
             fn setup(&mut self, request: &mut $kind) -> Outcome {
@@ -95,6 +106,8 @@ macro_rules! cell {
             fn server_activate(&self, socket: &sockserv::socket2::Socket) -> io::Result<()> {
                 crate::state::activate(socket)
             }
+
+            $($worker_start)*
         }
     };
 }

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,13 +26,17 @@ pub(crate) struct Hooks {
     pub(crate) error: Option<Deed>,
     pub(crate) bind: Option<Deed>,
     pub(crate) activate: Option<Deed>,
+    pub(crate) worker_start: Option<Deed>,
+    /// `worker_start` fails while there is a file of this name.
+    pub(crate) no_worker_while: Option<PathBuf>,
 }
 
-/// A failure, the first so many times.
+/// A failure so many times, after so many times in which all is well. Each process counts for itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deed {
     pub(crate) panics: bool,
     pub(crate) times: u64,
+    pub(crate) after: u64,
 }
 
 static HOOKS: OnceLock<Hooks> = OnceLock::new();
@@ -49,7 +54,8 @@ pub(crate) fn hooks() -> &'static Hooks {
 /// Fails as it was told, while it is told to.
 fn act(deed: Option<Deed>, count: &AtomicU64, name: &str) -> bool {
     let Some(deed) = deed else { return true };
-    if count.fetch_add(1, Ordering::Relaxed) >= deed.times {
+    let before = count.fetch_add(1, Ordering::Relaxed);
+    if before < deed.after || before - deed.after >= deed.times {
         return true;
     }
     assert!(!deed.panics, "{name} panics");
@@ -220,5 +226,15 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
     match act(hooks().activate, &COUNT, "server_activate") {
         true => Ok(()),
         false => Err(io::Error::other("server_activate fails")),
+    }
+}
+
+pub(crate) fn worker_start(worker: usize) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    say("worker", &[("worker", &worker)]);
+    let not_now = hooks().no_worker_while.as_ref();
+    match act(hooks().worker_start, &COUNT, "worker_start") {
+        true if !not_now.is_some_and(|path| path.exists()) => Ok(()),
+        _ => Err(io::Error::other("worker_start fails")),
     }
 }

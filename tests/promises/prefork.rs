@@ -1,0 +1,458 @@
+//! `prefork`: workers that die, that come anew, and that are replaced while clients come. A9, F43, D32.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use sockserv_tests::{Cell, Client, Process, Scenario, Server, Transport, until, wait_until};
+
+use crate::for_each;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [deaths(), renewals(), sharing()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn deaths() -> Vec<Trial> {
+    let all = |cell: &Cell| cell.is_preforked();
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    [
+        for_each(
+            streams,
+            "d32_a_killed_worker_is_replaced_and_the_others_never_notice",
+            killed,
+        ),
+        for_each(
+            all,
+            "d32_an_idle_worker_that_is_killed_is_replaced",
+            killed_idle,
+        ),
+        for_each(
+            all,
+            "p04_workers_that_cannot_live_are_started_ever_more_slowly",
+            short_lives,
+        ),
+        for_each(
+            all,
+            "f43_a_worker_that_fails_at_first_serves_in_the_end",
+            fails_at_first,
+        ),
+        for_each(streams, "p03_a_dead_master_ends_its_workers", master_dies),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn renewals() -> Vec<Trial> {
+    let all = |cell: &Cell| cell.is_preforked();
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
+    [
+        for_each(all, "a19_sighup_renews_all_workers_unnoticed", renew),
+        for_each(
+            tcp,
+            "a19_sighup_renews_workers_with_sockets_of_their_own_unnoticed",
+            renew_reuse_port,
+        ),
+        for_each(
+            streams,
+            "a19_a_request_that_runs_ends_before_its_old_worker",
+            renew_beside_a_request,
+        ),
+        for_each(
+            all,
+            "a19_a_generation_that_does_not_start_leaves_the_old_one",
+            renew_fails,
+        ),
+        for_each(
+            all,
+            "p04_max_requests_renews_workers_unnoticed",
+            max_requests,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn sharing() -> Vec<Trial> {
+    let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
+    let inet = |cell: &Cell| cell.is_preforked() && !cell.is_unix();
+    let unix = |cell: &Cell| cell.is_preforked() && cell.is_unix();
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    [
+        for_each(
+            inet,
+            "a09_all_sockets_of_the_workers_are_on_the_announced_port",
+            one_port,
+        ),
+        for_each(
+            tcp,
+            "a08_sockets_of_the_workers_drain_alike",
+            drain_reuse_port,
+        ),
+        for_each(
+            unix,
+            "a09_a_unix_path_with_several_sockets_is_a_clean_error",
+            unix_reuse_port,
+        ),
+        for_each(streams, "p10_the_numbers_of_all_workers_add_up", numbers),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn pid_of(client: &mut Client) -> Process {
+    Process(client.ask("pid").parse().expect("a number"))
+}
+
+fn workers(server: &Server) -> BTreeSet<u32> {
+    let children = server.process().children().into_iter();
+    children.map(|(child, _)| child.0).collect()
+}
+
+/// Waits until there are so many workers, and none of them is among these.
+fn await_others(server: &Server, count: usize, old: &BTreeSet<u32>) {
+    let are_new = || {
+        let now = workers(server);
+        now.len() == count && now.is_disjoint(old)
+    };
+    until(are_new, || {
+        format!("{old:?} are not replaced by others: {:?}", workers(server))
+    });
+}
+
+fn killed(cell: Cell) {
+    let server = Scenario::new(cell).with("workers", "3").start();
+    let (mut victim, mut other) = (server.connect(), server.connect());
+    let worker = pid_of(&mut victim);
+    let sibling = pid_of(&mut other);
+    assert_ne!(worker, sibling);
+    // It serves for a while, so that its death is an accident.
+    thread::sleep(Duration::from_millis(1100));
+    worker.signal(Signal::KILL);
+    let error = server.event_of("error", &victim);
+    assert_eq!(
+        (error.get("phase"), error.get("exit"), error.get("own")),
+        ("exit", "signal:_9_(SIGKILL)", "false")
+    );
+    assert_eq!(error.get("pid"), server.process().0.to_string());
+    victim.expect_end();
+    other.echo("one who never noticed");
+    server.await_workers(4);
+    server.line(|line| line.contains("ended") && line.ends_with("starting another one"));
+    let mut held: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    held.iter_mut().for_each(|client| client.echo("served"));
+    assert_eq!(workers(&server).len(), 3);
+    drop((held, other));
+    let ended = server.stop();
+    ended.expect_counts(3, 1, 0);
+    assert_eq!(ended.events("error").len(), 1);
+}
+
+fn killed_idle(cell: Cell) {
+    let server = Scenario::new(cell).with("workers", "2").start();
+    server.await_workers(2);
+    for worker in workers(&server) {
+        Process(worker).signal(Signal::KILL);
+    }
+    for _ in 0..5 {
+        server.connect().echo("served by another");
+    }
+    let ended = server.stop();
+    ended.expect_counts(5, 0, 0);
+    assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
+}
+
+fn short_lives(cell: Cell) {
+    let scenario = Scenario::new(cell).with("workers", "2");
+    let server = scenario.with("worker-start", "error").start();
+    // After 100 ms, 200 ms, 400 ms: the fourth life of a worker begins 700 ms after the first.
+    server.nth_event(5, "worker");
+    let before = server.process().cpu();
+    thread::sleep(Duration::from_millis(1000));
+    let cpu = server.process().cpu() - before;
+    assert!(cpu <= Duration::from_millis(50), "{cpu:?} in a second");
+    let lives = server.events("worker").len();
+    assert!(lives <= 10, "{lives} lives of two workers in 1.5 s");
+    let error = server.event("error");
+    assert_eq!(
+        (error.get("phase"), error.get("peer")),
+        ("hook", "unnamed"),
+        "{error:?}"
+    );
+    assert!(error.get("text").contains("worker_start_fails"));
+    for delay in ["100ms", "200ms", "400ms"] {
+        server.line(|line| {
+            line.contains("ended: exit status: 1") && line.ends_with(&format!("in {delay}"))
+        });
+    }
+    // Its end does not wait for a worker.
+    let ended = server.stop();
+    assert!(ended.took < Duration::from_millis(500), "{:?}", ended.took);
+}
+
+fn fails_at_first(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let obstacle = folder.join("obstacle");
+    fs::write(&obstacle, "").expect("an own folder");
+    let server = Scenario::new(cell)
+        .with("workers", "2")
+        .with("no-worker-while", obstacle.to_str().expect("a plain path"))
+        .start();
+    let mut client = server.connect();
+    client.send("echo served at last");
+    server.nth_event(3, "worker");
+    client.expect_silence();
+    fs::remove_file(&obstacle).expect("it is there");
+    assert_eq!(client.reply(), "served at last");
+}
+
+fn master_dies(cell: Cell) {
+    let server = Scenario::new(cell).with("shutdown-grace", "60s").start();
+    server.await_crew();
+    let mut client = server.connect();
+    client.echo("one");
+    let workers = workers(&server);
+    server.signal(Signal::KILL);
+    client.expect_end();
+    wait_until(|| {
+        let mut left = workers.iter().map(|pid| format!("/proc/{pid}/status"));
+        // Nobody may be there to wait for it, but then it has ended.
+        left.all(|status| {
+            fs::read_to_string(status).map_or(true, |text| text.contains("Z (zombie)"))
+        })
+    });
+    assert!(server.try_connect().is_err(), "nobody listens");
+}
+
+/// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
+fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
+    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut client = server.connect();
+                    client.echo("never refused");
+                    count.fetch_add(1, Ordering::Relaxed);
+                    if server.cell().is_stream() {
+                        client.finish();
+                        client.expect_end();
+                    }
+                }
+            });
+        }
+        let at_end = Set(&stop); // Also if what happens meanwhile panics.
+        meanwhile();
+        wait_until(|| count.load(Ordering::Relaxed) >= 300);
+        drop(at_end);
+    });
+    count.into_inner()
+}
+
+struct Set<'a>(&'a AtomicBool);
+
+impl Drop for Set<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn renew(cell: Cell) {
+    renew_all(Scenario::new(cell));
+}
+
+fn renew_reuse_port(cell: Cell) {
+    renew_all(Scenario::new(cell).with("accept", "reuse-port"));
+}
+
+fn renew_all(scenario: Scenario) {
+    let server = scenario.with("quiet", "on").with("workers", "3").start();
+    server.await_workers(3);
+    let count = hammer(&server, || {
+        for generation in 1..=2 {
+            let old = workers(&server);
+            server.signal(Signal::HUP);
+            await_others(&server, 3, &old);
+            assert_eq!(server.events("worker").len(), 3 + generation * 3);
+        }
+    });
+    let ended = server.stop();
+    ended.expect_counts(count, 0, 0);
+    assert!(ended.events("error").is_empty());
+    assert!(
+        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
+        "{:?}",
+        ended.lines
+    );
+}
+
+fn renew_beside_a_request(cell: Cell) {
+    let scenario = Scenario::new(cell).with("workers", "2");
+    let server = scenario.with("shutdown-grace", "60s").start();
+    server.await_workers(2);
+    let mut busy = server.connect();
+    assert_eq!(busy.ask("busy"), "busy");
+    let mut idle = server.connect();
+    idle.echo("one");
+    let old = workers(&server);
+    server.signal(Signal::HUP);
+    server.nth_event(2, "worker");
+    server.connect().echo("served meanwhile");
+    busy.expect_silence();
+    assert_eq!(busy.ask("a line"), "a line");
+    busy.expect_end();
+    idle.expect_end(); // Told as at a shutdown, before or after the other: one worker at a time.
+    await_others(&server, 2, &old);
+    server.stop().expect_counts(3, 0, 0);
+}
+
+fn renew_fails(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let obstacle = folder.join("obstacle");
+    let server = Scenario::new(cell)
+        .with("workers", "2")
+        .with("no-worker-while", obstacle.to_str().expect("a plain path"))
+        .start();
+    server.await_workers(2);
+    server.connect().echo("one");
+    let old = workers(&server);
+    fs::write(&obstacle, "").expect("an own folder");
+    server.signal(Signal::HUP);
+    server.line(|line| line.ends_with("before it served; the old workers go on"));
+    wait_until(|| workers(&server) == old);
+    server.connect().echo("the old ones go on");
+    // The next attempt is as good as the first.
+    fs::remove_file(&obstacle).expect("it is there");
+    server.signal(Signal::HUP);
+    await_others(&server, 2, &old);
+    server.connect().echo("new ones");
+    let ended = server.stop();
+    ended.expect_counts(3, 0, 0);
+    assert_eq!(
+        ended.events("worker").len(),
+        5,
+        "one attempt, not one for each worker"
+    );
+}
+
+fn max_requests(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("quiet", "on")
+        .with("workers", "2")
+        .with("max-requests", "20")
+        .start();
+    server.await_workers(2);
+    let count = hammer(&server, || {});
+    let ended = server.stop();
+    ended.expect_counts(count, 0, 0);
+    let lives = ended.events("worker").len() as u64;
+    // Each serves 20 requests, give or take two.
+    assert!(
+        (count / 22..=count / 18 + 2).contains(&lives),
+        "{lives} workers for {count} requests"
+    );
+    assert!(
+        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
+        "{:?}",
+        ended.lines
+    );
+}
+
+/// The local ports of all IPv4 sockets of the server's process.
+fn ports(server: &Server, transport: &str) -> Vec<u16> {
+    let table = fs::read_to_string(format!("/proc/net/{transport}")).expect("there is a /proc");
+    let own: BTreeSet<_> = server
+        .process()
+        .descriptors()
+        .iter()
+        .filter_map(|link| Some(link.split_once("socket:[")?.1.strip_suffix(']')?.to_owned()))
+        .collect();
+    let sockets = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let port = words.get(1)?.rsplit_once(':')?.1;
+        own.contains(*words.get(9)?)
+            .then(|| u16::from_str_radix(port, 16).ok())?
+    });
+    sockets.collect()
+}
+
+fn one_port(cell: Cell) {
+    let scenario = Scenario::new(cell).with("accept", "reuse-port");
+    let server = scenario.with("workers", "3").start();
+    let announced = server.addr().rsplit(':').next().expect("a port").to_owned();
+    let announced: u16 = announced.parse().expect("a number");
+    assert_eq!(ports(&server, cell.transport.word()), [announced; 3]);
+    // The kernel spreads clients by a hash, so sooner or later all have some.
+    let mut pids = BTreeSet::new();
+    until(
+        || {
+            pids.insert(pid_of(&mut server.connect()));
+            pids.len() == 3
+        },
+        || "not all workers are reached".to_owned(),
+    );
+    let _ = server.stop();
+}
+
+fn drain_reuse_port(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("accept", "reuse-port")
+        .with("workers", "3")
+        .with("shutdown-grace", "60s")
+        .start();
+    server.await_workers(3);
+    // So that all of them are in the kernel's queues.
+    for worker in workers(&server) {
+        Process(worker).signal(Signal::STOP);
+    }
+    let mut queue: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    server.signal(Signal::TERM);
+    for worker in workers(&server) {
+        Process(worker).signal(Signal::CONT);
+    }
+    for client in &mut queue {
+        client.expect_end(); // Accepted and told; a reset would be an error.
+    }
+    let ended = server.wait();
+    ended.expect_good();
+    ended.expect_counts(20, 0, 0);
+}
+
+fn unix_reuse_port(cell: Cell) {
+    let ended = Scenario::new(cell).with("accept", "reuse-port").fail();
+    assert!(!ended.status.success());
+    let error = ended.events("failed")[0].get("error").to_owned();
+    assert!(
+        error.contains("a_Unix_address_belongs_to_one_socket;_write_`prefork(accept_="),
+        "{error}"
+    );
+}
+
+fn numbers(cell: Cell) {
+    let server = Scenario::new(cell).with("workers", "3").start();
+    let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let pids: BTreeSet<_> = clients.iter_mut().map(pid_of).collect();
+    assert_eq!(pids.len(), 3);
+    clients[0].send("panic");
+    clients[0].expect_end();
+    clients[0] = server.connect();
+    clients[0].echo("one");
+    for client in &mut clients {
+        assert_eq!(client.ask("stats"), "4 3 0 1", "in every process");
+    }
+    for client in &mut clients {
+        client.finish();
+        client.expect_end();
+    }
+    server.stop().expect_counts(3, 1, 0);
+}
