@@ -119,11 +119,12 @@ fn renew_all(scenario: Scenario) {
             let old = workers(&server);
             server.signal(Signal::HUP);
             await_others(&server, 3, &old);
-            assert_eq!(server.events("worker").len(), 3 + generation * 3);
+            server.await_workers(3 + generation * 3);
         }
     });
     let ended = server.stop();
     ended.expect_counts(count, 0, 0);
+    assert_eq!(ended.events("worker").len(), 9);
     assert!(ended.events("error").is_empty());
     assert!(
         !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
