@@ -20,11 +20,14 @@ struct Hello {
     line: Vec<u8>,
 }
 
+// A slow peer holds a thread that only waits, and not for long: 500 bytes a second is what Apache's mod_reqtimeout asks for.
 #[server(
     tcp,
     threading,
     addr = "127.0.0.1:8080",
+    first_byte_timeout = "5s",
     timeout = "5s",
+    min_rate = "500 B/s",
     max_line = "16 KiB"
 )]
 impl Hello {
@@ -291,7 +294,7 @@ fn lists(value: &[u8], word: &[u8]) -> bool {
 /// Appends one line; the end of the stream is no line.
 fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<(), Refusal> {
     match stream.rfile.read_until(b'\n', line) {
-        Ok(_) if line.ends_with(b"\n") => Ok(()),
+        Ok(1..) if line.ends_with(b"\n") => Ok(()),
         Ok(_) => Err(Status::BAD.into()),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(Status::HEAD_TOO_LARGE.into())
