@@ -44,6 +44,11 @@ fn deaths() -> Vec<Trial> {
             fails_at_first,
         ),
         for_each(streams, "p03_a_dead_master_ends_its_workers", master_dies),
+        for_each(
+            |cell| cell.is_preforked() || cell.forks(),
+            "a11_nothing_is_left_of_workers_and_children_killed_at_random",
+            killed_at_random,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -70,6 +75,11 @@ fn renewals() -> Vec<Trial> {
             all,
             "a19_a_generation_that_does_not_start_leaves_the_old_one",
             renew_fails,
+        ),
+        for_each(
+            all,
+            "p03_a_shutdown_in_the_middle_of_a_renewal_is_complete",
+            shutdown_while_renewing,
         ),
         for_each(
             all,
@@ -232,6 +242,82 @@ fn master_dies(cell: Cell) {
         })
     });
     assert!(server.try_connect().is_err(), "nobody listens");
+}
+
+/// Whatever a process was doing when it died: each request ends once, and no place in the table is lost.
+fn killed_at_random(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("quiet", "on")
+        .with("observe", "on")
+        .with("max-connections", "8")
+        .start();
+    server.await_crew();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut client = server.connect();
+                    client.set_patience(Duration::from_millis(50));
+                    // Whether it is answered depends on who dies meanwhile.
+                    let _ = client
+                        .try_send("echo perhaps")
+                        .and_then(|()| client.try_reply());
+                }
+            });
+        }
+        let at_end = Set(&stop);
+        for nth in 0..12 {
+            thread::sleep(Duration::from_millis(15)); // Somewhere in the middle of something.
+            let children = server.process().children();
+            if let Some((child, _)) = children.get(nth % children.len().max(1)) {
+                child.try_signal(Signal::KILL);
+            }
+        }
+        drop(at_end);
+    });
+    // All places are free, or this would wait for ever.
+    let mut clients: Vec<_> = (0..if cell.is_stream() { 6 } else { 1 })
+        .map(|_| server.connect())
+        .collect();
+    clients.iter_mut().for_each(|client| client.echo("served"));
+    drop(clients);
+    let ended = server.stop();
+    let summary = ended.summary();
+    assert_eq!(summary.number("active"), 0);
+    let accepted = summary.number("accepted");
+    assert_eq!(
+        accepted,
+        summary.number("finished") + summary.number("failed"),
+        "{summary:?}"
+    );
+    // Only the observer itself may have died in the middle of a word.
+    let stops = ended.events("stop");
+    let told: BTreeSet<_> = stops.iter().map(|stop| stop.number("request")).collect();
+    assert_eq!(told.len(), stops.len(), "no stop is told twice");
+    let starts = ended.events("start").len();
+    assert!(
+        starts.abs_diff(stops.len()) <= 12,
+        "{starts} starts, {} stops",
+        stops.len()
+    );
+}
+
+fn shutdown_while_renewing(cell: Cell) {
+    for millis in [0, 1, 3, 7] {
+        let server = Scenario::new(cell)
+            .with("quiet", "on")
+            .with("workers", "3")
+            .with("shutdown-grace", "60s")
+            .start();
+        server.connect().echo("one");
+        server.signal(Signal::HUP);
+        thread::sleep(Duration::from_millis(millis)); // Somewhere in the middle of it.
+        let ended = server.stop();
+        assert!(ended.took < Duration::from_millis(500), "{:?}", ended.took);
+        ended.expect_counts(1, 0, 0);
+        assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
+    }
 }
 
 /// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
