@@ -6,6 +6,7 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sockserv::observer::{Event, Observer};
 use sockserv::prelude::*;
 use sockserv::{Accept, Builder, Declaration, OnFull, Stats};
 
@@ -134,6 +135,7 @@ impl Arguments {
                 "max-requests" => builder.max_requests(parsed::<u64>(value)?),
                 "min-rate" => builder.min_rate(parsed::<u64>(value)?),
                 "nodelay" => builder.nodelay(parsed(value)?),
+                "observe" if parsed(value)? => builder.observer(Nobody),
                 "on-full" => builder.on_full(on_full(value)?),
                 "only-v6" => builder.only_v6(parsed(value)?),
                 "queue" => builder.queue(parsed(value)?),
@@ -152,6 +154,13 @@ impl Arguments {
         }
         Ok(builder.addrs(&self.addrs))
     }
+}
+
+/// An observer, for what it costs to have one.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn observe(&self, _event: &Event<'_>) {}
 }
 
 fn accept(value: &str) -> io::Result<Accept> {

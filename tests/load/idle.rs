@@ -25,7 +25,7 @@ const MODELS: [&str; 5] = ["sync", "threading", "pool", "forking", "prefork"];
 const REST: Duration = Duration::from_secs(10);
 
 /// All that bounds, watches or ends something, and nothing that says when to wake.
-const OPTIONS: [&str; 48] = [
+const OPTIONS: [&str; 50] = [
     "--accept-rate",
     "1000",
     "--allow",
@@ -41,7 +41,7 @@ const OPTIONS: [&str; 48] = [
     "--keepalive",
     "true",
     "--lame-duck",
-    "1s",
+    "100ms",
     "--max",
     "50",
     "--max-children",
@@ -59,6 +59,8 @@ const OPTIONS: [&str; 48] = [
     "--min-rate",
     "1",
     "--nodelay",
+    "true",
+    "--observe",
     "true",
     "--on-full",
     "refuse",
@@ -126,14 +128,16 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// Two connections that have asked once; one, where the second would wait for the first.
+/// Two connections that have asked once; where the second waits for the first, it is only there.
 fn streams(at: &str, model: &str) -> io::Result<Vec<Box<dyn Send>>> {
     let mut clients: Vec<Box<dyn Send>> = Vec::new();
-    for _ in 0..if model == "sync" { 1 } else { 2 } {
+    for nth in 0..2 {
         let mut client = TcpStream::connect(at)?;
         client.set_read_timeout(Some(DEADLINE))?;
-        client.write_all(b"a word\n")?;
-        client.read_exact(&mut [0; 7])?;
+        if nth == 0 || model != "sync" {
+            client.write_all(b"a word\n")?;
+            client.read_exact(&mut [0; 7])?;
+        }
         clients.push(Box::new(client));
     }
     Ok(clients)
