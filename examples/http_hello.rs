@@ -3,7 +3,7 @@
 //! Talk: `curl -i http://127.0.0.1:8080/`, or `wrk -c 64 http://127.0.0.1:8080/`
 
 use std::mem::MaybeUninit;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use httpdate::HttpDate;
 use sockserv::prelude::*;
@@ -11,8 +11,6 @@ use sockserv::prelude::*;
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_BODY: u64 = 1024 * 1024;
-/// However slowly it drips, the head of a request is there by then.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Default)]
 struct Hello {
@@ -62,7 +60,6 @@ impl Hello {
 
     /// Reads up to the empty line; `false` if the peer is done, or silent between two requests.
     fn read_head(&mut self, stream: &mut Stream) -> Result<bool, Refusal> {
-        let started = Instant::now();
         self.head.clear();
         loop {
             let start = self.head.len();
@@ -77,7 +74,6 @@ impl Hello {
                 b"\r\n" | b"\n" if start == 0 => self.head.clear(),
                 b"\r\n" | b"\n" => return Ok(true),
                 _ if self.head.len() > MAX_HEAD => return Err(Status::HEAD_TOO_LARGE.into()),
-                _ if started.elapsed() > HEAD_TIMEOUT => return Err(Status::TIMEOUT.into()),
                 _ => {}
             }
         }

