@@ -144,7 +144,7 @@ fn the_unsafe_token_is_the_users_own() {
     );
     assert!(code.contains("const _ : () = unsafe { } ;"), "{code}");
     assert!(code.contains(":: UncheckedForking ;"), "{code}");
-    assert_eq!(code.matches("unsafe ").count(), 1);
+    assert_eq!(code.matches(" unsafe {").count(), 1);
     assert!(!expansion(quote!(tcp, forking), &echo(&quote!(Stream))).contains("unsafe {"));
     let code = expansion(quote!(tcp, unsafe(prefork)), &echo(&quote!(Stream)));
     assert!(code.contains("const _ : () = unsafe { } ;"), "{code}");
