@@ -106,7 +106,7 @@ fn shutdown_before() {
     let began = Instant::now();
     server.serve_forever().expect("a good end");
     assert!(
-        began.elapsed() < Duration::from_millis(500),
+        began.elapsed() < Duration::from_secs(3),
         "{:?}",
         began.elapsed()
     );

@@ -53,6 +53,9 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const SHORT: Duration = Duration::from_millis(300);
 
+/// A deadline that is missed is missed for ever here; a machine with other work may be a little late.
+const LATE: Duration = Duration::from_secs(6);
+
 fn with(cell: Cell, option: &str) -> Server {
     Scenario::new(cell).with(option, "300ms").start()
 }
@@ -66,7 +69,7 @@ fn expect_timeout(server: Server, client: &mut Client, which: &str, began: Insta
         took >= SHORT - Duration::from_millis(10),
         "{took:?} is too early"
     );
-    assert!(took < SHORT * 5, "{took:?} is too late");
+    assert!(took < LATE, "{took:?} is too late");
     // Half a reply may be on the way.
     let _ = client.rest().expect("an end, not a reset");
     server.connect().echo("the next client is served");
@@ -113,7 +116,7 @@ fn write_timeout_before_any_read(cell: Cell) {
     let error = server.event_of("error", &client);
     check(&error, "Write");
     assert_eq!(error.get("phase"), "setup");
-    assert!(began.elapsed() < SHORT * 5, "{:?}", began.elapsed());
+    assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
     let _ = client.rest().expect("an end, not a reset");
     server.stop().expect_counts(0, 1, 0);
 }
@@ -176,7 +179,7 @@ fn expect_timeout_of_talker(server: Server, client: &Client, which: &str, began:
     check(&error, which);
     let took = began.elapsed();
     assert!(
-        took >= SHORT - Duration::from_millis(10) && took < SHORT * 5,
+        took >= SHORT - Duration::from_millis(10) && took < LATE,
         "{took:?}"
     );
     server.connect().echo("the next client is served");
@@ -213,7 +216,7 @@ fn request_timeout(cell: Cell) {
     check(&error, "Request");
     let took = began.elapsed();
     assert!(
-        took >= SHORT - Duration::from_millis(10) && took < SHORT * 5,
+        took >= SHORT - Duration::from_millis(10) && took < LATE,
         "{took:?}"
     );
     server.connect().echo("the next client is served");

@@ -55,7 +55,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// What an honest client may have to wait. Generous, because other tests use the processors, too.
-const AT_ONCE: Duration = Duration::from_millis(500);
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 fn silent_clients(cell: Cell) {
     let server = Scenario::new(cell).with("quiet", "on").start();

@@ -158,7 +158,7 @@ fn short_lives(cell: Cell) {
     }
     // Its end does not wait for a worker.
     let ended = server.stop();
-    assert!(ended.took < Duration::from_millis(500), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(3), "{:?}", ended.took);
 }
 
 fn fails_at_first(cell: Cell) {

@@ -72,7 +72,7 @@ fn shutdown_while_renewing(cell: Cell) {
         server.signal(Signal::HUP);
         let _ = server.is_quiet_for(Duration::from_millis(millis)); // Somewhere in the middle of it.
         let ended = server.stop();
-        assert!(ended.took < Duration::from_millis(500), "{:?}", ended.took);
+        assert!(ended.took < Duration::from_secs(3), "{:?}", ended.took);
         ended.expect_counts(1, 0, 0);
         assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
     }

@@ -82,7 +82,7 @@ fn of_children() -> Vec<Trial> {
 }
 
 /// What a shutdown may take that has nothing to wait for. Generous, because other tests use the processors, too.
-const AT_ONCE: Duration = Duration::from_millis(500);
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// A server whose grace is far longer than a test, so that whoever waits for its end is found out.
 fn patient(cell: Cell) -> Server {
