@@ -189,6 +189,39 @@ fn who_waits_for_a_place_is_told_of_the_end() {
 }
 
 #[test]
+fn a_wish_that_another_process_takes_back_is_passed_on() {
+    check(|| {
+        let table = Table::new();
+        let place = table.take(1).expect("it is free");
+        let told = Arc::new(AtomicBool::default());
+        let (other, tells) = (Arc::clone(&table), Arc::clone(&told));
+        let gives = thread::spawn(move || {
+            other.give_back(place);
+            if other.places.is_wanted() {
+                tells.store(true, Ordering::SeqCst);
+            }
+        });
+        let (other, tells) = (Arc::clone(&table), Arc::clone(&told));
+        let has_room = thread::spawn(move || {
+            if !other.places.is_full(1) && other.places.want_no_longer() {
+                tells.store(true, Ordering::SeqCst);
+            }
+        });
+        let mut mine = table.take(1);
+        if mine.is_none() {
+            table.places.want();
+            mine = table.take(1);
+        }
+        gives.join().unwrap();
+        has_room.join().unwrap();
+        assert!(
+            mine.is_some() || told.load(Ordering::SeqCst),
+            "it would wait for ever"
+        );
+    });
+}
+
+#[test]
 fn a_request_that_waits_and_a_drain_that_begins_meet() {
     check(|| {
         let shared = Arc::new((Waiting::default(), Once::default()));

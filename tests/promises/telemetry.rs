@@ -63,6 +63,7 @@ fn methods(cell: Cell) {
     }
     server.event_of("refused", &refused);
     let mut expected = Expected::default();
+    let mut kept = Vec::new(); // A port that is free again may be the next client's, and that would be the same peer.
     for (command, reason) in [
         ("bye", "finished"),
         ("setup-error", "failed"),
@@ -84,6 +85,7 @@ fn methods(cell: Cell) {
         }
         server.event_of("stop", &client); // A packet's reply needs its client until then.
         expected.add(&client, reason);
+        kept.push(client);
     }
     disconnect(&server, &mut expected);
     let ended = server.stop();

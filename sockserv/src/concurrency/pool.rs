@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_millis(20);
 ///
 /// A connection whose peer has not spoken waits in the server's poller, so silent peers cost the others nothing. As some
 /// protocols begin with the server's greeting, the one that is silent longest is given a thread after 20 ms, as long as
-/// half of the threads stay free; `speaks_first` gives every connection a thread at once.
+/// half of the threads stay free (so a pool of one thread never does); `speaks_first` gives every connection a thread at once.
 pub struct Pool<H> {
     crew: Arc<Crew<H>>,
     workers: usize,

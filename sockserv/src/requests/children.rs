@@ -153,8 +153,8 @@ impl Requests {
         next
     }
 
-    /// Tells a worker of an older generation that another one has taken its place.
-    pub(crate) fn retire_worker(&self, index: u32, before: u32) {
+    /// Tells a worker of an older generation that another one has taken its place; returns how long it may take to end.
+    pub(crate) fn retire_worker(&self, index: u32, before: u32) -> Duration {
         let old = |running: &&mut Running| {
             let of = running.kept.worker();
             of.is_some_and(|(worker, generation)| worker == index && generation < before)
@@ -163,6 +163,7 @@ impl Requests {
         for running in lock(&self.children.running).iter_mut().filter(old) {
             running.tell(Tick::now(), grace);
         }
+        grace
     }
 
     /// The workers that run: which, of which generation, and whether each was told to end.

@@ -37,6 +37,7 @@ use children::Children;
 pub use handle::{ServerHandle, Stats};
 use meeting::Once;
 use places::Places;
+use shutdown::LifeEnd;
 use sides::Sides;
 pub(crate) use slot::{Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
@@ -61,6 +62,8 @@ struct Control {
     suspended: AtomicBool,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
+    /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
+    watched: AtomicBool,
     accepted: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
@@ -91,7 +94,7 @@ pub(crate) struct Requests {
     /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
     life: OwnedFd,
     /// The life line's other end; children do not have it.
-    life_end: Mutex<Option<OwnedFd>>,
+    life_end: Mutex<Option<LifeEnd>>,
     /// Whether this process is the child of a fork, for one request.
     child: AtomicBool,
     /// Which worker this process is, counted from one; zero for the process that bound the server.
@@ -142,7 +145,7 @@ impl Requests {
             wake: Wake::new()?,
             over: Wake::new()?,
             life,
-            life_end: Mutex::new(Some(life_end)),
+            life_end: Mutex::new(Some(LifeEnd::new(life_end))),
             child: AtomicBool::new(false),
             worker: AtomicU32::new(0),
             process: AtomicU32::new(0),
@@ -223,12 +226,15 @@ impl Requests {
             .saturating_sub(ended) as u32
     }
 
-    /// How many live requests this process waits for. A worker serves one after another, so between two of them none.
+    /// How many live requests this process waits for: all of them, in a worker its own.
     pub(crate) fn active_here(&self) -> u32 {
-        if self.worker().is_some() {
-            0
-        } else {
-            self.active()
+        match self.process.load(Ordering::Relaxed) {
+            0 => self.active(),
+            own => self
+                .used_slots()
+                .iter()
+                .filter(|slot| slot.is_of(own))
+                .count() as u32,
         }
     }
 
@@ -244,7 +250,10 @@ impl Requests {
     }
 
     pub(crate) fn need_no_wake(&self) {
-        self.control().places.want_no_longer();
+        // Another process may have wished for it, and sleeps: it is to look, now that there is room.
+        if self.control().places.want_no_longer() && self.bell().is_some() {
+            self.ring();
+        }
     }
 
     pub(crate) fn count_refused(&self) {

@@ -98,8 +98,9 @@ impl Places {
         self.wanted.store(true, Ordering::SeqCst); // Pairs with `is_wanted`, after the end was counted.
     }
 
-    pub(crate) fn want_no_longer(&self) {
-        self.wanted.store(false, Ordering::Relaxed);
+    /// Takes the wish back; returns whether there was one, which may have been somebody else's.
+    pub(crate) fn want_no_longer(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::SeqCst)
     }
 
     /// Whether somebody is to be told of an end that was just counted.

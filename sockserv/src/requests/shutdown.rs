@@ -1,6 +1,6 @@
 //! How a shutdown reaches everybody: the flag, the life line, the signals, and the child that a fork makes.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{io, thread};
@@ -9,6 +9,29 @@ use crate::drain::{Plan, Stage};
 use crate::requests::meeting::Once;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
+use crate::sys::fork::ClosedInChildren;
+
+/// The end of the life line that the process keeps which bound the server: when that dies, all children see the end. So
+/// no child keeps it, neither this server's nor another's of the same process.
+#[derive(Debug)]
+pub(super) struct LifeEnd {
+    _closed_in_children: ClosedInChildren,
+    fd: OwnedFd,
+}
+
+impl LifeEnd {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Self {
+            _closed_in_children: ClosedInChildren::new(&fd),
+            fd,
+        }
+    }
+
+    /// In a child: it is closed already.
+    pub(super) fn forget(end: Option<Self>) {
+        std::mem::forget(end);
+    }
+}
 
 impl Requests {
     /// The accepting thread says who it is: requests that run there must be told by a descriptor.
@@ -29,7 +52,10 @@ impl Requests {
         self.child.store(true, Ordering::Relaxed); // This process has one thread.
         self.over.renew()?; // The parent's is for its own signals.
         // Under `unsafe(forking)` another thread may have held one of these: then its content stays, which harms nobody.
-        let _ = self.life_end.try_lock().map(|mut end| drop(end.take()));
+        let _ = self
+            .life_end
+            .try_lock()
+            .map(|mut end| LifeEnd::forget(end.take()));
         let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
         let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
         crate::signals::as_child(&self.over)
@@ -49,7 +75,7 @@ impl Requests {
     pub(crate) fn signalled(&self) -> (BorrowedFd<'_>, Option<RawFd>, BorrowedFd<'_>) {
         (
             self.wake.as_fd(),
-            lock(&self.life_end).as_ref().map(AsRawFd::as_raw_fd),
+            lock(&self.life_end).as_ref().map(|end| end.fd.as_raw_fd()),
             self.over.as_fd(),
         )
     }
@@ -66,7 +92,7 @@ impl Requests {
             && !self.lined.swap(true, Ordering::Relaxed)
         {
             // It fails only when the pipe is full, and then it is readable already.
-            let _ = rustix::io::write(end, &[0]);
+            let _ = rustix::io::write(&end.fd, &[0]);
         }
     }
 

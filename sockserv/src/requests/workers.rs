@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
 use crate::requests::children::Kept;
+use crate::requests::shutdown::LifeEnd;
 use crate::requests::{Requests, Ticket, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -16,6 +17,9 @@ use crate::sys::fork::{self, Fork, Threads};
 pub(crate) struct Seat {
     /// Whether its newest process has prepared itself and serves.
     ready: AtomicBool,
+    /// Whether it ended as it should, and whether because its listeners will never have another request.
+    done: AtomicBool,
+    exhausted: AtomicBool,
     /// How often the operator has asked for new workers; kept in the first seat, for all.
     generation: AtomicU32,
 }
@@ -36,7 +40,9 @@ impl Requests {
         threads: Threads,
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
-        self.seat(index).ready.store(false, Ordering::SeqCst);
+        let seat = self.seat(index);
+        seat.ready.store(false, Ordering::SeqCst);
+        seat.done.store(false, Ordering::SeqCst);
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
@@ -56,7 +62,10 @@ impl Requests {
         self.wake.renew()?;
         self.over.renew()?;
         // Another thread may have held one of these under `unsafe(prefork)`: then its content stays, which harms nobody.
-        let _ = self.life_end.try_lock().map(|mut end| drop(end.take()));
+        let _ = self
+            .life_end
+            .try_lock()
+            .map(|mut end| LifeEnd::forget(end.take()));
         let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
         let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
         let _ = self.failures.try_lock().map(|mut errors| errors.clear());
@@ -73,6 +82,23 @@ impl Requests {
     pub(crate) fn report_ready(&self, index: u32) {
         self.seat(index).ready.store(true, Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
+    }
+
+    /// A worker ends as it should: told, because it has served enough, or because nothing more will come.
+    pub(crate) fn report_done(&self, index: u32, is_exhausted: bool) {
+        let seat = self.seat(index);
+        seat.exhausted.store(is_exhausted, Ordering::SeqCst);
+        seat.done.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the worker that has ended told so before.
+    pub(crate) fn is_done(&self, index: u32) -> bool {
+        self.seat(index).done.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing more will come to this worker, whichever process it is.
+    pub(crate) fn is_worker_exhausted(&self, index: u32) -> bool {
+        self.seat(index).exhausted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_ready(&self, index: u32) -> bool {
@@ -96,6 +122,27 @@ impl Requests {
             seat.generation.fetch_add(1, Ordering::SeqCst);
             self.ring();
         }
+    }
+
+    /// A worker has taken a request that has a deadline: its parent, which may sleep, is to look after it.
+    pub(crate) fn be_watched(&self) {
+        if !self.control().watched.swap(true, Ordering::SeqCst) {
+            self.ring();
+        }
+    }
+
+    /// Whether the parent must look after deadlines; if no request is alive, not until one is taken.
+    pub(crate) fn must_watch(&self) -> bool {
+        let watched = &self.control().watched;
+        if self.active() == 0 {
+            watched.store(false, Ordering::SeqCst);
+            // One may have come in between: then its worker rings, or is seen here.
+            if self.active() == 0 {
+                return false;
+            }
+            watched.store(true, Ordering::SeqCst);
+        }
+        watched.load(Ordering::SeqCst)
     }
 
     /// This worker alone ends: it has served enough, or its parent wants another one in its place.

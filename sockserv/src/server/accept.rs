@@ -170,6 +170,9 @@ impl<H: Declaration> Server<H> {
                 return None;
             }
         };
+        if self.requests.worker().is_some() && self.requests.options.request_timeout.is_some() {
+            self.requests.be_watched();
+        }
         match self.model.admit(unit, &self.prototype, self.stays) {
             Ok(()) => self.look_after(),
             Err(unit) => unit.give_up_on(&self.prototype),

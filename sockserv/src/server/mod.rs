@@ -412,7 +412,7 @@ impl<H: Declaration> Server<H> {
     }
 
     fn is_over(&self) -> bool {
-        self.requests.is_draining() || self.is_exhausted()
+        self.requests.is_draining() || self.is_exhausted() || self.are_workers_exhausted()
     }
 
     /// Does what the first request would do first, so that a child need not: each would find out anew.

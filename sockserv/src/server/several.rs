@@ -118,7 +118,10 @@ pub trait Each {
 impl<H: Declaration> Each for Server<H> {
     fn start(&mut self) -> io::Result<()> {
         self.handles_signals = true;
-        self.prepare()
+        self.prepare()?;
+        self.stays = true;
+        self.see_to_workers(); // Nothing else would wake the loop for them.
+        Ok(())
     }
 
     fn announce(&self) {

@@ -109,6 +109,10 @@ impl<H: Declaration> Server<H> {
         if self.leaves_it_to_workers() {
             return false;
         }
+        if requests.worker().is_some() && Signals::count() > 0 {
+            requests.retire(); // It may be long before the loop waits again.
+            return false;
+        }
         if self.have_all_ended() {
             return false; // Nothing can be accepted, and the end of the last request is waited for.
         }
@@ -271,7 +275,9 @@ impl<H: Declaration> Server<H> {
             return;
         }
         let options = &self.requests.options;
-        let (first_byte, request) = (options.first_byte_timeout, options.request_timeout);
+        // The workers of `prefork` wait for first bytes themselves.
+        let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
+        let request = options.request_timeout;
         let mut next: Option<Tick> = None;
         let mut late = Vec::new();
         self.requests.for_each(|slot, index| {

@@ -118,13 +118,31 @@ impl<H: Declaration> Server<H> {
         let wanted = self.requests.generation();
         for index in 0..count {
             let serves = |&(worker, _, told): &(u32, u32, bool)| worker == index && !told;
-            if !running.iter().any(serves) {
+            if !running.iter().any(serves) && !self.requests.is_worker_exhausted(index) {
                 self.start_worker(index, wanted);
             }
         }
         if wanted != given_up {
             self.roll(count, wanted, &running);
         }
+        let has_deadlines = self.requests.options.request_timeout.is_some();
+        if has_deadlines && self.next_look.is_none() && self.requests.must_watch() {
+            self.look_at(Tick::now());
+        }
+    }
+
+    /// Whether no worker will ever have another request, and all have ended.
+    pub(super) fn are_workers_exhausted(&self) -> bool {
+        let Some(crew) = self.crew.as_ref().filter(|_| self.leaves_it_to_workers()) else {
+            return false;
+        };
+        let mut all = 0..crew.posts.len() as u32;
+        all.all(|index| self.requests.is_worker_exhausted(index)) && !self.requests.has_children()
+    }
+
+    /// Has the deadlines of requests, and the patience with workers, looked after at this time.
+    fn look_at(&mut self, at: Tick) {
+        self.next_look = Some(self.next_look.map_or(at, |look| look.min(at)));
     }
 
     /// Replaces one worker of an older generation at a time: the new one serves before the old one is told.
@@ -145,7 +163,8 @@ impl<H: Declaration> Server<H> {
         if !of(index, true) {
             self.start_worker(index, wanted);
         } else if self.requests.is_ready(index) {
-            self.requests.retire_worker(index, wanted);
+            let patience = self.requests.retire_worker(index, wanted);
+            self.look_at(Tick::now().after(patience)); // Should its handler compute, it is killed then.
         }
     }
 
@@ -198,8 +217,8 @@ impl<H: Declaration> Server<H> {
             self.requests.failed(request, &error, &peer);
             self.report(&error, &peer);
         }
-        if status.success() {
-            return; // It was told to, or has served enough.
+        if status.success() && self.requests.is_done(index) {
+            return;
         }
         let ended = format!("worker {index} (process {process}) ended: {status}");
         let is_ready = self.requests.is_ready(index);
@@ -256,7 +275,11 @@ impl<H: Declaration> Server<H> {
             self.prepare_worker(index)?;
             self.requests.report_ready(index);
             let result = self.serve();
+            let is_exhausted = result.is_ok() && !self.requests.is_draining();
             self.drain(Last::Served);
+            if result.is_ok() {
+                self.requests.report_done(index, is_exhausted);
+            }
             Ok(result?)
         });
         let code = i32::from(result.is_err());
