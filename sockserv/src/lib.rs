@@ -59,6 +59,7 @@
 extern crate self as sockserv;
 
 mod address;
+pub mod codec;
 mod concurrency;
 mod credentials;
 mod drain;
