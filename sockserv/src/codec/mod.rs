@@ -6,6 +6,10 @@
 //! | codec | a frame is |
 //! |---|---|
 //! | [`Lines`] | what stands before `\n`, `\r\n` or either |
+//! | [`Delimited`] | what stands before other bytes |
+//! | [`LengthPrefixed`] | what stands behind its length |
+//! | [`Fixed`] | so many bytes |
+//! | [`RecordMarking`] | one or more fragments behind their lengths: RFC 5531 |
 //!
 //! All of them share these promises:
 //!
@@ -34,17 +38,26 @@
 //! # Ok::<(), FrameError>(())
 //! ```
 
+mod delimited;
 mod error;
+mod fixed;
+mod length_prefixed;
 mod lines;
+mod record_marking;
 mod search;
+mod skip;
 
 use std::io;
 
 use bytes::BytesMut;
 
 pub use bytes::Bytes;
+pub use delimited::Delimited;
 pub use error::FrameError;
+pub use fixed::Fixed;
+pub use length_prefixed::{LengthPrefixed, Width};
 pub use lines::{Ending, Lines};
+pub use record_marking::RecordMarking;
 
 /// Takes messages from the front of a buffer.
 ///
