@@ -164,3 +164,6 @@ pub enum Overflow {
     /// One [`FrameError::TooLong`], and nothing more is decoded: the decoder has ended.
     Close,
 }
+
+#[cfg(test)]
+mod tests;

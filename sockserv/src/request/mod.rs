@@ -2,6 +2,7 @@
 
 pub(crate) mod datagram;
 pub(crate) mod elsewhere;
+mod framed;
 mod hang_up;
 pub(crate) mod link;
 pub(crate) mod rfile;
@@ -13,6 +14,7 @@ pub(crate) mod wfile;
 use std::io::{self, BufRead, Write};
 
 pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
+pub use framed::{Framed, FramedReader, FramedWriter};
 pub use rfile::{Reader, Rfile};
 pub use sender::{SendError, Sender};
 pub use stream::{Busy, Stream};
