@@ -53,6 +53,7 @@
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
+//! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
 
 #![doc(test(attr(deny(warnings))))]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -13,6 +13,7 @@ mod echo;
 mod elsewhere;
 mod faults;
 mod faults_starts;
+mod framed;
 mod inherited;
 mod lame_duck;
 mod limits;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         addresses::tests(),
         elsewhere::tests(),
         faults::tests(),
+        framed::tests(),
         lame_duck::tests(),
         limits::tests(),
         listeners::tests(),

@@ -11,6 +11,8 @@
 //! | [`Fixed`] | so many bytes |
 //! | [`RecordMarking`] | one or more fragments behind their lengths: RFC 5531 |
 //!
+//! With the feature `tokio-util`, `Bridge` makes those of [tokio-util](https://docs.rs/tokio-util) such codecs.
+//!
 //! All of them share these promises:
 //!
 //! - The frames do not depend on how the bytes were split into reads.
@@ -38,6 +40,8 @@
 //! # Ok::<(), FrameError>(())
 //! ```
 
+#[cfg(feature = "tokio-util")]
+mod bridge;
 mod delimited;
 mod error;
 mod fixed;
@@ -51,6 +55,9 @@ use std::io;
 
 use bytes::BytesMut;
 
+#[cfg(feature = "tokio-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-util")))]
+pub use bridge::Bridge;
 pub use bytes::Bytes;
 pub use delimited::Delimited;
 pub use error::FrameError;
