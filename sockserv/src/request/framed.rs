@@ -329,8 +329,13 @@ impl Received {
             self.make_room();
         }
         let count = source.read_past(&mut self.room, span)?;
-        self.bytes.unsplit(self.room.split_to(count));
+        self.came(count);
         Ok(count)
+    }
+
+    /// So much of the room has been filled.
+    fn came(&mut self, count: usize) {
+        self.bytes.unsplit(self.room.split_to(count));
     }
 
     /// Makes room behind what is there. The rest of the old room is let go; frames may still live before it.
@@ -397,5 +402,52 @@ impl<'a, C> FramedWriter<'a, C> {
     /// Returns the way out itself, to write by hand between messages or to send end-of-file.
     pub fn writer(&mut self) -> &mut Writer<'a> {
         &mut self.writer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn come(received: &mut Received, bytes: &[u8]) {
+        received.room[..bytes.len()].copy_from_slice(bytes);
+        received.came(bytes.len());
+    }
+
+    #[test]
+    fn what_comes_is_where_it_was_received() {
+        let mut received = Received {
+            bytes: BytesMut::new(),
+            room: BytesMut::new(),
+            size: 64,
+            has_grown: false,
+        };
+        received.make_room();
+        let at = received.room.as_ptr();
+        come(&mut received, b"one\ntw");
+        let first = received.bytes.split_to(4).freeze();
+        come(&mut received, b"o\n");
+        let second = received.bytes.split_to(4).freeze();
+        assert_eq!((&first[..], &second[..]), (&b"one\n"[..], &b"two\n"[..]));
+        assert_eq!((first.as_ptr(), second.as_ptr()), (at, at.wrapping_add(4)));
+        come(&mut received, b"half");
+        received.make_room(); // While frames live in the old room.
+        come(&mut received, b" and half");
+        assert_eq!(received.bytes, "half and half");
+        assert!(received.has_grown && received.room.len() < 64);
+        assert_eq!((&first[..], &second[..]), (&b"one\n"[..], &b"two\n"[..]));
+    }
+
+    #[test]
+    fn a_buffer_becomes_room_without_a_copy() {
+        let mut input = crate::request::rfile::Input::new(8, 8);
+        input.put(b"unread");
+        let at = input.unread().as_ptr();
+        let (bytes, room) = input.take_buffer();
+        assert_eq!(
+            (&bytes[..], bytes.as_ptr(), room.len()),
+            (&b"unread"[..], at, 0)
+        );
+        assert!(input.unread().is_empty());
     }
 }
