@@ -68,7 +68,11 @@ where
             Err(_) => assert_eq!(bytes.len(), before, "a refused frame left something"),
         }
     }
-    assert_eq!(feed(codec.clone(), &[&bytes], cap), frames, "there and back");
+    assert_eq!(
+        feed(codec.clone(), &[&bytes], cap),
+        frames,
+        "there and back"
+    );
     encode(codec, input, cap);
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("framed_silence_is_a_timeout", silence),
         ("framed_leftover_goes_back", leftover),
         ("framed_change_refuses_what_came_early", change),
+        ("framed_idle_stream_ends_at_a_shutdown", idle),
         ("framed_halves", halves),
         ("framed_long_messages", long),
     ]
@@ -339,6 +340,17 @@ fn change() {
             "5 bytes were received ahead of a change of the protocol"
         );
         served.expect("early");
+        served.expect_end();
+    });
+}
+
+/// What was answered is not owed any more, although the buffer is the codec's.
+fn idle() {
+    both(|served| {
+        served.send("lone\ntwo\n");
+        served.expect("one\ntwo\n");
+        served.running.handle().shutdown();
+        assert_eq!(served.told(), "the end");
         served.expect_end();
     });
 }

@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod addresses;
 mod alone;
+mod deadlines;
 mod echo;
 mod elsewhere;
 mod faults;
@@ -22,6 +23,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod unix;
 mod vouched;
 
 /// A test by its name.
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             .chain(inherited::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
+            .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -43,20 +46,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
-    let together = [
-        addresses::tests(),
-        elsewhere::tests(),
-        faults::tests(),
-        framed::tests(),
-        lame_duck::tests(),
-        limits::tests(),
-        listeners::tests(),
-        observer::tests(),
-        paths::tests(),
-        runs::tests(),
-        senders::tests(),
-    ];
-    let together = together.into_iter().flatten().map(|(name, test)| {
+    let together = together().into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
@@ -77,6 +67,26 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
+fn together() -> Vec<Test> {
+    [
+        addresses::tests(),
+        deadlines::tests(),
+        elsewhere::tests(),
+        faults::tests(),
+        framed::tests(),
+        lame_duck::tests(),
+        limits::tests(),
+        listeners::tests(),
+        observer::tests(),
+        paths::tests(),
+        runs::tests(),
+        senders::tests(),
+        unix::tests(),
+        unix::accounts::tests(),
+    ]
+    .concat()
+}
+
 fn alone() -> Vec<Test> {
     [
         alone::tests(),
@@ -85,6 +95,8 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        unix::alone(),
+        unix::accounts::alone(),
         vouched::alone(),
     ]
     .concat()

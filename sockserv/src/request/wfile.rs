@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
@@ -111,7 +110,7 @@ impl Tie {
             return Err(error);
         }
         if unsent.len() > before {
-            self.link.slot().taken.store(false, Ordering::Relaxed);
+            self.link.owe_nothing();
         }
         if unsent.len() > self.size {
             let result = self.link.write_all(&unsent, &[]);
@@ -127,7 +126,7 @@ impl Tie {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.link.slot().taken.store(false, Ordering::Relaxed);
+        self.link.owe_nothing();
         let mut unsent = self.unsent.borrow_mut();
         if unsent.len() + bytes.len() <= self.size {
             if unsent.capacity() == 0 {
@@ -211,7 +210,7 @@ impl Write for Writer<'_> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.link.slot().taken.store(false, Ordering::Relaxed);
+        self.link.owe_nothing();
         self.link.write_all(bytes, &[])?;
         self.link.may_be_idle();
         Ok(())
