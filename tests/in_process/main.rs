@@ -14,6 +14,7 @@ mod echo;
 mod elsewhere;
 mod faults;
 mod faults_starts;
+mod framed;
 mod inherited;
 mod lame_duck;
 mod limits;
@@ -45,22 +46,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
-    let together = [
-        addresses::tests(),
-        deadlines::tests(),
-        elsewhere::tests(),
-        faults::tests(),
-        lame_duck::tests(),
-        limits::tests(),
-        listeners::tests(),
-        observer::tests(),
-        paths::tests(),
-        runs::tests(),
-        senders::tests(),
-        unix::tests(),
-        unix::accounts::tests(),
-    ];
-    let together = together.into_iter().flatten().map(|(name, test)| {
+    let together = together().into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
@@ -79,6 +65,26 @@ fn main() -> ExitCode {
             .collect(),
     );
     conclusion.exit_code()
+}
+
+fn together() -> Vec<Test> {
+    [
+        addresses::tests(),
+        deadlines::tests(),
+        elsewhere::tests(),
+        faults::tests(),
+        framed::tests(),
+        lame_duck::tests(),
+        limits::tests(),
+        listeners::tests(),
+        observer::tests(),
+        paths::tests(),
+        runs::tests(),
+        senders::tests(),
+        unix::tests(),
+        unix::accounts::tests(),
+    ]
+    .concat()
 }
 
 fn alone() -> Vec<Test> {
