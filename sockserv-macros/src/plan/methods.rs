@@ -5,8 +5,8 @@ use syn::{
     Signature, Type, TypeParamBound,
 };
 
-use super::Source;
 use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
+use super::{Source, rpc};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -32,6 +32,7 @@ impl Kind {
 }
 
 /// Calls from the traits to the user's methods.
+#[derive(Default)]
 pub(crate) struct Forwards<'a> {
     pub(crate) life: Vec<Forward<'a>>,
     /// There is none, which has been reported.
@@ -52,17 +53,24 @@ const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 pub(super) fn forwards<'a>(
     handler: &'a Handler,
     source: &Source<'_>,
+    is_rpc: bool,
     errors: &mut Errors,
 ) -> Option<Forwards<'a>> {
     let Form::Impl(methods) = &handler.form else {
-        return None;
+        return is_rpc.then(Forwards::default);
     };
     let kind = source.kind();
-    let handle_is_missing = check_handle_is_there(handler, methods, kind, errors);
+    let handle_is_missing = if is_rpc {
+        rpc::check_there_is_no_handle(handler, errors);
+        false
+    } else {
+        check_handle_is_there(handler, methods, kind, errors)
+    };
     let mut life: Vec<Forward<'_>> = Vec::new();
     for method in methods
         .iter()
         .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
+        .filter(|method| !is_rpc || method.sig.ident != "handle")
     {
         let before = errors.len();
         if method.cfgs().next().is_none() {
