@@ -24,6 +24,8 @@ pub(crate) struct Args {
     pub(crate) visibilities: Vec<Given<Visibility>>,
     pub(crate) crates: Vec<Given<Path>>,
     pub(crate) interfaces: Vec<Given<LitStr>>,
+    /// Whether `rpc` was written, with a good value or not.
+    pub(crate) is_rpc: bool,
     /// Whether a word was written that would have been a transport, had it been a good one.
     pub(crate) transport_is_unclear: bool,
     /// Whether anything could not be understood: perhaps it was the address.
@@ -110,6 +112,7 @@ impl Args {
         if let Some(model) = Model::from_word(&name) {
             return self.take_model(model, word, None, value, errors);
         }
+        self.is_rpc |= name == "rpc";
         match (name.as_str(), value) {
             (_, Value::Promise(promise, inner)) => self.take_promise(promise, inner, errors),
             ("model", Value::Type(value)) => self.models.push(Given {

@@ -223,7 +223,7 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
         .life
         .iter()
         .map(|method| forward(plan, method, &request));
-    let missing = forwards.handle_is_missing.then(|| {
+    let missing = (forwards.handle_is_missing && plan.rpc.is_none()).then(|| {
         quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
     });
     let serve = serve(plan, &request);

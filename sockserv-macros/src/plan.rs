@@ -150,7 +150,7 @@ impl<'a> Plan<'a> {
             krate: args.crates.first().map(|given| &given.value),
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,
-            forwards: methods::forwards(handler, &source, rpc.is_some(), errors),
+            forwards: methods::forwards(handler, &source, args.is_rpc, rpc.as_ref(), errors),
             rpc,
             name: name(args, handler),
             vis: visibility(args, handler, errors),

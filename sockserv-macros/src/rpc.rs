@@ -33,5 +33,5 @@ impl Mistake {
 pub(crate) fn read(text: &str) -> Result<Interface, Vec<Mistake>> {
     let tokens = lexer::tokens(text).map_err(|mistake| vec![mistake])?;
     let definitions = parse::definitions(tokens).map_err(|mistake| vec![mistake])?;
-    resolve::interface(definitions)
+    resolve::interface(&definitions)
 }

@@ -5,8 +5,9 @@ use syn::{
     Signature, Type, TypeParamBound,
 };
 
+use super::Source;
 use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
-use super::{Source, rpc};
+use super::rpc::{self, Rpc};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -32,12 +33,22 @@ impl Kind {
 }
 
 /// Calls from the traits to the user's methods.
-#[derive(Default)]
 pub(crate) struct Forwards<'a> {
     pub(crate) life: Vec<Forward<'a>>,
-    /// There is none, which has been reported.
+    /// There is none: something else takes its place, or it has been reported.
     pub(crate) handle_is_missing: bool,
     pub(crate) hooks: Vec<HookForward<'a>>,
+}
+
+impl Forwards<'_> {
+    /// The user writes the other methods by hand.
+    fn without_handle() -> Self {
+        Self {
+            life: Vec::new(),
+            handle_is_missing: true,
+            hooks: Vec::new(),
+        }
+    }
 }
 
 /// `setup`, `handle` or `finish`.
@@ -54,15 +65,16 @@ pub(super) fn forwards<'a>(
     handler: &'a Handler,
     source: &Source<'_>,
     is_rpc: bool,
+    rpc: Option<&Rpc<'_>>,
     errors: &mut Errors,
 ) -> Option<Forwards<'a>> {
     let Form::Impl(methods) = &handler.form else {
-        return is_rpc.then(Forwards::default);
+        return is_rpc.then(Forwards::without_handle);
     };
     let kind = source.kind();
     let handle_is_missing = if is_rpc {
         rpc::check_there_is_no_handle(handler, errors);
-        false
+        true
     } else {
         check_handle_is_there(handler, methods, kind, errors)
     };
@@ -92,7 +104,7 @@ pub(super) fn forwards<'a>(
             let before = errors.len();
             check_hook(hook, &method.sig, errors);
             hooks.extend((errors.len() == before).then_some(HookForward { hook, method }));
-        } else {
+        } else if !rpc.is_some_and(|rpc| rpc.has(method)) {
             check_near_hook(handler, &method.sig, kind, errors);
         }
     }

@@ -20,6 +20,11 @@ impl Rpc<'_> {
     pub(crate) fn span(&self) -> proc_macro2::Span {
         match self.0 {}
     }
+
+    /// Tells whether a method is a procedure.
+    pub(super) fn has(&self, _: &crate::handler::Method) -> bool {
+        match self.0 {}
+    }
 }
 
 /// Reads the file and finds the methods.

@@ -14,10 +14,10 @@ use super::{Mistake, names};
 const MAX_FIXED: u32 = 65_536;
 
 /// Resolves a whole file.
-pub(super) fn interface(definitions: Vec<Definition>) -> Result<Interface, Vec<Mistake>> {
-    let mut resolver = Resolver::new(&definitions);
+pub(super) fn interface(definitions: &[Definition]) -> Result<Interface, Vec<Mistake>> {
+    let mut resolver = Resolver::new(definitions);
     let mut interface = Interface::default();
-    for definition in &definitions {
+    for definition in definitions {
         match &definition.body {
             Body::Const(value) => interface.constants.push(Constant {
                 name: definition.name.clone(),
@@ -30,9 +30,9 @@ pub(super) fn interface(definitions: Vec<Definition>) -> Result<Interface, Vec<M
         }
     }
     resolver.check_methods(&mut interface);
-    resolver.check_there_is_a_program(&definitions);
-    resolver.check_names(&definitions);
-    cycles::check(&definitions, &interface, &mut resolver.mistakes);
+    resolver.check_there_is_a_program(definitions);
+    resolver.check_names(definitions);
+    cycles::check(definitions, &interface, &mut resolver.mistakes);
     cycles::put_boxes(&mut interface);
     if resolver.mistakes.is_empty() {
         return Ok(interface);

@@ -58,6 +58,12 @@ impl<'a> Rpc<'a> {
         rpc
     }
 
+    /// Tells whether a method is a procedure.
+    pub(in crate::plan) fn has(&self, method: &Method) -> bool {
+        let name = method.sig.ident.unraw();
+        self.procedures.iter().flatten().any(|one| name == one.name)
+    }
+
     /// Returns where the file is named.
     pub(crate) fn span(&self) -> Span {
         self.path.span()
