@@ -22,11 +22,50 @@
 //! [`handle_error`](crate::Hooks::handle_error), and ends the connection; a [`Fault`] says something else. A panic
 //! ends the connection without a reply.
 //!
-//! The runtime itself answers the null procedure, and what is no procedure, version or program of the file.
+//! The runtime itself answers the null procedure, and what is no procedure, version or program of the file. A name that
+//! several versions have gets the version's number, as in C: `add_1`, `add_2`; a procedure with the name of a method of
+//! every handler gets a `_`: `handle_`.
+//!
+//! # Examples
+//!
+//! With this file `src/rpc/ping.x`:
+//!
+//! ```text
+#![doc = include_str!("ping.x")]
+//! ```
+//!
+//! ```
+//! use sockserv::prelude::*;
+//! use sockserv::rpc::{Call, Credentials};
+//!
+//! #[derive(Clone)]
+//! struct Ping;
+//!
+//! #[server(tcp, udp, threading, addr = "127.0.0.1:0", rpc = "src/rpc/ping.x")]
+//! impl Ping {
+//!     fn ping(&mut self, text: String, call: &Call) -> String {
+//!         match call.credentials() {
+//!             Credentials::Sys(sys) => format!("{text}, user {}", sys.uid),
+//!             _ => text,
+//!         }
+//!     }
+//! }
+//!
+//! let server = PingServer::bind(Ping)?.spawn()?;
+//! let mut client = server.connect()?;
+//! // One record: call 7, RPC 2, program 0x20000100, version 1, procedure 1, no credentials, "hi".
+//! client.write_all(b"\x80\0\0\x30\0\0\0\x07\0\0\0\0\0\0\0\x02\x20\0\x01\0\0\0\0\x01\0\0\0\x01")?;
+//! client.write_all(b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02hi\0\0")?;
+//! let mut reply = [0; 36];
+//! client.read_exact(&mut reply)?;
+//! assert!(reply.ends_with(b"\0\0\0\x02hi\0\0"));
+//! # Ok::<(), io::Error>(())
+//! ```
 
 pub(crate) mod auth;
 mod message;
 mod record;
+pub(crate) mod rpcbind;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
@@ -37,6 +76,7 @@ use std::error::Error;
 use crate::address::Address;
 
 pub use auth::{AuthError, Credentials, Sys};
+pub use rpcbind::Registration;
 
 /// A handler whose methods are procedures. `rpc = "..."` in the attribute writes it.
 #[diagnostic::on_unimplemented(

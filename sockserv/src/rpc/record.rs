@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::request::Rfile;
 
 /// The bit that marks a record's last fragment.
-const LAST: u32 = 1 << 31;
+pub(super) const LAST: u32 = 1 << 31;
 
 /// A reply leaves as one fragment.
 pub(super) fn head(length: usize) -> Option<[u8; 4]> {
