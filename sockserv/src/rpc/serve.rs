@@ -58,7 +58,7 @@ pub fn serve_datagram<S: Service>(service: &mut S, datagram: &mut Datagram) -> O
 }
 
 /// What became of a message.
-enum Reply {
+pub(super) enum Reply {
     /// It was no call.
     None,
     Complete,
@@ -76,7 +76,7 @@ impl Reply {
 }
 
 /// Appends the reply to a message, if it has one.
-fn answer<S: Service>(
+pub(super) fn answer<S: Service>(
     service: &mut S,
     mut message: Input,
     peer: &Address,
