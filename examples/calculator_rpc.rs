@@ -20,8 +20,8 @@ struct Calculator {
 
 #[server(tcp, udp, threading, addr = "127.0.0.1:7065", rpc = "calculator.x")]
 impl Calculator {
-    fn calculate(&mut self, calculation: Calculation) -> Answer {
-        let Calculation { what, left, right } = calculation;
+    fn calculate(&mut self, calculation: &Calculation) -> Answer {
+        let &Calculation { what, left, right } = calculation;
         answer(match what {
             Operation::Divide if right == 0 => return Answer::DividedByZero,
             Operation::Add => left.checked_add(right),
@@ -31,7 +31,7 @@ impl Calculator {
         })
     }
 
-    fn sum(&mut self, terms: Vec<i64>) -> Answer {
+    fn sum(&mut self, terms: &[i64]) -> Answer {
         answer(
             terms
                 .iter()
@@ -40,7 +40,7 @@ impl Calculator {
     }
 
     /// Of nothing there are none.
-    fn statistics(&mut self, terms: Vec<i64>) -> Result<Option<Statistics>, Fault> {
+    fn statistics(&mut self, terms: &[i64]) -> Result<Option<Statistics>, Fault> {
         let (Some(smallest), Some(largest)) = (terms.iter().min(), terms.iter().max()) else {
             return Ok(None);
         };

@@ -4,9 +4,10 @@ mod types;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::{FnArg, Token, Type};
 
 use super::private;
-use crate::handler::Method;
+use crate::handler::{Method, ungroup};
 use crate::plan::{Plan, Procedures, Rpc};
 use crate::rpc::interface::{Procedure, Program, Version};
 use crate::rpc::names;
@@ -121,8 +122,8 @@ fn dispatch(types: &Types, version: &Version) -> TokenStream {
     let arms = version.procedures.iter().map(|one| arm(types, one));
     quote! {
         #[doc(hidden)]
-        pub fn #name<H: #bound>(
-            handler: &mut H,
+        pub fn #name<__SockservHandler: #bound>(
+            handler: &mut __SockservHandler,
             call: &#private::Call,
             input: &mut #private::Input,
             output: &mut #private::Output,
@@ -202,7 +203,7 @@ fn forward(
 }
 
 // fn add(&mut self, argument_0: calculator::Operands, call: &Call) -> Result<i32, Fault> {
-//     IntoResults::<i32>::into_results(Self::add(self, argument_0))
+//     IntoResults::<i32>::into_results(Self::add(self, &argument_0))
 // }
 fn call(plan: &Plan<'_>, types: &Types, procedure: &Procedure, method: &Method) -> TokenStream {
     let (name, cfgs) = (&method.sig.ident, method.cfgs());
@@ -226,7 +227,10 @@ fn call(plan: &Plan<'_>, types: &Types, procedure: &Procedure, method: &Method) 
     let output = method.output_span().resolved_at(span);
     let mut inner = name.clone();
     inner.set_span(output);
-    let given = names.iter().chain(&wants_call);
+    let given = names.iter().zip(references(method));
+    let given = given
+        .map(|(name, reference)| quote!(#reference #name))
+        .chain(wants_call.map(|call| quote!(#call)));
     let value = quote_spanned!(output=> #private::IntoResults::<#result>::into_results(Self::#inner(self #(, #given)*)));
     quote_spanned! {span=>
         #(#cfgs)*
@@ -235,6 +239,18 @@ fn call(plan: &Plan<'_>, types: &Types, procedure: &Procedure, method: &Method) 
             #value
         }
     }
+}
+
+/// A `&` for each parameter that is borrowed.
+fn references(method: &Method) -> impl Iterator<Item = Option<Token![&]>> {
+    let types = method.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(ungroup(&typed.ty)),
+        FnArg::Receiver(_) => None,
+    });
+    types.map(|ty| match ty {
+        Type::Reference(reference) if reference.mutability.is_none() => Some(reference.and_token),
+        _ => None,
+    })
 }
 
 // impl Service for Calculator { const PROGRAMS: &[Program] = &[...]; fn call(...) { match ... } }

@@ -61,7 +61,7 @@ impl Lexer<'_> {
         if next == '\n' {
             self.line += 1;
         }
-        self.at_line_start = next == '\n';
+        self.at_line_start = next == '\n' || (self.at_line_start && next.is_whitespace());
         Some(next)
     }
 

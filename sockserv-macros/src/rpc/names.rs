@@ -51,6 +51,11 @@ pub(crate) fn snake(name: &str) -> String {
     plain(snake)
 }
 
+/// A constant keeps its name.
+pub(crate) fn constant(name: &str) -> String {
+    plain(name.to_owned())
+}
+
 /// What cannot be a name gets a `_`; keywords get their `r#` where they are written.
 fn plain(name: String) -> String {
     if NO_NAMES.contains(&&*name) {

@@ -104,10 +104,8 @@ impl<'a> Resolver<'a> {
     fn enter_enumerators(&mut self, enumerators: &'a [Enumerator]) {
         let mut next = 0;
         for one in enumerators {
-            let value = match &one.value {
-                Some(value) => self.number(one.line, value, i32::MIN.into(), i32::MAX.into()),
-                None => Some(next),
-            };
+            let value = one.value.clone().unwrap_or(Value::Number(next));
+            let value = self.number(one.line, &value, i32::MIN.into(), i32::MAX.into());
             let value = value.unwrap_or(next);
             self.enter_number(one.line, &one.name, value);
             next = value + 1;

@@ -17,7 +17,7 @@
 //!
 //! # What a procedure's method is given and gives
 //!
-//! Its arguments, by value; then `call: &Call`, if the method wants it: who calls ([`Credentials`], the peer's address).
+//! Its arguments, by value or borrowed (`&Operands`, `&[i64]`, `&str`); then `call: &Call`, if it wants that: who calls ([`Credentials`], the peer's address).
 //! It returns the result, or `Result<result, E>`. Any error is answered with `SYSTEM_ERR`, reported to
 //! [`handle_error`](crate::Hooks::handle_error), and ends the connection; a [`Fault`] says something else. A panic
 //! ends the connection without a reply.

@@ -5,6 +5,7 @@ use quote::quote;
 
 use super::{camel, ident};
 use crate::rpc::interface::{Body, Constant, Definition, Switch, Type, Union};
+use crate::rpc::names;
 
 /// Where the runtime is, and where the types are.
 pub(super) struct Types {
@@ -120,7 +121,7 @@ impl Types {
 
     // pub const MAX_ITEMS: u32 = 10;
     pub(super) fn constant(&self, constant: &Constant) -> TokenStream {
-        let name = ident(&constant.name, Span::call_site());
+        let name = ident(&names::constant(&constant.name), Span::call_site());
         let value = constant.value;
         let (ty, value) = if let Ok(value) = u32::try_from(value) {
             ("u32", Literal::u32_unsuffixed(value))
