@@ -6,8 +6,9 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sockserv::observer::{Event, Observer};
 use sockserv::prelude::*;
-use sockserv::{Builder, Declaration};
+use sockserv::{Accept, Builder, Declaration, OnFull, Stats};
 
 /// One module for each cell, named as its words; `serve` finds the cell by them.
 macro_rules! matrix {
@@ -23,11 +24,14 @@ macro_rules! matrix {
             })+
         })+
 
-        fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<()> {
+        fn serve(transport: &str, model: &str, arguments: Arguments) -> io::Result<Stats> {
             match (transport, model) {
                 $($(($name, stringify!($model)) => {
                     let builder = $row::$model::EchoServer::builder($row::$model::Echo);
-                    arguments.apply(builder)?.bind()?.run()
+                    let server = arguments.apply(builder)?.bind()?;
+                    let handle = server.handle();
+                    server.run()?;
+                    Ok(handle.stats())
                 })+)+
                 _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
             }
@@ -110,27 +114,68 @@ impl Arguments {
     fn apply<H: Declaration, S>(&self, mut builder: Builder<H, S>) -> io::Result<Builder<H, S>> {
         for (name, value) in &self.options {
             builder = match name.as_str() {
+                "accept" => builder.accept(accept(value)?),
+                "accept-rate" => builder.accept_rate(parsed::<u32>(value)?),
                 "accept-timeout" => builder.accept_timeout(duration(value)?),
+                "allow" => builder.allow(value.split(',')),
                 "backlog" => builder.backlog(parsed(value)?),
+                "banner" => builder.banner(value.clone()),
+                "deny" => builder.deny(value.split(',')),
                 "first-byte-timeout" => builder.first_byte_timeout(duration(value)?),
                 "keepalive" => builder.keepalive(parsed(value)?),
+                "lame-duck" => builder.lame_duck(duration(value)?.unwrap_or_default()),
                 "max" => builder.max(parsed::<usize>(value)?),
                 "max-children" => builder.max_children(parsed::<usize>(value)?),
                 "max-connections" => builder.max_connections(parsed(value)?),
+                "max-connections-per-peer" => {
+                    builder.max_connections_per_peer(parsed::<usize>(value)?)
+                }
                 "max-line" => builder.max_line(parsed(value)?),
                 "max-packet-size" => builder.max_packet_size(parsed(value)?),
+                "max-requests" => builder.max_requests(parsed::<u64>(value)?),
+                "min-rate" => builder.min_rate(parsed::<u64>(value)?),
                 "nodelay" => builder.nodelay(parsed(value)?),
+                "observe" if parsed(value)? => builder.observer(Nobody),
+                "on-full" => builder.on_full(on_full(value)?),
                 "only-v6" => builder.only_v6(parsed(value)?),
+                "queue" => builder.queue(parsed(value)?),
                 "rbufsize" => builder.rbufsize(parsed(value)?),
                 "request-timeout" => builder.request_timeout(duration(value)?),
                 "reuse-port" => builder.reuse_port(parsed(value)?),
+                "service-interval" => builder.service_interval(duration(value)?),
                 "shutdown-grace" => builder.shutdown_grace(duration(value)?.unwrap_or_default()),
+                "speaks-first" => builder.speaks_first(parsed(value)?),
+                "stack-size" => builder.stack_size(parsed::<usize>(value)?),
                 "timeout" => builder.timeout(duration(value)?),
                 "wbufsize" => builder.wbufsize(parsed(value)?),
+                "workers" => builder.workers(parsed::<usize>(value)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),
             };
         }
         Ok(builder.addrs(&self.addrs))
+    }
+}
+
+/// An observer, for what it costs to have one.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn observe(&self, _event: &Event<'_>) {}
+}
+
+fn accept(value: &str) -> io::Result<Accept> {
+    match value {
+        "shared" => Ok(Accept::Shared),
+        "reuse_port" => Ok(Accept::ReusePort),
+        _ => Err(invalid(format!("`{value}` is none of: shared, reuse_port"))),
+    }
+}
+
+fn on_full(value: &str) -> io::Result<OnFull> {
+    match value {
+        "wait" => Ok(OnFull::Wait),
+        "refuse" => Ok(OnFull::Refuse),
+        _ => Err(invalid(format!("`{value}` is none of: wait, refuse"))),
     }
 }
 
@@ -159,5 +204,11 @@ fn main() -> io::Result<()> {
     let (Some(transport), Some(model)) = (words.next(), words.next()) else {
         return Err(invalid("write: matrix TRANSPORT MODEL ADDR...".to_owned()));
     };
-    serve(&transport, &model, Arguments::parse(words)?)
+    let stats = serve(&transport, &model, Arguments::parse(words)?)?;
+    writeln!(
+        io::stdout(),
+        "{} requests, {} failed",
+        stats.accepted,
+        stats.failed
+    )
 }

@@ -95,11 +95,19 @@ pub enum Timeout {
     Write,
     /// `request_timeout`: the request as a whole took too long.
     Request,
+    /// `min_rate`: the peer sent, or took, too few bytes for the time it was waited for.
+    Rate,
 }
 
 impl Timeout {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 4] = [Self::FirstByte, Self::Read, Self::Write, Self::Request];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::FirstByte,
+        Self::Read,
+        Self::Write,
+        Self::Request,
+        Self::Rate,
+    ];
 
     /// A name for logs and metrics, which does not change.
     pub(crate) fn name(self) -> &'static str {
@@ -108,6 +116,7 @@ impl Timeout {
             Self::Read => "read_timeout",
             Self::Write => "write_timeout",
             Self::Request => "request_timeout",
+            Self::Rate => "min_rate",
         }
     }
 }
@@ -119,6 +128,7 @@ impl fmt::Display for Timeout {
             Self::Read => "a read waited longer than `timeout`",
             Self::Write => "a write waited longer than `timeout`",
             Self::Request => "the request took longer than `request_timeout`",
+            Self::Rate => "the peer was slower than `min_rate`",
         })
     }
 }

@@ -245,7 +245,7 @@ impl Reason {
     /// Returns its name, which does not change: a label for metrics, a word in the access log.
     ///
     /// `finished`, `failed`, `panicked`, `disconnected`, `cut`, `exited`, or the name of the option that timed out with
-    /// what waited: `first_byte_timeout`, `read_timeout`, `write_timeout`, `request_timeout`.
+    /// what waited: `first_byte_timeout`, `read_timeout`, `write_timeout`, `request_timeout`, `min_rate`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -176,6 +176,9 @@ macro_rules! for_each_option {
             /// Sets how many requests may be alive at once (1000, and 32 below the limit of descriptors).
             plain max_connections: usize;
             /// Sets how long a read or a write may wait (5 minutes), or `None` for ever.
+            ///
+            /// `read_line`, `read_until`, `read_exact`, `read_bytes` and `read_to_end` are one wait each, however many pieces
+            /// come. A write waits anew whenever the peer takes something: `min_rate` and `request_timeout` bound that.
             optional timeout: Duration;
             /// Sets how long a peer may stay silent right after connecting (30 s), or `None` for ever.
             optional first_byte_timeout: Duration;
@@ -234,12 +237,18 @@ macro_rules! for_each_option {
             /// Sets what a stream is told that is refused because the server is full, or its peer has too many (nothing).
             into banner: Bytes;
             /// Sets how many bytes a second a peer must send, or take, in the middle of an exchange (no limit).
+            ///
+            /// An exchange begins with the first byte that comes after the handler last wrote, and ends when it writes. The
+            /// handler may wait in it for 5 seconds, and for as long as the bytes that came take at this rate; then the read
+            /// fails. Each write is measured in the same way. What the handler does meanwhile does not count, nor does an
+            /// idle connection, nor what a [half](crate::Stream::split) of a stream reads. A handler that takes records and
+            /// answers none calls [`idle`](crate::Stream::idle) after each.
             optional min_rate: u64;
             /// Sets how long a shutdown still serves, so that load balancers notice, before it stops accepting (not at all).
             plain lame_duck: Duration;
-            /// Sets the owner of Unix paths, by name or number (whoever runs the server).
+            /// Sets the owner of Unix paths that the server makes, by name or number (whoever runs it). Only root may give one away.
             text owner: String;
-            /// Sets the group of Unix paths, by name or number (that of whoever runs the server).
+            /// Sets the group of Unix paths that the server makes, by name or number (that of whoever runs it).
             text group: String;
             /// Sets whether each request writes a line at its end, through the `log` facade (no): six words, with the target
             /// `sockserv::access`. See the [observer module](mod@crate::observer) for their meaning.

@@ -2,16 +2,25 @@
 //!
 //! It is asked once a refill or a flush, never once a byte.
 
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-use std::{fmt, io};
 
-use rustix::net::{RecvFlags, SendFlags};
-use socket2::Socket;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use socket2::{Domain, Socket};
 
 /// How long, and how much, a peer may go on talking after the end before its socket is closed: promise 5.
 pub(crate) const LINGER_BYTES: usize = 64 << 10;
+
+/// How many descriptors one message may carry: unix(7), `SCM_MAX_FD`.
+const MOST_FDS: usize = 253;
 
 /// Why a socket is not closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +47,22 @@ pub enum Wait {
     Block,
     /// Not at all: the error is `WouldBlock` then.
     Not,
+}
+
+impl Wait {
+    fn to_recv(self) -> RecvFlags {
+        match self {
+            Self::Block => RecvFlags::empty(),
+            Self::Not => RecvFlags::DONTWAIT,
+        }
+    }
+
+    fn to_send(self) -> SendFlags {
+        match self {
+            Self::Block => SendFlags::NOSIGNAL,
+            Self::Not => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        }
+    }
 }
 
 /// What carries the bytes of a stream: one end of a connection, read and written by two threads at most.
@@ -76,6 +101,48 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
 
     /// Returns a descriptor that polls as this transport does, if it has one.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Returns whether descriptors can be passed along with the bytes: a Unix socket does that. By default they cannot.
+    fn carries_fds(&self) -> bool {
+        false
+    }
+
+    /// Receives as [`recv`](Self::recv) does, and gives each descriptor that came with the bytes to `take`, at most `most`
+    /// of them; what comes beyond that is closed. An error for `take` says that one came and could not be had, because too
+    /// many files are open for instance. Called only if the transport [carries](Self::carries_fds) descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As for `recv`; `Unsupported` by default.
+    fn recv_with_fds(
+        &self,
+        buffer: &mut [u8],
+        most: usize,
+        take: &mut dyn FnMut(io::Result<OwnedFd>),
+        wait: Wait,
+    ) -> io::Result<usize> {
+        let _ = (buffer, most, take, wait);
+        Err(no_fds())
+    }
+
+    /// Sends at least one of `bytes` with a descriptor on the first one and returns how many. Called only if the transport
+    /// [carries](Self::carries_fds) descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); `Unsupported` by default.
+    fn send_with_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>, wait: Wait) -> io::Result<usize> {
+        let _ = (bytes, fd, wait);
+        Err(no_fds())
+    }
+}
+
+/// What the users of a transport that carries no descriptors are told.
+pub(crate) fn no_fds() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "descriptors can be passed over a Unix stream only",
+    )
 }
 
 /// Output that waits until its transport takes more; the accept loop sends it then.
@@ -92,20 +159,12 @@ pub(crate) trait Unsent: Send + Sync + fmt::Debug {
 
 impl Transport for Socket {
     fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
-        let flags = match wait {
-            Wait::Block => RecvFlags::empty(),
-            Wait::Not => RecvFlags::DONTWAIT,
-        };
-        let (count, _) = rustix::net::recv(self, buffer, flags)?;
+        let (count, _) = rustix::net::recv(self, buffer, wait.to_recv())?;
         Ok(count)
     }
 
     fn send(&self, bytes: &[u8], wait: Wait) -> io::Result<usize> {
-        let flags = match wait {
-            Wait::Block => SendFlags::NOSIGNAL,
-            Wait::Not => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-        };
-        Ok(rustix::net::send(self, bytes, flags)?)
+        Ok(rustix::net::send(self, bytes, wait.to_send())?)
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -119,6 +178,59 @@ impl Transport for Socket {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(AsFd::as_fd(self))
+    }
+
+    fn carries_fds(&self) -> bool {
+        // Another socket would not refuse: it sends the bytes and forgets the descriptor.
+        self.domain().is_ok_and(|domain| domain == Domain::UNIX)
+    }
+
+    fn recv_with_fds(
+        &self,
+        buffer: &mut [u8],
+        most: usize,
+        take: &mut dyn FnMut(io::Result<OwnedFd>),
+        wait: Wait,
+    ) -> io::Result<usize> {
+        let most = most.min(MOST_FDS);
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+        let room = match most {
+            0 => &mut [][..], // The kernel closes what comes.
+            most => &mut room[..rustix::cmsg_space!(ScmRights(most))],
+        };
+        let mut control = RecvAncillaryBuffer::new(room);
+        let flags = wait.to_recv() | RecvFlags::CMSG_CLOEXEC;
+        let got = rustix::net::recvmsg(self, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+        let mut count = 0;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                for fd in fds {
+                    // For the sake of its alignment the room may hold one or two more, which are closed here.
+                    if count < most {
+                        take(Ok(fd));
+                    }
+                    count += 1;
+                }
+            }
+        }
+        if got.flags.contains(ReturnFlags::CTRUNC) && count < most {
+            take(Err(Errno::MFILE.into())); // There was room: it is the process that may not have more. unix(7)
+        }
+        Ok(got.bytes)
+    }
+
+    fn send_with_fd(&self, bytes: &[u8], fd: BorrowedFd<'_>, wait: Wait) -> io::Result<usize> {
+        let fds = [fd];
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut room);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let bytes = [IoSlice::new(bytes)];
+        Ok(rustix::net::sendmsg(
+            self,
+            &bytes,
+            &mut control,
+            wait.to_send(),
+        )?)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) package: &'static str,
     /// The shell's answer to whether it is there, is the right one, and may do its work.
-    probe: &'static str,
+    pub(crate) probe: &'static str,
 }
 
 pub(crate) const NC: Program = Program {

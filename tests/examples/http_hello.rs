@@ -1,4 +1,7 @@
+use std::time::{Duration, Instant};
+
 use libtest_mimic::Trial;
+use sockserv_tests::pace;
 
 use crate::client::{CURL, NC, Peer, WRK};
 use crate::server::Example;
@@ -35,6 +38,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         plain(
             "http_hello::half_a_request_times_out",
             half_a_request_times_out,
+        ),
+        plain(
+            "http_hello::an_end_in_the_middle_is_answered",
+            an_end_in_the_middle_is_answered,
+        ),
+        plain(
+            "http_hello::a_request_that_drips_times_out",
+            a_request_that_drips_times_out,
         ),
         plain("http_hello::silence_is_only_closed", silence_is_only_closed),
         plain(
@@ -242,6 +253,48 @@ fn half_a_request_times_out() -> Outcome {
             reply.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
             "{reply:?}"
         );
+    }
+    Ok(http.stop()?)
+}
+
+/// Each byte comes long before the timeout, and the whole would take an hour.
+fn a_request_that_drips_times_out() -> Outcome {
+    let http = Example::on_a_port("http_hello")?;
+    for begin in [
+        "GET / HTTP/1.1\r\nHost: x\r\nX: ",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n",
+    ] {
+        let mut peer = Peer::connect(http.addr())?;
+        peer.send(begin)?;
+        let began = Instant::now();
+        // It fails once the server has closed.
+        while peer.send("y").is_ok() {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{begin:?} drips on"
+            );
+            pace(Instant::now() + Duration::from_millis(100));
+        }
+    }
+    Ok(http.stop()?)
+}
+
+/// Wherever a request is cut off, behind a whole line included.
+fn an_end_in_the_middle_is_answered() -> Outcome {
+    let http = Example::on_a_port("http_hello")?;
+    for half in [
+        "GET / HT",
+        "GET / HTTP/1.1\r\nHost: x\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n",
+    ] {
+        let mut peer = Peer::connect(http.addr())?;
+        peer.send(half)?;
+        peer.finish()?;
+        let began = Instant::now();
+        let reply = peer.rest()?;
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{half:?} got {reply:?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{half:?} waited");
     }
     Ok(http.stop()?)
 }

@@ -46,7 +46,7 @@ impl Stuck {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let rest = |stream: &mut Stream| {
             stream.server().shutdown();
-            std::thread::sleep(Duration::from_secs(4)); // Nothing ends a sleep from outside.
+            std::thread::park_timeout(Duration::from_secs(4)); // Nothing outside ends it.
         };
         match self {
             Self::InThread => stream.finish_in_thread(rest),
@@ -97,9 +97,7 @@ fn counted_while_it_drains() {
     client.write_all(&[b'x'; 600]).expect("it is taken");
     assert_eq!(io::read_to_string(&client).expect("no reset"), "reply\n");
     let began = Instant::now();
-    while running.handle().stats().finished == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    sockserv_tests::wait_until(|| running.handle().stats().finished > 0);
     assert!(began.elapsed() < Duration::from_secs(1), "{began:?}");
     client.write_all(b"still drained").expect("no reset");
     assert_eq!(running.handle().stats().active, 0);

@@ -311,6 +311,13 @@ fn converse(mut client: UnixStream) {
     assert_eq!(reply, format!("{text}bye\n"));
 }
 
+/// Goes on talking after the last question: that is drained, so that no reset takes the reply.
+fn say_more_than_is_heard(mut client: UnixStream) {
+    client.write_all(b"next\nnext\nand so on").expect("it fits");
+    let reply = io::read_to_string(client).expect("no reset");
+    assert_eq!(reply, "next\nnext\nbye\n");
+}
+
 fn lame(feed: &Feed, told: &Told) {
     let faults = [
         (true, 0, 0),
@@ -330,6 +337,14 @@ fn lame(feed: &Feed, told: &Told) {
             }));
             count += 1;
         }
+    }
+    for interrupts in [0, 5] {
+        say_more_than_is_heard(feed.connect(Fault {
+            short: true,
+            interrupts,
+            ..Fault::default()
+        }));
+        count += 1;
     }
     told.expect(|counts| counts.stopped == count);
     let expected = Counts {

@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const LAME: Duration = Duration::from_millis(400);
+const LAME: Duration = Duration::from_millis(1500);
 
 fn ask(client: &mut sockserv::Client) -> String {
     client.write_all(b"text\n").expect("it is served");

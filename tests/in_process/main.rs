@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod addresses;
 mod alone;
+mod deadlines;
 mod echo;
 mod elsewhere;
 mod faults;
@@ -21,6 +22,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod unix;
 mod vouched;
 
 /// A test by its name.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             .chain(inherited::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
+            .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(8)); // Most of the time is waiting.
     let together = [
         addresses::tests(),
+        deadlines::tests(),
         elsewhere::tests(),
         faults::tests(),
         lame_duck::tests(),
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        unix::tests(),
+        unix::accounts::tests(),
     ];
     let together = together.into_iter().flatten().map(|(name, test)| {
         Trial::test(name, move || {
@@ -83,6 +89,8 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        unix::alone(),
+        unix::accounts::alone(),
         vouched::alone(),
     ]
     .concat()

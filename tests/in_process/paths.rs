@@ -228,6 +228,6 @@ fn stranger_s_lock() {
         "it is removed all the same"
     );
     for took in [bound, ended] {
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }

@@ -101,13 +101,13 @@ fn write_timeout(cell: Cell) {
     let server = with(cell, "timeout");
     let mut client = server.connect();
     let began = Instant::now();
-    client.send("send 50000000");
+    client.send("send 20000000");
     expect_timeout(server, &mut client, "Write", began);
 }
 
 fn write_timeout_before_any_read(cell: Cell) {
     let scenario = Scenario::new(cell).with("timeout", "300ms");
-    let server = scenario.with("greeting", "50000000").start();
+    let server = scenario.with("greeting", "20000000").start();
     let began = Instant::now();
     let mut client = server.connect();
     let error = server.event_of("error", &client);
@@ -131,7 +131,7 @@ fn set_timeout_before_a_write(cell: Cell) {
     let mut client = server.connect();
     let began = Instant::now();
     // In one segment, so that no read lies between the two.
-    client.send("timeout 300\nsend 50000000");
+    client.send("timeout 300\nsend 20000000");
     expect_timeout(server, &mut client, "Write", began);
 }
 

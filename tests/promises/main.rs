@@ -15,6 +15,7 @@ mod limits;
 mod peers;
 mod pool;
 mod prefork;
+mod renewal;
 mod shutdown;
 mod streams;
 mod telemetry;
@@ -33,6 +34,7 @@ fn main() {
         peers::trials(),
         pool::trials(),
         prefork::trials(),
+        renewal::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),

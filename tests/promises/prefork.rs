@@ -1,4 +1,4 @@
-//! `prefork`: workers that die, that come anew, and that are replaced while clients come. A9, F43, D32.
+//! `prefork`: workers that die and come anew, and what they share. A9, F43, D32.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +13,7 @@ use sockserv_tests::{Cell, Client, Process, Scenario, Server, Transport, until, 
 use crate::for_each;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [deaths(), renewals(), sharing()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [deaths(), sharing()].into_iter().flatten().collect()
 }
 
 fn deaths() -> Vec<Trial> {
@@ -44,37 +41,10 @@ fn deaths() -> Vec<Trial> {
             fails_at_first,
         ),
         for_each(streams, "p03_a_dead_master_ends_its_workers", master_dies),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn renewals() -> Vec<Trial> {
-    let all = |cell: &Cell| cell.is_preforked();
-    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
-    let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
-    [
-        for_each(all, "a19_sighup_renews_all_workers_unnoticed", renew),
         for_each(
-            tcp,
-            "a19_sighup_renews_workers_with_sockets_of_their_own_unnoticed",
-            renew_reuse_port,
-        ),
-        for_each(
-            streams,
-            "a19_a_request_that_runs_ends_before_its_old_worker",
-            renew_beside_a_request,
-        ),
-        for_each(
-            all,
-            "a19_a_generation_that_does_not_start_leaves_the_old_one",
-            renew_fails,
-        ),
-        for_each(
-            all,
-            "p04_max_requests_renews_workers_unnoticed",
-            max_requests,
+            |cell| cell.is_preforked() || cell.forks(),
+            "a11_nothing_is_left_of_workers_and_children_killed_at_random",
+            killed_at_random,
         ),
     ]
     .into_iter()
@@ -114,20 +84,9 @@ fn pid_of(client: &mut Client) -> Process {
     Process(client.ask("pid").parse().expect("a number"))
 }
 
-fn workers(server: &Server) -> BTreeSet<u32> {
+pub(crate) fn workers(server: &Server) -> BTreeSet<u32> {
     let children = server.process().children().into_iter();
     children.map(|(child, _)| child.0).collect()
-}
-
-/// Waits until there are so many workers, and none of them is among these.
-fn await_others(server: &Server, count: usize, old: &BTreeSet<u32>) {
-    let are_new = || {
-        let now = workers(server);
-        now.len() == count && now.is_disjoint(old)
-    };
-    until(are_new, || {
-        format!("{old:?} are not replaced by others: {:?}", workers(server))
-    });
 }
 
 fn killed(cell: Cell) {
@@ -137,7 +96,7 @@ fn killed(cell: Cell) {
     let sibling = pid_of(&mut other);
     assert_ne!(worker, sibling);
     // It serves for a while, so that its death is an accident.
-    thread::sleep(Duration::from_millis(1100));
+    other.expect_silence_for(Duration::from_millis(1100));
     worker.signal(Signal::KILL);
     let error = server.event_of("error", &victim);
     assert_eq!(
@@ -178,7 +137,9 @@ fn short_lives(cell: Cell) {
     // After 100 ms, 200 ms, 400 ms: the fourth life of a worker begins 700 ms after the first.
     server.nth_event(5, "worker");
     let before = server.process().cpu();
-    thread::sleep(Duration::from_millis(1000));
+    let mut nobody = server.connect();
+    nobody.expect_silence_for(Duration::from_secs(1));
+    drop(nobody);
     let cpu = server.process().cpu() - before;
     assert!(cpu <= Duration::from_millis(50), "{cpu:?} in a second");
     let lives = server.events("worker").len();
@@ -234,138 +195,78 @@ fn master_dies(cell: Cell) {
     assert!(server.try_connect().is_err(), "nobody listens");
 }
 
-/// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
-fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
-    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
+/// Whatever a process was doing when it died: each request ends once, and no place in the table is lost.
+fn killed_at_random(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("quiet", "on")
+        .with("observe", "on")
+        .with("max-connections", "8")
+        .start();
+    server.await_crew();
+    kill_beside_clients(&server);
+    // All places are free, or this would wait for ever.
+    let mut clients: Vec<_> = (0..if cell.is_stream() { 6 } else { 1 })
+        .map(|_| server.connect())
+        .collect();
+    clients.iter_mut().for_each(|client| client.echo("served"));
+    drop(clients);
+    let ended = server.stop();
+    let summary = ended.summary();
+    assert_eq!(summary.number("active"), 0);
+    let accepted = summary.number("accepted");
+    assert_eq!(
+        accepted,
+        summary.number("finished") + summary.number("failed"),
+        "{summary:?}"
+    );
+    // Only the observer itself may have died in the middle of a word.
+    let stops = ended.events("stop");
+    let told: BTreeSet<_> = stops.iter().map(|stop| stop.number("request")).collect();
+    assert_eq!(told.len(), stops.len(), "no stop is told twice");
+    let starts = ended.events("start").len();
+    assert!(
+        starts.abs_diff(stops.len()) <= 12,
+        "{starts} starts, {} stops",
+        stops.len()
+    );
+}
+
+fn kill_beside_clients(server: &Server) {
+    let (stop, came) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..4 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let mut client = server.connect();
-                    client.echo("never refused");
-                    count.fetch_add(1, Ordering::Relaxed);
-                    if server.cell().is_stream() {
-                        client.finish();
-                        client.expect_end();
-                    }
+                    came.fetch_add(1, Ordering::Relaxed);
+                    client.set_patience(Duration::from_millis(50));
+                    // Whether it is answered depends on who dies meanwhile.
+                    let _ = client
+                        .try_send("echo perhaps")
+                        .and_then(|()| client.try_reply());
                 }
             });
         }
-        let at_end = Set(&stop); // Also if what happens meanwhile panics.
-        meanwhile();
-        wait_until(|| count.load(Ordering::Relaxed) >= 300);
+        let at_end = Set(&stop);
+        for nth in 0..12 {
+            // Somewhere in the middle of something.
+            wait_until(|| came.load(Ordering::Relaxed) > 8 * nth as u64);
+            let children = server.process().children();
+            if let Some((child, _)) = children.get(nth % children.len().max(1)) {
+                child.try_signal(Signal::KILL);
+            }
+        }
         drop(at_end);
     });
-    count.into_inner()
 }
 
-struct Set<'a>(&'a AtomicBool);
+/// Sets this when it is dropped, also by a panic.
+pub(crate) struct Set<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Set<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn renew(cell: Cell) {
-    renew_all(Scenario::new(cell));
-}
-
-fn renew_reuse_port(cell: Cell) {
-    renew_all(Scenario::new(cell).with("accept", "reuse-port"));
-}
-
-fn renew_all(scenario: Scenario) {
-    let server = scenario.with("quiet", "on").with("workers", "3").start();
-    server.await_workers(3);
-    let count = hammer(&server, || {
-        for generation in 1..=2 {
-            let old = workers(&server);
-            server.signal(Signal::HUP);
-            await_others(&server, 3, &old);
-            assert_eq!(server.events("worker").len(), 3 + generation * 3);
-        }
-    });
-    let ended = server.stop();
-    ended.expect_counts(count, 0, 0);
-    assert!(ended.events("error").is_empty());
-    assert!(
-        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
-        "{:?}",
-        ended.lines
-    );
-}
-
-fn renew_beside_a_request(cell: Cell) {
-    let scenario = Scenario::new(cell).with("workers", "2");
-    let server = scenario.with("shutdown-grace", "60s").start();
-    server.await_workers(2);
-    let mut busy = server.connect();
-    assert_eq!(busy.ask("busy"), "busy");
-    let mut idle = server.connect();
-    idle.echo("one");
-    let old = workers(&server);
-    server.signal(Signal::HUP);
-    server.nth_event(2, "worker");
-    server.connect().echo("served meanwhile");
-    busy.expect_silence();
-    assert_eq!(busy.ask("a line"), "a line");
-    busy.expect_end();
-    idle.expect_end(); // Told as at a shutdown, before or after the other: one worker at a time.
-    await_others(&server, 2, &old);
-    server.stop().expect_counts(3, 0, 0);
-}
-
-fn renew_fails(cell: Cell) {
-    let folder = sockserv_tests::Folder::new();
-    let obstacle = folder.join("obstacle");
-    let server = Scenario::new(cell)
-        .with("workers", "2")
-        .with("no-worker-while", obstacle.to_str().expect("a plain path"))
-        .start();
-    server.await_workers(2);
-    server.connect().echo("one");
-    let old = workers(&server);
-    fs::write(&obstacle, "").expect("an own folder");
-    server.signal(Signal::HUP);
-    server.line(|line| line.ends_with("before it served; the old workers go on"));
-    wait_until(|| workers(&server) == old);
-    server.connect().echo("the old ones go on");
-    // The next attempt is as good as the first.
-    fs::remove_file(&obstacle).expect("it is there");
-    server.signal(Signal::HUP);
-    await_others(&server, 2, &old);
-    server.connect().echo("new ones");
-    let ended = server.stop();
-    ended.expect_counts(3, 0, 0);
-    assert_eq!(
-        ended.events("worker").len(),
-        5,
-        "one attempt, not one for each worker"
-    );
-}
-
-fn max_requests(cell: Cell) {
-    let server = Scenario::new(cell)
-        .with("quiet", "on")
-        .with("workers", "2")
-        .with("max-requests", "20")
-        .start();
-    server.await_workers(2);
-    let count = hammer(&server, || {});
-    let ended = server.stop();
-    ended.expect_counts(count, 0, 0);
-    let lives = ended.events("worker").len() as u64;
-    // Each serves 20 requests, give or take two.
-    assert!(
-        (count / 22..=count / 18 + 2).contains(&lives),
-        "{lives} workers for {count} requests"
-    );
-    assert!(
-        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
-        "{:?}",
-        ended.lines
-    );
 }
 
 /// The local ports of all IPv4 sockets of the server's process.

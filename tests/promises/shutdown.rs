@@ -227,7 +227,7 @@ fn stuck_is_cut(cell: Cell) {
     let mut client = server.connect();
     client.ask("park");
     let mut writes = server.connect();
-    writes.send("send 50000000"); // More than any buffer holds, and nobody reads.
+    writes.send("send 20000000"); // More than any buffer holds, and nobody reads.
     server.event_of("handle", &writes);
     let ended = server.terminate();
     assert!(!ended.status.success(), "a request was cut");

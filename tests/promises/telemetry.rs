@@ -1,5 +1,6 @@
 //! One start and one stop for every request, on every closing path, in every model: promise 10, A14.
 
+use std::net::Shutdown;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -116,7 +117,9 @@ fn disconnect(server: &Server, expected: &mut Expected) {
             client.send(&format!("gate {}", gate.path()));
             server.event_of("waiting", &client);
             expected.add(&client, "disconnected");
-            drop(client);
+            // Closing it is not enough: a process that another test is about to start may hold a copy for a moment.
+            let socket = client.socket();
+            socket.shutdown(Shutdown::Both).expect("an own socket");
             gate.open();
         }
         (false, false) => return,
@@ -135,7 +138,7 @@ fn deadlines(cell: Cell) {
         let mut client = server.connect();
         match reason {
             "read_timeout" => client.echo("and then silence"),
-            "write_timeout" => client.send("send 50000000"),
+            "write_timeout" => client.send("send 20000000"),
             _ => {}
         }
         expected.add(&client, reason);

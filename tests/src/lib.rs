@@ -20,7 +20,7 @@ pub use gate::Gate;
 pub use process::Process;
 pub use said::{Ended, Event};
 pub use server::{Scenario, Server};
-pub use wait::{until, wait_until};
+pub use wait::{pace, until, wait_until};
 
 use std::time::Duration;
 

@@ -24,6 +24,11 @@ impl Process {
         kill_process(self.pid(), signal).expect("the process is there");
     }
 
+    /// Sends it a signal, if it is still there.
+    pub fn try_signal(self, signal: Signal) {
+        let _ = kill_process(self.pid(), signal);
+    }
+
     /// Sends its whole group a signal, as a terminal does.
     pub fn signal_group(self, signal: Signal) {
         kill_process_group(self.pid(), signal).expect("the group is there");

@@ -22,3 +22,8 @@ pub fn wait_until(is_so: impl FnMut() -> bool) {
         format!("it does not come true in time, at {place}")
     });
 }
+
+/// Waits for a moment: who must not be faster than so many a second has nothing else to wait for.
+pub fn pace(until: Instant) {
+    thread::sleep(until.saturating_duration_since(Instant::now()));
+}

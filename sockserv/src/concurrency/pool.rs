@@ -243,7 +243,7 @@ impl<H: Send + Clone + 'static> Pool<H> {
         let own = Arc::clone(&crew);
         let thread = builder.spawn(move || {
             let ready = guard_value(Phase::Hook, || worker_start(&mut prototype, worker));
-            let ready = ready.map_err(io::Error::other).flatten();
+            let ready = ready.map_err(io::Error::other).and_then(|ready| ready);
             let is_ready = ready.is_ok();
             // The server waits for it, unless another worker has failed before.
             let _ = result.send(ready.map_err(|error| failed(worker, &error)));

@@ -1,6 +1,6 @@
 //! `threading`: a thread for each request. Idle threads are kept a while, so a connection costs a wake-up and no new thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ const KEPT: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Threading {
     crew: Arc<Crew>,
+    /// How many threads there may be.
+    max: Option<usize>,
     stack_size: Option<usize>,
     started: u64,
 }
@@ -32,10 +34,12 @@ struct Crew {
     ended: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// Threads that wait for work, the one that waits shortest last: its stack is still in the cache.
     idle: Vec<Arc<Seat>>,
+    /// Work that came when there were as many threads as may be: one of them is about to end its request.
+    next: VecDeque<Work>,
     closed: bool,
     threads: HashMap<u64, JoinHandle<()>>,
     /// Threads that have ended: joining them does not wait.
@@ -52,12 +56,11 @@ struct Seat {
 impl<H: Send + 'static> Model<H> for Threading {
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
         match self.seat() {
-            Ok(seat) => {
-                seat.give(Box::new(move || unit.run()));
-                Ok(())
-            }
-            Err(error) => Err(unit.refuse(error)),
+            Ok(Some(seat)) => seat.give(Box::new(move || unit.run())),
+            Ok(None) => self.crew.leave_for_next(Box::new(move || unit.run())),
+            Err(error) => return Err(unit.refuse(error)),
         }
+        Ok(())
     }
 
     fn drain(&mut self, until: Instant) {
@@ -76,6 +79,7 @@ impl<H: Send + 'static> Model<H> for Threading {
 
     fn configure(&mut self, options: &Options) -> io::Result<()> {
         self.stack_size = options.stack_size;
+        self.max = options.max;
         Ok(())
     }
 
@@ -85,15 +89,20 @@ impl<H: Send + 'static> Model<H> for Threading {
 }
 
 impl Threading {
-    /// Returns the seat of a thread that waits for work, or of a new one.
-    fn seat(&mut self) -> io::Result<Arc<Seat>> {
+    /// Returns the seat of a thread that waits for work, or of a new one; nothing if there are as many as may be.
+    fn seat(&mut self) -> io::Result<Option<Arc<Seat>>> {
         let mut state = lock(&self.crew.state);
         state.closed = false; // A drain may have come before: the server serves again.
         let ended = std::mem::take(&mut state.ended);
         let idle = state.idle.pop();
+        let is_full = self.max.is_some_and(|max| state.threads.len() >= max);
         drop(state);
         join(ended);
-        idle.map_or_else(|| self.start(), Ok)
+        match idle {
+            None if is_full => Ok(None), // A request counts as ended a moment before its thread is free.
+            None => self.start().map(Some),
+            idle => Ok(idle),
+        }
     }
 
     fn start(&mut self) -> io::Result<Arc<Seat>> {
@@ -128,31 +137,58 @@ impl Threading {
 impl Crew {
     /// The life of one thread: work, wait for more, and after a while of nothing an end.
     fn serve(&self, seat: &Arc<Seat>) {
-        while let Some(work) = seat.wait().or_else(|| self.leave(seat)) {
-            work();
-            let mut state = lock(&self.state);
-            if state.closed {
-                break;
-            }
-            state.idle.push(Arc::clone(seat));
+        let mut work = seat.wait().or_else(|| self.leave(seat));
+        while let Some(now) = work {
+            now();
+            work = self.next(seat);
         }
-        let mut state = lock(&self.state);
-        let handle = state.threads.remove(&seat.id);
-        state.ended.extend(handle);
         self.ended.notify_all();
     }
 
-    /// Takes a thread that has waited long enough off the list; returns the work that it was given meanwhile.
+    /// Waits for the next work of a thread; nothing is its end.
+    fn next(&self, seat: &Arc<Seat>) -> Option<Work> {
+        let mut state = lock(&self.state);
+        if let Some(work) = state.next.pop_front() {
+            return Some(work);
+        }
+        if state.closed {
+            state.end(seat.id);
+            return None;
+        }
+        state.idle.push(Arc::clone(seat));
+        drop(state);
+        seat.wait().or_else(|| self.leave(seat))
+    }
+
+    /// Ends a thread that has waited long enough; returns the work that it was given meanwhile.
     fn leave(&self, seat: &Arc<Seat>) -> Option<Work> {
         let mut state = lock(&self.state);
         let place = state.idle.iter().position(|idle| Arc::ptr_eq(idle, seat));
         if let Some(place) = place {
             state.idle.remove(place);
+            state.end(seat.id);
             return None;
         }
         drop(state);
         // Whoever took it off the list is about to give it work.
         seat.wait()
+    }
+
+    /// Leaves work for whichever thread is free next; one may be so since somebody looked.
+    fn leave_for_next(&self, work: Work) {
+        let mut state = lock(&self.state);
+        match state.idle.pop() {
+            Some(seat) => seat.give(work),
+            None => state.next.push_back(work),
+        }
+    }
+}
+
+impl State {
+    /// A thread is about to end: another one may be started in its place.
+    fn end(&mut self, id: u64) {
+        let handle = self.threads.remove(&id);
+        self.ended.extend(handle);
     }
 }
 
@@ -191,6 +227,15 @@ fn join(ended: Vec<JoinHandle<()>>) {
 impl Drop for Threading {
     fn drop(&mut self) {
         self.dismiss();
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("threads", &self.threads.len())
+            .field("idle", &self.idle.len())
+            .finish_non_exhaustive()
     }
 }
 

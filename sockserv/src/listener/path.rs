@@ -1,16 +1,18 @@
 //! Unix paths that are ours and stay ours: made, given to whom they are for, and removed.
 
 use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{io, process, thread};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::options::Options;
+use crate::sys::accounts;
 use crate::sys::clock::Tick;
 
 /// A Unix path that this process made, removed when it closes: only if it is still the same file.
@@ -24,23 +26,44 @@ pub(super) struct OwnPath {
 }
 
 impl OwnPath {
-    /// Binds the socket to a path, with the mode that it is to have.
+    /// Binds the socket to a path, with the mode, the owner and the group that it is to have.
+    ///
+    /// The order is what makes them right from the first moment, although bind(2) knows neither: a datagram socket receives
+    /// as soon as it is bound, a stream socket not before `listen`.
+    /// 1. `fchmod`: the file gets this mode when it is made (less the umask's bits). If it is to change hands, this is the
+    ///    part of its mode that is the owner's alone, so that nobody but the server's own user can use it yet.
+    /// 2. `bind` makes the file.
+    /// 3. `chown`: now the owner's part is the new owner's.
+    /// 4. `chmod`: everybody's part, with the bits that the umask took.
     pub(super) fn bind(
         socket: &Socket,
         path: &Path,
         address: &SockAddr,
         options: &Options,
     ) -> io::Result<Self> {
-        if let Some(mode) = options.mode {
-            // The file gets it when it is made (less the umask's bits), so nobody can connect under another one.
-            rustix::fs::fchmod(socket, mode.into())?;
+        let account = Account::of(options)?; // First: an unknown name leaves no file behind.
+        let mode = match options.mode {
+            None if account.is_some() => Some(0o777 & !umask()), // What `bind` would have given it.
+            mode => mode,
+        };
+        if let Some(mode) = mode {
+            let first = if account.is_some() {
+                mode & OWNER
+            } else {
+                mode
+            };
+            rustix::fs::fchmod(socket, first.into())?;
         }
         let lock = lock_folder(path);
         bind(socket, path, address)?;
         let own = Self::made(path)?;
         drop(lock); // Before `own` may be dropped, which takes it again.
-        if let Some(mode) = options.mode {
-            rustix::fs::chmod(path, mode.into())?; // Before `listen`: gives the bits that the umask took.
+        if let Some(mode) = mode {
+            let made = own.open()?;
+            if let Some(account) = account {
+                account.give(&made, path)?;
+            }
+            change_mode(&made, path, mode)?;
         }
         Ok(own)
     }
@@ -55,6 +78,24 @@ impl OwnPath {
             inode: made.ino(),
             owner: process::id(),
         })
+    }
+
+    /// Opens the file itself, so that what follows concerns no other one: who may write to the folder could exchange it for
+    /// a link to a file of ours that is none of his business.
+    fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&self.path, flags, Mode::empty())?;
+        let found = rustix::fs::fstat(&file)?;
+        let is_ours = (found.st_dev, found.st_ino) == (self.device, self.inode)
+            && FileType::from_raw_mode(found.st_mode) == FileType::Socket
+            && found.st_nlink == 1;
+        match is_ours {
+            true => Ok(file),
+            false => Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "somebody has put another file in the socket's place",
+            )),
+        }
     }
 
     fn is_ours(&self) -> bool {
@@ -74,6 +115,75 @@ impl Drop for OwnPath {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The owner's part of a mode.
+const OWNER: u32 = 0o700;
+
+/// To whom a path is given, with the words of the options.
+struct Account<'a> {
+    owner: Option<(&'a str, Uid)>,
+    group: Option<(&'a str, Gid)>,
+}
+
+impl<'a> Account<'a> {
+    fn of(options: &'a Options) -> io::Result<Option<Self>> {
+        let owner = match options.owner.as_deref() {
+            Some(name) => Some((name, Uid::from_raw(accounts::user(name)?))),
+            None => None,
+        };
+        let group = match options.group.as_deref() {
+            Some(name) => Some((name, Gid::from_raw(accounts::group(name)?))),
+            None => None,
+        };
+        let is_given = owner.is_some() || group.is_some();
+        Ok(is_given.then_some(Self { owner, group }))
+    }
+
+    /// One after the other, so that an error names the one that it is about. The group first, while the path is ours.
+    fn give(&self, file: &OwnedFd, path: &Path) -> io::Result<()> {
+        if let Some((name, group)) = self.group {
+            rustix::fs::chownat(file, "", None, Some(group), AtFlags::EMPTY_PATH)
+                .map_err(|error| refused(error, path, "group", name, "root or a member of it"))?;
+        }
+        if let Some((name, owner)) = self.owner {
+            rustix::fs::chownat(file, "", Some(owner), None, AtFlags::EMPTY_PATH)
+                .map_err(|error| refused(error, path, "owner", name, "root"))?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(error: Errno, path: &Path, what: &str, name: &str, who: &str) -> io::Error {
+    let path = path.display();
+    match error {
+        Errno::PERM => io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("changing the {what} of `{path}` to `{name}` needs {who}"),
+        ),
+        error => io::Error::new(
+            io::Error::from(error).kind(),
+            format!("changing the {what} of `{path}` to `{name}`: {error}"),
+        ),
+    }
+}
+
+/// Linux has no way to change the mode of a handle like this one but its link in /proc: open(2), `O_PATH`.
+fn change_mode(file: &OwnedFd, path: &Path, mode: u32) -> io::Result<()> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match rustix::fs::chmod(link, mode.into()) {
+        Err(Errno::NOENT) => Ok(rustix::fs::chmod(path, mode.into())?), // No /proc here.
+        result => Ok(result?),
+    }
+}
+
+/// The umask, which umask(2) tells only to who changes it, for all threads: so from proc(5). The strictest, without /proc.
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let mask =
+        lines.find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
+    mask.unwrap_or(0o077)
 }
 
 /// Binds to a path, replacing one that is left over from a server that nobody can reach any more.

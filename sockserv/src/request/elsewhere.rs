@@ -61,6 +61,7 @@ impl Stream {
             link.requests().watch(child, Box::new(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
+            link.forget_fds(); // The child has its own copies of them.
             self.elsewhere = Some(Elsewhere::Other);
             return Ok(());
         }

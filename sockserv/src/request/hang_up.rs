@@ -115,8 +115,11 @@ impl Link {
 
     /// Whether the peer still talks: then it has usually filled the kernel's buffer by now.
     fn has_unread(&self) -> bool {
-        self.transport
-            .recv(&mut [0; 512], Wait::Not)
-            .is_ok_and(|count| count > 0)
+        loop {
+            match self.transport.recv(&mut [0; 512], Wait::Not) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.is_ok_and(|count| count > 0),
+            }
+        }
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::{Cut, Seen, Timeout, is_disconnect};
+use crate::request::descriptors::Arrivals;
+use crate::request::rate::{Exchange, Pace};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told};
@@ -38,14 +40,25 @@ pub(crate) struct Link {
     /// The socket has a new owner, who closes it.
     pub(super) released: AtomicBool,
     saw: AtomicU8,
+    pub(super) exchange: Exchange,
     pub(super) outgoing: OnceLock<Arc<Outgoing>>,
+    /// The descriptors that came, if any are expected.
+    pub(super) arrivals: OnceLock<Box<Arrivals>>,
 }
 
-/// The beginning of a wait that may take several reads: `read_line` and `read_exact` count as one.
+/// A wait that may take several reads: `read_line` and `read_exact` count as one.
 #[derive(Debug, Default)]
-pub(crate) struct Span(pub(super) Option<Tick>);
+pub(crate) struct Span {
+    pub(super) began: Option<Tick>,
+    /// A half of a split stream reads. What the other one writes may be no answer, so `min_rate` says nothing of it.
+    pub(super) half: bool,
+    /// When the peer falls behind `min_rate`, if no more comes.
+    pub(super) late: Option<Tick>,
+}
 
 const SAW_DISCONNECT: u8 = 1;
+/// Codes of deadlines begin here.
+const SAW_TIMEOUT: u8 = 2;
 const SAW_CUT: u8 = u8::MAX;
 
 impl Link {
@@ -62,7 +75,9 @@ impl Link {
         inherits: bool,
         ticket: Ticket,
     ) -> Self {
-        let timeout = ticket.requests().options.timeout.map_or(0, nanos);
+        let options = &ticket.requests().options;
+        let timeout = options.timeout.map_or(0, nanos);
+        let exchange = Exchange::new(options.min_rate);
         Self {
             transport,
             peer,
@@ -75,7 +90,9 @@ impl Link {
             peer_ended: AtomicBool::new(false),
             released: AtomicBool::new(false),
             saw: AtomicU8::new(0),
+            exchange,
             outgoing: OnceLock::new(),
+            arrivals: OnceLock::new(),
         }
     }
 
@@ -118,6 +135,12 @@ impl Link {
         }
     }
 
+    /// The handler has answered what it took, or says that it owes no answer.
+    pub(super) fn owe_nothing(&self) {
+        self.slot().taken.store(false, Ordering::Relaxed);
+        self.exchange.end();
+    }
+
     /// Receives some bytes, waiting for them if need be. Zero is the end, real or told.
     pub(crate) fn read(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
         if self.eof.load(Ordering::Relaxed) || buffer.is_empty() {
@@ -125,11 +148,19 @@ impl Link {
         }
         let slot = self.slot();
         let result = loop {
+            let exchange = match span.half {
+                false => self.exchange.begin(slot.taken.load(Ordering::Relaxed)),
+                true => None,
+            };
+            span.late = exchange.map(|(_, late)| late);
             let result = if self.polls.load(Ordering::Relaxed) {
                 self.read_polling(buffer, span)
             } else {
                 self.read_blocking(buffer, span)
             };
+            if let Some((began, _)) = exchange {
+                self.exchange.waited(began);
+            }
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
@@ -137,37 +168,52 @@ impl Link {
         };
         match &result {
             Ok(0) => self.eof.store(true, Ordering::Relaxed),
-            Ok(count) => Slot::add(&slot.bytes_in, *count),
+            Ok(count) => {
+                Slot::add(&slot.bytes_in, *count);
+                self.exchange.received(*count);
+            }
             Err(_) => {}
         }
         self.note(result)
     }
 
     fn read_blocking(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        if span.late.is_some() {
+            // What has come already costs no setting of a timeout.
+            match self.recv(buffer, Wait::Not) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return self.received(result, Timeout::Rate),
+            }
+        }
         let slot = self.slot();
-        self.fit_socket_timeout(span)?;
+        let late = self.fit_read(span)?;
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.begin(Tick::coarse().0);
         let requests = self.ticket.requests();
         let result = if requests.is_draining() && slot.owes_nothing() {
             self.read_the_last(buffer)
         } else {
-            self.transport.recv(buffer, Wait::Block)
+            self.recv(buffer, Wait::Block)
         };
         slot.waiting.end();
+        self.received(result, late)
+    }
+
+    /// What a blocking receive came to: its end may be our own, and `late` is the deadline that it was given.
+    fn received(&self, result: io::Result<usize>, late: Timeout) -> io::Result<usize> {
         match result {
-            Ok(0) => match slot.told() {
+            Ok(0) => match self.slot().told() {
                 Told::FirstByte => Err(Timeout::FirstByte.into()),
                 Told::Request => Err(Timeout::Request.into()),
                 Told::Cut => Err(Cut.into()),
                 Told::Shutdown => Ok(0),
                 Told::No => {
                     self.peer_ended
-                        .store(!requests.is_draining(), Ordering::Relaxed);
+                        .store(!self.requests().is_draining(), Ordering::Relaxed);
                     Ok(0)
                 }
             },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Timeout::Read.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(late.into()),
             Err(error) if is_disconnect(&error) => Err(self.why_ended().unwrap_or(error)),
             result => result,
         }
@@ -175,7 +221,7 @@ impl Link {
 
     /// Takes what the kernel already holds; nothing there is the end.
     pub(super) fn read_the_last(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.transport.recv(buffer, Wait::Not) {
+        match self.recv(buffer, Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Ok(0) => self.at_end(),
             result => result,
@@ -188,33 +234,46 @@ impl Link {
         Ok(0)
     }
 
-    /// A blocking call waits as long as its socket says, so what is left of a longer wait is set there.
+    /// Sets what is left of a wait on the socket, whose blocking calls take as long as it says.
     ///
     /// A receive in progress ignores a new value, and each setting costs a system call: it is changed only when the wait
     /// would otherwise end more than an eighth too late.
-    fn fit_socket_timeout(&self, span: &mut Span) -> io::Result<()> {
+    fn fit_read(&self, span: &mut Span) -> io::Result<Timeout> {
         let timeout = self.timeout.load(Ordering::Relaxed);
-        let set = self.socket_timeout.load(Ordering::Relaxed);
-        let want = match span.0 {
+        let (left, slack) = match span.began {
             None => {
-                span.0 = Some(Tick::coarse());
-                timeout
+                span.began = Some(Tick::coarse());
+                (timeout, 0)
             }
-            Some(_) if timeout == 0 => 0,
+            Some(_) if timeout == 0 => (0, 0),
             Some(began) => {
                 let left = began.after(Duration::from_nanos(timeout)).left();
                 if left.is_zero() {
                     return Err(Timeout::Read.into());
                 }
-                let left = nanos(left);
-                if set != 0 && set.saturating_sub(left) <= timeout / 8 {
-                    set
-                } else {
-                    left
-                }
+                (nanos(left), timeout / 8)
             }
         };
-        if want == set { Ok(()) } else { self.fit(want) }
+        let rate = span.late.map(Tick::left);
+        self.fit_sooner((left, slack, Timeout::Read), rate)
+    }
+
+    /// Bounds the next blocking call by what is left of `timeout`, where zero is for ever, or of `min_rate`; returns which
+    /// of the two it will be that has passed.
+    fn fit_sooner(
+        &self,
+        (left, slack, which): (u64, u64, Timeout),
+        rate: Option<Duration>,
+    ) -> io::Result<Timeout> {
+        let (left, slack, which) = match rate.map(nanos) {
+            Some(rate) if left == 0 || rate < left => (rate, rate / 8, Timeout::Rate),
+            _ => (left, slack, which),
+        };
+        let set = self.socket_timeout.load(Ordering::Relaxed);
+        if !(left..=left.saturating_add(slack)).contains(&set) {
+            self.fit(left)?;
+        }
+        Ok(which)
     }
 
     /// Bounds the socket's own blocking calls.
@@ -227,49 +286,84 @@ impl Link {
 
     /// Sends all of `first`, then all of `second`, with no sender's message in between.
     pub(crate) fn write_all(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let mut pace = Pace::default();
         match self.outgoing.get() {
-            None => self.send(first).and_then(|()| self.send(second)),
+            None => {
+                self.send(first, &mut pace)?;
+                self.send(second, &mut pace)
+            }
             Some(outgoing) => outgoing.exclusively(|queued| {
                 queued
                     .iter()
                     .map(|message| &**message)
                     .chain([first, second])
-                    .try_for_each(|bytes| self.send(bytes))
+                    .try_for_each(|bytes| self.send(bytes, &mut pace))
             }),
         }
     }
 
-    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&self, mut bytes: &[u8], pace: &mut Pace) -> io::Result<()> {
         while !bytes.is_empty() {
+            let count = self.send_some(pace, |wait| self.transport.send(bytes, wait))?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    /// Makes one call that sends, waiting until it can; returns how many bytes went.
+    pub(super) fn send_some(
+        &self,
+        pace: &mut Pace,
+        call: impl Fn(Wait) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
             let result = if self.polls.load(Ordering::Relaxed) {
-                self.send_polling(bytes)
+                self.send_polling(&call, pace)
             } else {
-                self.send_blocking(bytes)
+                self.send_blocking(&call, pace)
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     let count = self.note(result)?;
                     Slot::add(&self.slot().bytes_out, count);
-                    bytes = &bytes[count..];
+                    pace.bytes += count as u64;
+                    return Ok(count);
                 }
             }
         }
-        Ok(())
     }
 
-    fn send_blocking(&self, bytes: &[u8]) -> io::Result<usize> {
-        let timeout = self.timeout.load(Ordering::Relaxed);
-        if timeout != self.socket_timeout.load(Ordering::Relaxed) {
-            self.fit(timeout)?; // What was left of a long read is no bound for a write.
+    fn send_blocking(
+        &self,
+        call: impl Fn(Wait) -> io::Result<usize>,
+        pace: &mut Pace,
+    ) -> io::Result<usize> {
+        // What was left of a long read is no bound for a write.
+        let idle = (self.timeout.load(Ordering::Relaxed), 0, Timeout::Write);
+        let Some(min_rate) = self.exchange.min_rate() else {
+            let late = self.fit_sooner(idle, None)?;
+            return self.sent(call(Wait::Block), late);
+        };
+        // What the kernel takes at once costs no setting of a timeout.
+        match call(Wait::Not) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return self.sent(result, Timeout::Rate),
         }
-        self.transport
-            .send(bytes, Wait::Block)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => Timeout::Write.into(),
-                _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
-                _ => error,
-            })
+        let late = self.fit_sooner(idle, Some(pace.left(min_rate)))?;
+        let began = Tick::now();
+        let result = call(Wait::Block);
+        pace.waited += Tick::now().since(began);
+        self.sent(result, late)
+    }
+
+    /// What a blocking send came to, whose deadline was `late`.
+    fn sent(&self, result: io::Result<usize>, late: Timeout) -> io::Result<usize> {
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => late.into(),
+            _ if is_disconnect(&error) => self.why_ended().unwrap_or(error),
+            _ => error,
+        })
     }
 
     /// Our own end of the connection, if that is what a disconnect was: a peer that goes on talking is reset by it.
@@ -289,10 +383,7 @@ impl Link {
                 .get_ref()
                 .and_then(|error| error.downcast_ref::<Timeout>())
             {
-                Some(Timeout::FirstByte) => 2,
-                Some(Timeout::Read) => 3,
-                Some(Timeout::Write) => 4,
-                Some(Timeout::Request) => 5,
+                Some(timeout) => SAW_TIMEOUT + *timeout as u8,
                 None if error.get_ref().is_some_and(|error| error.is::<Cut>()) => SAW_CUT,
                 None if is_disconnect(error) && error.raw_os_error().is_some() => SAW_DISCONNECT,
                 None => 0,
@@ -305,17 +396,12 @@ impl Link {
     }
 
     pub(crate) fn seen(&self) -> Seen {
-        let timeout = match self.saw.load(Ordering::Relaxed) {
-            2 => Some(Timeout::FirstByte),
-            3 => Some(Timeout::Read),
-            4 => Some(Timeout::Write),
-            5 => Some(Timeout::Request),
-            _ => None,
-        };
+        let saw = self.saw.load(Ordering::Relaxed);
+        let timeout = saw.checked_sub(SAW_TIMEOUT);
         Seen {
-            disconnect: self.saw.load(Ordering::Relaxed) == SAW_DISCONNECT,
-            timeout,
-            cut: self.saw.load(Ordering::Relaxed) == SAW_CUT,
+            disconnect: saw == SAW_DISCONNECT,
+            timeout: timeout.and_then(|timeout| Timeout::ALL.get(usize::from(timeout)).copied()),
+            cut: saw == SAW_CUT,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a handler is given: a [`Stream`] or a [`Datagram`], or either of them as a [`Request`].
 
 pub(crate) mod datagram;
+mod descriptors;
 pub(crate) mod elsewhere;
 mod hang_up;
 pub(crate) mod link;
+mod rate;
 pub(crate) mod rfile;
 pub(crate) mod sender;
 pub(crate) mod stream;

@@ -13,6 +13,9 @@ use crate::request::wfile::Tie;
 /// How much `read_bytes` asks memory for at a time: a peer that announces a gigabyte must send it first.
 const STEP: usize = 64 << 10;
 
+/// How much `read_to_end` makes room for at least.
+const MORE: usize = 1 << 10;
+
 /// The bytes that were received and not yet taken.
 #[derive(Debug)]
 pub(crate) struct Input {
@@ -65,6 +68,35 @@ impl Input {
         self.end = link.read(&mut self.buffer, span)?;
         Ok(self.end)
     }
+
+    /// Receives behind what is unread, which may become as long as the longest line.
+    fn receive_more(&mut self, link: &Link, span: &mut Span) -> io::Result<usize> {
+        if self.is_empty() {
+            return self.refill(link, span);
+        }
+        if self.end == self.buffer.len() {
+            self.make_room()?;
+        }
+        let count = link.read(&mut self.buffer[self.end..], span)?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Moves what is unread to the front, of a larger buffer if need be.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.start == 0 {
+            if self.end >= self.max_line.max(self.size) {
+                return Err(too_much(self.end));
+            }
+            let mut larger = vec![0; (self.end * 2).max(self.size)].into_boxed_slice();
+            larger[..self.end].copy_from_slice(self.unread());
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        Ok(())
+    }
 }
 
 thread_local! {
@@ -100,7 +132,7 @@ impl Drop for Input {
 }
 
 /// What the two readers have in common: an input, a link, and what happens before a wait.
-trait Source {
+trait Source: Sized {
     fn input(&mut self) -> &mut Input;
     fn link(&self) -> &Link;
     fn before_wait(&mut self);
@@ -167,13 +199,37 @@ trait Source {
         }
     }
 
-    fn read_text(&mut self, line: &mut String) -> io::Result<usize> {
-        let max = self.input().max_line;
-        let mut bytes = std::mem::take(line).into_bytes();
+    /// Appends all until the end to `into`, as one wait.
+    fn read_rest(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let mut span = Span::default();
+        let start = into.len();
+        let mut end = start;
+        let result = loop {
+            if end == into.len() {
+                let step = self.input().size.max(end - start).max(MORE);
+                into.resize(end + step, 0);
+            }
+            match self.read_some(&mut into[end..], &mut span) {
+                Ok(0) => break Ok(end - start),
+                Ok(count) => end += count,
+                Err(error) => break Err(error),
+            }
+        };
+        into.truncate(end);
+        result
+    }
+
+    /// Appends to `text` what `read` appends to its bytes.
+    fn read_text(
+        &mut self,
+        text: &mut String,
+        read: impl FnOnce(&mut Self, &mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut bytes = std::mem::take(text).into_bytes();
         let before = bytes.len();
-        let result = self.read_delimited(b'\n', &mut bytes, max);
+        let result = read(self, &mut bytes);
         // As std does: what is not UTF-8 is not appended.
-        let (text, error) = match std::str::from_utf8(&bytes[before..]) {
+        let (bytes, error) = match std::str::from_utf8(&bytes[before..]) {
             Ok(_) => (bytes, None),
             Err(error) => {
                 bytes.truncate(before);
@@ -183,7 +239,7 @@ trait Source {
                 )
             }
         };
-        *line = String::from_utf8(text).unwrap_or_default();
+        *text = String::from_utf8(bytes).unwrap_or_default();
         result.and_then(|count| error.map_or(Ok(count), Err))
     }
 
@@ -206,6 +262,13 @@ fn too_long(max: usize) -> io::Error {
     )
 }
 
+fn too_much(unread: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("no descriptor came with {unread} bytes that nobody has read yet (`max_line`)"),
+    )
+}
+
 /// A stream's way in: buffered, and tied to its way out.
 ///
 /// A read that finds the buffer empty first flushes [`wfile`](crate::Stream::wfile), then asks the transport. A flush that
@@ -214,6 +277,17 @@ fn too_long(max: usize) -> io::Error {
 pub struct Rfile {
     pub(crate) input: Input,
     pub(crate) tie: Rc<Tie>,
+}
+
+impl Rfile {
+    /// Receives some bytes although there are some; zero is the end.
+    pub(super) fn receive_more(&mut self, span: &mut Span) -> io::Result<usize> {
+        self.tie.flush_before_read();
+        if !self.tie.is_open() {
+            return Ok(0);
+        }
+        self.input.receive_more(self.tie.link(), span)
+    }
 }
 
 impl Source for Rfile {
@@ -274,12 +348,14 @@ impl Source for Reader<'_> {
 
     fn fill(&mut self, span: &mut Span) -> io::Result<()> {
         if self.input.is_empty() {
+            span.half = true;
             self.input.refill(self.link, span)?;
         }
         Ok(())
     }
 
     fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        span.half = true;
         let count = self.link.read(into, span)?;
         if count > 0 {
             self.link.slot().taken.store(true, Ordering::Relaxed);
@@ -321,6 +397,14 @@ macro_rules! reads {
             fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
                 self.read_all(into, &mut Span::default())
             }
+
+            fn read_to_end(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+                self.read_rest(into)
+            }
+
+            fn read_to_string(&mut self, into: &mut String) -> io::Result<usize> {
+                self.read_text(into, Self::read_rest)
+            }
         }
 
         impl BufRead for $ty {
@@ -339,7 +423,8 @@ macro_rules! reads {
             }
 
             fn read_line(&mut self, line: &mut String) -> io::Result<usize> {
-                self.read_text(line)
+                let max = self.input.max_line;
+                self.read_text(line, |source, line| source.read_delimited(b'\n', line, max))
             }
         }
     )*};

@@ -112,7 +112,11 @@ impl Stream {
 
     /// Bounds how long a read or a write waits from now on, in place of the option `timeout`; `None` is for ever.
     ///
-    /// A wait that is in progress in another thread keeps the bound that it began with.
+    /// This is the word of a protocol that knows better, as when a peer that has logged in may stay silent for an hour. It
+    /// holds in every model from the next wait on, for this stream only; a wait that is in progress in another thread keeps
+    /// the bound that it began with. `read_line`, `read_until`, `read_exact`, `read_bytes` and `read_to_end` are one wait
+    /// each, however many pieces come. A write waits anew whenever the peer takes something; `min_rate` bounds that, and it
+    /// and `request_timeout` hold beside any timeout that is set here.
     ///
     /// # Errors
     ///
@@ -131,11 +135,13 @@ impl Stream {
         SockRef::from(&**self.link())
     }
 
-    /// Returns who is at the other end of a Unix stream: unix(7), `SO_PEERCRED`.
+    /// Returns who is at the other end of a Unix stream: the user, the group and the process that connected, as the kernel
+    /// noted them at that moment (unix(7), `SO_PEERCRED`). The peer cannot make them up; another process may use the socket
+    /// by now.
     ///
     /// # Errors
     ///
-    /// What the operating system says, if this is no Unix socket.
+    /// `Unsupported` for anything but a Unix stream.
     pub fn credentials(&self) -> io::Result<Credentials> {
         let fd = self
             .link()
@@ -272,7 +278,7 @@ impl Stream {
     /// Says that nothing is owed to the peer now, although something was read since the last write: a shutdown may end the
     /// request at its next wait. A sink of log records calls this after each record.
     pub fn idle(&mut self) {
-        self.link().slot().taken.store(false, Ordering::Relaxed);
+        self.link().owe_nothing();
     }
 }
 
@@ -296,6 +302,14 @@ impl Read for Stream {
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.rfile.read_exact(buffer)
+    }
+
+    fn read_to_end(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.rfile.read_to_end(into)
+    }
+
+    fn read_to_string(&mut self, into: &mut String) -> io::Result<usize> {
+        self.rfile.read_to_string(into)
     }
 }
 

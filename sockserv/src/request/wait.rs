@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::drain::Stage;
 use crate::error::{Cut, Timeout};
 use crate::request::link::{Link, Span};
+use crate::request::rate::Pace;
 use crate::requests::Told;
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
@@ -32,10 +33,10 @@ impl Link {
     pub(super) fn read_polling(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
         let slot = self.slot();
         let first = slot.bytes_in.load(Ordering::Relaxed) == 0;
-        let began = *span.0.get_or_insert_with(Tick::now);
+        let began = *span.began.get_or_insert_with(Tick::now);
         if first {
             // What a new peer has to say has often arrived already.
-            match self.transport.recv(buffer, Wait::Not) {
+            match self.recv(buffer, Wait::Not) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) => return self.at_end(),
                 result => return result,
@@ -51,7 +52,8 @@ impl Link {
             .first_byte_timeout
             .filter(|_| first);
         let first = first.map(|timeout| (began.after(timeout), Timeout::FirstByte));
-        let deadline = [idle, first]
+        let rate = span.late.map(|late| (late, Timeout::Rate));
+        let deadline = [idle, first, rate]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at);
@@ -61,7 +63,7 @@ impl Link {
             slot.waiting.end();
             match ended? {
                 Ended::Told => return self.read_the_last(buffer),
-                Ended::Ready => match self.transport.recv(buffer, Wait::Not) {
+                Ended::Ready => match self.recv(buffer, Wait::Not) {
                     Ok(0) => return self.at_end(),
                     // Readable, and yet nothing to read: half a record of a transport that has records.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -190,13 +192,25 @@ impl Link {
         }
     }
 
-    pub(super) fn send_polling(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.transport.send(bytes, Wait::Not) {
+    pub(super) fn send_polling(
+        &self,
+        call: impl Fn(Wait) -> io::Result<usize>,
+        pace: &mut Pace,
+    ) -> io::Result<usize> {
+        match call(Wait::Not) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = self
-                    .timeout()
-                    .map(|timeout| (Tick::now().after(timeout), Timeout::Write));
-                self.wait(PollFlags::OUT, deadline)?;
+                let began = Tick::now();
+                let idle = self.timeout().map(|timeout| (timeout, Timeout::Write));
+                let rate = self.exchange.min_rate();
+                let rate = rate.map(|rate| (pace.left(rate), Timeout::Rate));
+                let deadline = [idle, rate]
+                    .into_iter()
+                    .flatten()
+                    .min_by_key(|(left, _)| *left);
+                let deadline = deadline.map(|(left, which)| (began.after(left), which));
+                let ended = self.wait(PollFlags::OUT, deadline);
+                pace.waited += Tick::now().since(began);
+                ended?;
                 Err(io::ErrorKind::Interrupted.into()) // Try again.
             }
             result => result,

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::request::link::Link;
 
@@ -96,7 +95,7 @@ impl Tie {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.link.slot().taken.store(false, Ordering::Relaxed);
+        self.link.owe_nothing();
         let mut unsent = self.unsent.borrow_mut();
         if unsent.len() + bytes.len() <= self.size {
             if unsent.capacity() == 0 {
@@ -180,7 +179,7 @@ impl Write for Writer<'_> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.link.slot().taken.store(false, Ordering::Relaxed);
+        self.link.owe_nothing();
         self.link.write_all(bytes, &[])?;
         self.link.may_be_idle();
         Ok(())

@@ -179,14 +179,15 @@ impl Requests {
             self.take_index()
         })?;
         let (control, slot) = (self.control(), self.slot(index));
+        // First, so that the parent of a worker that dies here gives the place back.
+        slot.process
+            .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
         let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (received, sent) = (bytes(&slot.bytes_in), bytes(&slot.bytes_out));
         control.bytes_in.fetch_add(received, Ordering::Relaxed);
         control.bytes_out.fetch_add(sent, Ordering::Relaxed);
-        control.accepted.fetch_add(1, Ordering::Relaxed);
-        slot.process
-            .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
         slot.reset(self.options.request_timeout, peer);
+        control.accepted.fetch_add(1, Ordering::Relaxed);
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
             *lock(self.sides.of(index)) = Some(Arc::clone(transport));
@@ -202,8 +203,9 @@ impl Requests {
     }
 
     fn give_back(&self, index: u32) {
-        let next = &self.slot(index).next_free;
-        self.control().places.give_back(index, next);
+        let slot = self.slot(index);
+        slot.process.store(0, Ordering::Relaxed);
+        self.control().places.give_back(index, &slot.next_free);
     }
 
     /// Whether no further request can be taken now.

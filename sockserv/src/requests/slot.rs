@@ -17,6 +17,8 @@ pub(crate) struct Slot {
     pub(super) next_free: AtomicU32,
     /// Whether it counts as active: from `take` until it is settled.
     pub(super) live: AtomicBool,
+    /// Whether its end is still to be counted: a worker may die in the middle of that.
+    pub(super) owed: AtomicBool,
     phase: AtomicU8,
     /// The code of the [`Reason`] why it ended.
     pub(crate) ended: AtomicU8,
@@ -32,7 +34,7 @@ pub(crate) struct Slot {
     told: AtomicU8,
     /// How many `busy` guards are alive.
     pub(crate) busy: AtomicU32,
-    /// The worker process that serves it; zero if the server has no workers.
+    /// The worker process that has the place; zero if the server has no workers.
     pub(super) process: AtomicU32,
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
@@ -179,6 +181,7 @@ impl Slot {
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
         self.peer.set(peer);
+        self.owed.store(true, Ordering::Relaxed);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
     }
 

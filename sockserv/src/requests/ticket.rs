@@ -64,6 +64,12 @@ impl Requests {
             return; // In a child the parent counts.
         }
         slot.live.store(false, Ordering::Release);
+        self.conclude(index);
+    }
+
+    /// What is left of the end of a request that is not live any more; a worker's parent does it if the worker could not.
+    pub(super) fn conclude(&self, index: u32) {
+        let slot = self.slot(index);
         self.limits.ended(index);
         if !self.options.observers.is_empty() {
             self.stopped(index);
@@ -79,6 +85,7 @@ impl Requests {
             (Ended::Not, REFUSED) => 0,
             (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::SeqCst),
         };
+        slot.owed.store(false, Ordering::Relaxed);
         self.wake_if_wanted();
     }
 }

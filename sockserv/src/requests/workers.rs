@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
@@ -122,15 +121,22 @@ impl Requests {
     }
 
     /// Ends the requests of a worker whose process has died; returns which those are that it had not finished, and whose.
-    pub(crate) fn abandon(self: &Arc<Self>, process: u32) -> Vec<(Option<u64>, Address)> {
+    pub(crate) fn abandon(&self, process: u32) -> Vec<(Option<u64>, Address)> {
         let mut peers = Vec::new();
         for (index, slot) in self.used_slots().iter().enumerate() {
-            if slot.is_of(process) {
+            if slot.process.load(Ordering::Relaxed) != process {
+                continue;
+            }
+            // It may have died while it took the place, and while it gave it back.
+            if slot.owed.load(Ordering::Relaxed) {
                 if self.exited(index as u32) {
                     peers.push((slot.request(), slot.peer()));
                 }
-                drop(Ticket::new(Arc::clone(self), index as u32)); // Counts it, and gives its place back.
+                slot.live.store(false, Ordering::Release);
+                self.conclude(index as u32);
             }
+            self.give_back(index as u32);
+            self.wake_if_wanted();
         }
         peers
     }

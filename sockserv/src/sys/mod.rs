@@ -1,7 +1,8 @@
 //! The safe face of all unsafe code, and the one place where the platform is chosen.
 //!
 //! Everything else in this crate is safe Rust. Each file here wraps one facility of the kernel that neither `std` nor
-//! `rustix` offers as a safe call: [`shared`] memory, [`fork`], [`signal`] handlers and batches of [`datagrams`].
+//! `rustix` offers as a safe call: [`shared`] memory, [`fork`], [`signal`] handlers, batches of [`datagrams`],
+//! the names of [`accounts`].
 #![allow(
     unsafe_code,
     reason = "the only folder that may; see STYLE and the lints of the workspace"
@@ -10,6 +11,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("sockserv needs Linux: it is built on epoll, eventfd and pidfd");
 
+pub(crate) mod accounts;
 pub(crate) mod atomic;
 pub(crate) mod clock;
 pub(crate) mod credentials;

@@ -127,7 +127,7 @@ impl Events {
             }
             drop(log);
             assert!(Instant::now() < deadline, "nothing was told");
-            std::thread::sleep(Duration::from_millis(1));
+            sockserv_tests::pace(Instant::now() + Duration::from_millis(1));
         }
     }
 
@@ -184,11 +184,11 @@ impl Obeys {
             "thread" => stream.finish_in_thread(|stream| stream.wfile.write_all(b"elsewhere\n")),
             "child" => stream.finish_in_child(|stream| stream.wfile.write_all(b"elsewhere\n")),
             "pause" => {
-                std::thread::sleep(Duration::from_millis(50)); // A duration to be measured.
+                std::thread::park_timeout(Duration::from_millis(50)); // A duration to be measured.
                 stream.wfile.write_all(b"fine\n")
             }
             "sleep" => {
-                std::thread::sleep(Duration::from_secs(4)); // Nothing ends a sleep from outside.
+                std::thread::park_timeout(Duration::from_secs(4)); // Nothing outside ends it.
                 Ok(())
             }
             "exit" => std::process::exit(3),
@@ -411,11 +411,7 @@ fn left_behind() {
     let told = events.log().ended.pop().expect("it was told before");
     assert_eq!((told.reason, told.phase), (Reason::Cut, Phase::Handle));
     assert_eq!(told.bytes, (6, 0));
-    let deadline = Instant::now() + sockserv_tests::DEADLINE;
-    while handle.stats().active > 0 {
-        assert!(Instant::now() < deadline, "it wakes up");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    sockserv_tests::wait_until(|| handle.stats().active == 0); // It wakes up.
     events.check(); // Its real end is not told again.
     drop(client);
 }

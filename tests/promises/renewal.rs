@@ -1,0 +1,206 @@
+//! How the workers of `prefork` are replaced while clients come: at SIGHUP, and after `max_requests`. A19.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use sockserv_tests::{Cell, Scenario, Server, Transport, until, wait_until};
+
+use crate::for_each;
+use crate::prefork::{Set, workers};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let all = |cell: &Cell| cell.is_preforked();
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
+    [
+        for_each(all, "a19_sighup_renews_all_workers_unnoticed", renew),
+        for_each(
+            tcp,
+            "a19_sighup_renews_workers_with_sockets_of_their_own_unnoticed",
+            renew_reuse_port,
+        ),
+        for_each(
+            streams,
+            "a19_a_request_that_runs_ends_before_its_old_worker",
+            renew_beside_a_request,
+        ),
+        for_each(
+            all,
+            "a19_a_generation_that_does_not_start_leaves_the_old_one",
+            renew_fails,
+        ),
+        for_each(
+            all,
+            "p03_a_shutdown_in_the_middle_of_a_renewal_is_complete",
+            shutdown_while_renewing,
+        ),
+        for_each(
+            all,
+            "p04_max_requests_renews_workers_unnoticed",
+            max_requests,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Waits until there are so many workers, and none of them is among these.
+fn await_others(server: &Server, count: usize, old: &BTreeSet<u32>) {
+    let are_new = || {
+        let now = workers(server);
+        now.len() == count && now.is_disjoint(old)
+    };
+    until(are_new, || {
+        format!("{old:?} are not replaced by others: {:?}", workers(server))
+    });
+}
+
+fn shutdown_while_renewing(cell: Cell) {
+    for millis in [0, 1, 3, 7] {
+        let server = Scenario::new(cell)
+            .with("quiet", "on")
+            .with("workers", "3")
+            .with("shutdown-grace", "60s")
+            .start();
+        server.connect().echo("one");
+        server.signal(Signal::HUP);
+        let _ = server.is_quiet_for(Duration::from_millis(millis)); // Somewhere in the middle of it.
+        let ended = server.stop();
+        assert!(ended.took < Duration::from_millis(500), "{:?}", ended.took);
+        ended.expect_counts(1, 0, 0);
+        assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
+    }
+}
+
+/// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
+fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
+    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut client = server.connect();
+                    client.echo("never refused");
+                    count.fetch_add(1, Ordering::Relaxed);
+                    if server.cell().is_stream() {
+                        client.finish();
+                        client.expect_end();
+                    }
+                }
+            });
+        }
+        let at_end = Set(&stop); // Also if what happens meanwhile panics.
+        meanwhile();
+        wait_until(|| count.load(Ordering::Relaxed) >= 300);
+        drop(at_end);
+    });
+    count.into_inner()
+}
+
+fn renew(cell: Cell) {
+    renew_all(Scenario::new(cell));
+}
+
+fn renew_reuse_port(cell: Cell) {
+    renew_all(Scenario::new(cell).with("accept", "reuse-port"));
+}
+
+fn renew_all(scenario: Scenario) {
+    let server = scenario.with("quiet", "on").with("workers", "3").start();
+    server.await_workers(3);
+    let count = hammer(&server, || {
+        for generation in 1..=2 {
+            let old = workers(&server);
+            server.signal(Signal::HUP);
+            await_others(&server, 3, &old);
+            server.await_workers(3 + generation * 3);
+        }
+    });
+    let ended = server.stop();
+    ended.expect_counts(count, 0, 0);
+    assert_eq!(ended.events("worker").len(), 9);
+    assert!(ended.events("error").is_empty());
+    assert!(
+        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
+        "{:?}",
+        ended.lines
+    );
+}
+
+fn renew_beside_a_request(cell: Cell) {
+    let scenario = Scenario::new(cell).with("workers", "2");
+    let server = scenario.with("shutdown-grace", "60s").start();
+    server.await_workers(2);
+    let mut busy = server.connect();
+    assert_eq!(busy.ask("busy"), "busy");
+    let mut idle = server.connect();
+    idle.echo("one");
+    let old = workers(&server);
+    server.signal(Signal::HUP);
+    server.nth_event(2, "worker");
+    server.connect().echo("served meanwhile");
+    busy.expect_silence();
+    assert_eq!(busy.ask("a line"), "a line");
+    busy.expect_end();
+    idle.expect_end(); // Told as at a shutdown, before or after the other: one worker at a time.
+    await_others(&server, 2, &old);
+    server.stop().expect_counts(3, 0, 0);
+}
+
+fn renew_fails(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let obstacle = folder.join("obstacle");
+    let server = Scenario::new(cell)
+        .with("workers", "2")
+        .with("no-worker-while", obstacle.to_str().expect("a plain path"))
+        .start();
+    server.await_workers(2);
+    server.connect().echo("one");
+    let old = workers(&server);
+    fs::write(&obstacle, "").expect("an own folder");
+    server.signal(Signal::HUP);
+    server.line(|line| line.ends_with("before it served; the old workers go on"));
+    wait_until(|| workers(&server) == old);
+    server.connect().echo("the old ones go on");
+    // The next attempt is as good as the first.
+    fs::remove_file(&obstacle).expect("it is there");
+    server.signal(Signal::HUP);
+    await_others(&server, 2, &old);
+    server.connect().echo("new ones");
+    let ended = server.stop();
+    ended.expect_counts(3, 0, 0);
+    assert_eq!(
+        ended.events("worker").len(),
+        5,
+        "one attempt, not one for each worker"
+    );
+}
+
+fn max_requests(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("quiet", "on")
+        .with("workers", "2")
+        .with("max-requests", "20")
+        .start();
+    server.await_workers(2);
+    let count = hammer(&server, || {});
+    let ended = server.stop();
+    ended.expect_counts(count, 0, 0);
+    let lives = ended.events("worker").len() as u64;
+    // Each serves 20 requests, give or take two.
+    assert!(
+        (count / 22..=count / 18 + 2).contains(&lives),
+        "{lives} workers for {count} requests"
+    );
+    assert!(
+        !ended.lines.iter().any(|line| line.starts_with("sockserv:")),
+        "{:?}",
+        ended.lines
+    );
+}
