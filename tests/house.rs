@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 20] = [
+const RUNTIME: [&str; 21] = [
     "sys",
     "address",
     "error",
+    "codec",
     "guard",
     "credentials",
     "transport",

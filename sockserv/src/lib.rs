@@ -32,6 +32,7 @@
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
+//! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
@@ -53,6 +54,7 @@
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
+//! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
 
 #![doc(test(attr(deny(warnings))))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -60,6 +62,7 @@
 extern crate self as sockserv;
 
 mod address;
+pub mod codec;
 mod concurrency;
 mod credentials;
 mod drain;
@@ -112,8 +115,8 @@ pub use limits::network::{Network, NetworkError};
 pub use listener::{Incoming, Listener};
 pub use options::{Accept, IntoEndpoints, OnFull, Options};
 pub use request::{
-    Busy, Conversation, Datagram, PacketReader, PacketWriter, Reader, Request, Rfile, SendError,
-    Sender, Stream, Wfile, Writer,
+    Busy, Conversation, Datagram, Framed, FramedReader, FramedWriter, PacketReader, PacketWriter,
+    Reader, Request, Rfile, SendError, Sender, Stream, Wfile, Writer,
 };
 pub use requests::{ServerHandle, Stats};
 pub use server::Server;

@@ -14,6 +14,7 @@ mod echo;
 mod elsewhere;
 mod faults;
 mod faults_starts;
+mod framed;
 mod inherited;
 mod lame_duck;
 mod limits;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         deadlines::tests(),
         elsewhere::tests(),
         faults::tests(),
+        framed::tests(),
         lame_duck::tests(),
         limits::tests(),
         listeners::tests(),

@@ -3,6 +3,7 @@
 pub(crate) mod datagram;
 mod descriptors;
 pub(crate) mod elsewhere;
+mod framed;
 mod hang_up;
 pub(crate) mod link;
 mod rate;
@@ -15,6 +16,7 @@ pub(crate) mod wfile;
 use std::io::{self, BufRead, Write};
 
 pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
+pub use framed::{Framed, FramedReader, FramedWriter};
 pub use rfile::{Reader, Rfile};
 pub use sender::{SendError, Sender};
 pub use stream::{Busy, Stream};

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::request::link::{Link, Span};
 use crate::request::wfile::Tie;
@@ -48,6 +48,22 @@ impl Input {
         (self.start, self.end) = (0, bytes.len());
     }
 
+    /// Takes the buffer itself: what was not taken yet, and behind it the room for more, whose bytes have no meaning.
+    pub(super) fn take_buffer(&mut self) -> (BytesMut, BytesMut) {
+        let (start, end) = (self.start, self.end);
+        (self.start, self.end) = (0, 0);
+        // Neither conversion copies: nobody else has it.
+        let mut unread = BytesMut::from(Bytes::from(std::mem::take(&mut self.buffer)));
+        let room = unread.split_off(end);
+        unread.advance(start);
+        (unread, room)
+    }
+
+    /// How much is received at a time.
+    pub(super) fn size(&self) -> usize {
+        self.size.max(1)
+    }
+
     pub(crate) fn take(&mut self) -> Bytes {
         let bytes = Bytes::copy_from_slice(self.unread());
         (self.start, self.end) = (0, 0);
@@ -61,8 +77,8 @@ impl Input {
     /// Receives into the empty buffer, which is made, or taken from the last request of this thread, when it is first
     /// needed.
     fn refill(&mut self, link: &Link, span: &mut Span) -> io::Result<usize> {
-        if self.buffer.len() < self.size.max(1) {
-            self.buffer = spare(self.size.max(1));
+        if self.buffer.len() < self.size() {
+            self.buffer = spare(self.size());
         }
         (self.start, self.end) = (0, 0);
         self.end = link.read(&mut self.buffer, span)?;
@@ -132,7 +148,7 @@ impl Drop for Input {
 }
 
 /// What the two readers have in common: an input, a link, and what happens before a wait.
-trait Source: Sized {
+pub(super) trait Source: Sized {
     fn input(&mut self) -> &mut Input;
     fn link(&self) -> &Link;
     fn before_wait(&mut self);
@@ -159,6 +175,7 @@ trait Source: Sized {
         Ok(count)
     }
 
+    /// Receives without the buffer, which is empty.
     fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize>;
 
     fn read_all(&mut self, mut into: &mut [u8], span: &mut Span) -> io::Result<()> {
@@ -367,6 +384,12 @@ impl Source for Reader<'_> {
 macro_rules! reads {
     ($($ty:ty),*) => {$(
         impl $ty {
+            /// Returns what was received and not yet taken, without waiting.
+            #[must_use]
+            pub fn buffer(&self) -> &[u8] {
+                self.input.unread()
+            }
+
             /// Reads exactly `count` bytes, as one wait.
             ///
             /// # Errors

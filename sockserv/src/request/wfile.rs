@@ -7,12 +7,14 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
 use crate::request::link::Link;
 
 /// What ties a stream's two files: reading flushes what is unsent.
 pub(crate) struct Tie {
     link: Arc<Link>,
-    unsent: RefCell<Vec<u8>>,
+    unsent: RefCell<BytesMut>,
     size: usize,
     /// A flush that failed before a read; the next write reports it.
     failed: Cell<Option<io::Error>>,
@@ -40,13 +42,13 @@ impl Tie {
     }
 
     /// The stream has a new owner; returns what was not sent yet.
-    pub(crate) fn hand_over(&self) -> Vec<u8> {
+    pub(crate) fn hand_over(&self) -> BytesMut {
         self.open.set(false);
         self.unsent.take()
     }
 
     /// The hand-over failed, and nothing has changed.
-    pub(crate) fn take_back(&self, unsent: Vec<u8>) {
+    pub(crate) fn take_back(&self, unsent: BytesMut) {
         self.open.set(true);
         self.unsent.replace(unsent);
     }
@@ -83,15 +85,44 @@ impl Tie {
         }
     }
 
+    fn check(&self) -> io::Result<()> {
+        self.report()?;
+        if self.is_open() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::BrokenPipe,
+            "the stream was handed over",
+        ))
+    }
+
+    /// Lets `append` write behind what is buffered, where it need not be copied from; if it fails, what it wrote is taken
+    /// back. What is more than the buffer may hold is sent at once.
+    pub(super) fn append<E: From<io::Error>>(
+        &self,
+        append: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.check()?;
+        let mut unsent = self.unsent.borrow_mut();
+        let before = unsent.len();
+        if let Err(error) = append(&mut unsent) {
+            unsent.truncate(before);
+            return Err(error);
+        }
+        if unsent.len() > before {
+            self.link.owe_nothing();
+        }
+        if unsent.len() > self.size {
+            let result = self.link.write_all(&unsent, &[]);
+            *unsent = BytesMut::new(); // A single great message does not keep its memory.
+            result?;
+        }
+        Ok(())
+    }
+
     /// Buffers all of `bytes`, or sends them behind what is buffered.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        self.report()?;
-        if !self.is_open() {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the stream was handed over",
-            ));
-        }
+        self.check()?;
         if bytes.is_empty() {
             return Ok(());
         }
@@ -99,7 +130,7 @@ impl Tie {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.len() + bytes.len() <= self.size {
             if unsent.capacity() == 0 {
-                unsent.reserve_exact(self.size.min(512.max(bytes.len())));
+                unsent.reserve(self.size.min(512.max(bytes.len())));
             }
             unsent.extend_from_slice(bytes);
             return Ok(());

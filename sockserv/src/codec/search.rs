@@ -1,0 +1,123 @@
+//! Frames that end at a mark, found without looking at any byte twice.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::codec::{FrameError, Overflow};
+
+/// What ends a frame.
+pub(super) trait Mark {
+    /// Finds the first mark of which nothing stands before `from`: where the frame before it ends, and where itself ends.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)>;
+
+    /// How many of the last bytes may be the beginning of a mark, if no whole one is there.
+    fn begun(&self, bytes: &[u8]) -> usize;
+}
+
+/// A search that goes on where it stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    /// No mark begins before here.
+    scanned: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// What comes belongs to a frame that is too long.
+    Skipping,
+    Ended,
+}
+
+impl Search {
+    pub(super) const fn new() -> Self {
+        Self {
+            scanned: 0,
+            state: State::Reading,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    pub(super) fn next(
+        &mut self,
+        src: &mut BytesMut,
+        mark: &impl Mark,
+        max: usize,
+        overflow: Overflow,
+    ) -> Result<Option<Bytes>, FrameError> {
+        while self.state != State::Ended {
+            let Some((content, end)) = mark.find(src, self.scanned.min(src.len())) else {
+                return self.wait(src, mark, max, overflow).map(|()| None);
+            };
+            self.scanned = 0;
+            if self.state == State::Skipping {
+                self.state = State::Reading;
+                src.advance(end);
+            } else if content > max {
+                src.advance(end);
+                self.overflow(max, overflow)?;
+            } else {
+                let mut frame = src.split_to(end);
+                frame.truncate(content);
+                return Ok(Some(frame.freeze()));
+            }
+        }
+        src.clear();
+        Ok(None)
+    }
+
+    /// As [`next`](Self::next), when there will be no more bytes: what has no mark is no frame.
+    pub(super) fn last(
+        &mut self,
+        src: &mut BytesMut,
+        mark: &impl Mark,
+        max: usize,
+        overflow: Overflow,
+    ) -> Result<Option<Bytes>, FrameError> {
+        let frame = self.next(src, mark, max, overflow)?;
+        if frame.is_some() || src.is_empty() {
+            return Ok(frame);
+        }
+        src.clear();
+        self.scanned = 0;
+        match self.state {
+            State::Reading => Err(FrameError::Truncated),
+            State::Skipping | State::Ended => Ok(None), // That it is too long was said, or was not to be said.
+        }
+    }
+
+    /// There is no mark yet.
+    fn wait(
+        &mut self,
+        src: &mut BytesMut,
+        mark: &impl Mark,
+        max: usize,
+        overflow: Overflow,
+    ) -> Result<(), FrameError> {
+        self.scanned = src.len() - mark.begun(src);
+        let is_new = self.state == State::Reading;
+        if is_new && self.scanned <= max {
+            return Ok(());
+        }
+        src.advance(self.scanned);
+        self.scanned = 0;
+        self.state = State::Skipping;
+        if is_new {
+            self.overflow(max, overflow)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn overflow(&mut self, max: usize, overflow: Overflow) -> Result<(), FrameError> {
+        match overflow {
+            Overflow::Discard => return Ok(()),
+            Overflow::Error => {}
+            Overflow::Close => self.state = State::Ended,
+        }
+        Err(FrameError::TooLong { max })
+    }
+}
