@@ -64,7 +64,6 @@
 
 pub(crate) mod auth;
 mod message;
-mod record;
 pub(crate) mod rpcbind;
 pub(crate) mod serve;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::Program;
 use super::xdr::{Input, Output, Xdr, XdrError};
-use super::{Program, record};
 
 /// Where it is: RFC 1833, section 3.
 const RPCBIND: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 111);
@@ -13,6 +13,9 @@ const RPCBIND: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 111);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest reply has 28 bytes; more comes from something else.
 const MAX_REPLY: u32 = 1024;
+
+/// Says that a fragment is its record's last one: RFC 5531, section 11.
+const LAST: u32 = 1 << 31;
 
 const PORT_MAPPER: u32 = 100_000;
 const VERSION: u32 = 2;
@@ -83,7 +86,7 @@ fn ask(procedure: u32, mapping: [u32; 4]) -> io::Result<bool> {
         stream.write_all(call.as_ref())?;
         let mut head = [0; 4];
         stream.read_exact(&mut head)?;
-        let length = u32::from_be_bytes(head) & !record::LAST;
+        let length = u32::from_be_bytes(head) & !LAST;
         if length > MAX_REPLY {
             return Err(XdrError::TooLong { max: MAX_REPLY }.into());
         }
@@ -103,7 +106,7 @@ fn encode(procedure: u32, mapping: [u32; 4]) -> Result<Output, XdrError> {
     let head = [0, 0, 2, PORT_MAPPER, VERSION, procedure, 0, 0, 0, 0];
     let length = u32::try_from(4 * (head.len() + mapping.len())).unwrap_or_default();
     let mut output = Output::new();
-    (length | record::LAST).encode(&mut output)?;
+    (length | LAST).encode(&mut output)?;
     let mut words = head.iter().chain(&mapping);
     words.try_for_each(|word| word.encode(&mut output))?;
     Ok(output)

@@ -5,8 +5,9 @@ use std::io::Write;
 
 use super::message::{Answer, Head, Unheard};
 use super::xdr::{Input, Output, XdrError};
-use super::{Call, Fault, Service, record};
+use super::{Call, Fault, Service};
 use crate::address::Address;
+use crate::codec::RecordMarking;
 use crate::error::Outcome;
 use crate::request::{Datagram, Stream};
 
@@ -21,20 +22,28 @@ pub(crate) const MAX_RECORD: usize = 1 << 20;
 pub fn serve_stream<S: Service>(service: &mut S, stream: &mut Stream) -> Outcome {
     let peer = stream.peer_addr().clone();
     let mut output = Output::new();
-    while let Some(message) = record::read(&mut stream.rfile, MAX_RECORD)? {
+    let mut records = stream.framed(RecordMarking::new(MAX_RECORD));
+    while let Some(record) = records.next()? {
         output.clear();
-        output.put(&[0; 4]);
-        let reply = answer(service, Input::new(message), &peer, &mut output);
+        output.put(&[0; HEAD]);
+        let reply = answer(service, Input::new(record), &peer, &mut output);
         if let Reply::None = reply {
             continue;
         }
-        let length = output.as_ref().len() - 4;
-        let head = record::head(length).ok_or("a reply of 2 GiB or more")?;
-        output.overwrite(&head);
-        stream.wfile.write_all(output.as_ref())?;
+        output.overwrite(&head(output.as_ref().len() - HEAD)?);
+        records.wfile().write_all(output.as_ref())?;
         reply.outcome()?;
     }
     Ok(())
+}
+
+/// How many bytes stand before a record.
+const HEAD: usize = 4;
+
+/// A reply is a record of one fragment, which its first bit says to be the last: RFC 5531, section 11.
+fn head(length: usize) -> Result<[u8; HEAD], &'static str> {
+    let length = i32::try_from(length).map_err(|_| "a reply of 2 GiB or more")?;
+    Ok((length | i32::MIN).to_be_bytes())
 }
 
 /// Answers the one call of a packet.
