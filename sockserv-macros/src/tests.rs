@@ -1,6 +1,8 @@
 //! The option table row by row, and what an editor sees while somebody types.
 
 mod golden;
+#[cfg(feature = "rpc")]
+mod procedures;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -144,7 +146,7 @@ fn the_unsafe_token_is_the_users_own() {
     );
     assert!(code.contains("const _ : () = unsafe { } ;"), "{code}");
     assert!(code.contains(":: UncheckedForking ;"), "{code}");
-    assert_eq!(code.matches("unsafe ").count(), 1);
+    assert_eq!(code.matches(" unsafe ").count(), 1);
     assert!(!expansion(quote!(tcp, forking), &echo(&quote!(Stream))).contains("unsafe {"));
     let code = expansion(quote!(tcp, unsafe(prefork)), &echo(&quote!(Stream)));
     assert!(code.contains("const _ : () = unsafe { } ;"), "{code}");

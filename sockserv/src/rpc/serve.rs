@@ -28,6 +28,7 @@ pub fn serve_stream<S: Service>(service: &mut S, stream: &mut Stream) -> Outcome
         output.put(&[0; HEAD]);
         let reply = answer(service, Input::new(record), &peer, &mut output);
         if let Reply::None = reply {
+            records.stream().link().owe_nothing(); // So a shutdown need not wait for an answer.
             continue;
         }
         output.overwrite(&head(output.as_ref().len() - HEAD)?);

@@ -1,5 +1,7 @@
 //! A calculator from an interface file, and calls made by hand.
 
+mod models;
+
 use std::net::UdpSocket;
 use std::time::Duration;
 
