@@ -159,6 +159,7 @@ fn messages_of_the_macro() -> Vec<String> {
         "plan/hooks",
         "plan/values",
         "plan/texts",
+        "plan/rpc",
         "plan/together",
         "plan/generics",
         "address",

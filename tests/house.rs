@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 20] = [
+const RUNTIME: [&str; 21] = [
     "sys",
     "address",
     "error",
@@ -21,6 +21,7 @@ const RUNTIME: [&str; 20] = [
     "requests",
     "listener",
     "request",
+    "rpc",
     "handler",
     "hooks",
     "concurrency",
@@ -29,8 +30,8 @@ const RUNTIME: [&str; 20] = [
 ];
 
 /// The macro's, likewise.
-const MACROS: [&str; 10] = [
-    "errors", "units", "options", "address", "network", "words", "args", "handler", "plan",
+const MACROS: [&str; 11] = [
+    "errors", "units", "options", "address", "network", "words", "rpc", "args", "handler", "plan",
     "expand",
 ];
 

@@ -5,7 +5,7 @@ mod models;
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Path, Token, Type, Visibility, token};
+use syn::{Expr, LitStr, Path, Token, Type, Visibility, token};
 
 use crate::errors::Errors;
 use crate::options::{Model, OPTIONS, Owner, Rule, Transport};
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     pub(crate) names: Vec<Given<Ident>>,
     pub(crate) visibilities: Vec<Given<Visibility>>,
     pub(crate) crates: Vec<Given<Path>>,
+    pub(crate) interfaces: Vec<Given<LitStr>>,
+    /// Whether `rpc` was written, with a good value or not.
+    pub(crate) is_rpc: bool,
     /// Whether a word was written that would have been a transport, had it been a good one.
     pub(crate) transport_is_unclear: bool,
     /// Whether anything could not be understood: perhaps it was the address.
@@ -109,6 +112,7 @@ impl Args {
         if let Some(model) = Model::from_word(&name) {
             return self.take_model(model, word, None, value, errors);
         }
+        self.is_rpc |= name == "rpc";
         match (name.as_str(), value) {
             (_, Value::Promise(promise, inner)) => self.take_promise(promise, inner, errors),
             ("model", Value::Type(value)) => self.models.push(Given {
@@ -120,7 +124,8 @@ impl Args {
             ("name", Value::Ident(value)) => self.names.push(Given { word, value }),
             ("vis", Value::Visibility(value)) => self.visibilities.push(Given { word, value }),
             ("crate", Value::Path(value)) => self.crates.push(Given { word, value }),
-            ("model" | "listener" | "addr" | "name" | "vis" | "crate", value) => {
+            ("rpc", Value::Text(value)) => self.interfaces.push(Given { word, value }),
+            ("model" | "listener" | "addr" | "name" | "vis" | "crate" | "rpc", value) => {
                 self.transport_is_unclear |= name == "listener";
                 needs_value(&word, &value, errors);
             }

@@ -1,5 +1,7 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
+#[cfg(feature = "rpc")]
+mod rpc;
 mod structure;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
@@ -14,6 +16,8 @@ pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
     [
         declaration(plan),
         handlers(plan),
+        #[cfg(feature = "rpc")]
+        procedures(plan),
         hooks(plan),
         promise(plan),
         structure::server(plan),
@@ -219,16 +223,39 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
         .life
         .iter()
         .map(|method| forward(plan, method, &request));
-    let missing = forwards.handle_is_missing.then(|| {
+    let missing = (forwards.handle_is_missing && plan.rpc.is_none()).then(|| {
         quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
     });
+    let serve = serve(plan, &request);
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::#name for #ty #where_clause {
             #(#methods)*
             #missing
+            #serve
         }
     }
+}
+
+// fn handle(&mut self, request: &mut Stream) -> Outcome { serve_stream(self, request) }
+fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
+    let Some(rpc) = &plan.rpc else {
+        return TokenStream::new();
+    };
+    let private = private(plan, rpc.span());
+    let serve = format!("serve_{}", request.to_string().to_lowercase());
+    let serve = Ident::new(&serve, rpc.span());
+    quote_spanned! {rpc.span()=>
+        fn handle(&mut self, request: &mut #private::#request) -> #private::Outcome { #private::#serve(self, request) }
+    }
+}
+
+// mod calculator { ... } impl calculator::CalculatorV1 for Calculator { ... } impl Service for Calculator { ... }
+#[cfg(feature = "rpc")]
+fn procedures(plan: &Plan<'_>) -> TokenStream {
+    let rpc = plan.rpc.as_ref();
+    rpc.map(|rpc| rpc::procedures(plan, rpc))
+        .unwrap_or_default()
 }
 
 // fn handle(&mut self, request: &mut Stream) -> Outcome { IntoOutcome::into_outcome(Self::handle(self, request)) }

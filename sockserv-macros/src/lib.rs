@@ -9,6 +9,8 @@ mod handler;
 mod network;
 mod options;
 mod plan;
+#[cfg(feature = "rpc")]
+mod rpc;
 #[cfg(test)]
 mod tests;
 mod units;

@@ -3,6 +3,7 @@
 mod generics;
 mod hooks;
 mod methods;
+mod rpc;
 mod texts;
 mod together;
 mod values;
@@ -18,6 +19,9 @@ use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
 pub(crate) use hooks::{Hook, HookForward};
 pub(crate) use methods::{Forward, Forwards, Kind};
+#[cfg(feature = "rpc")]
+pub(crate) use rpc::Procedures;
+pub(crate) use rpc::Rpc;
 pub(crate) use values::{Setter, Value};
 
 /// Everything that the expansion needs, decided.
@@ -39,6 +43,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) setters: Vec<Setter<'a>>,
     /// The methods to call; nothing if the user implements the traits.
     pub(crate) forwards: Option<Forwards<'a>>,
+    /// The procedures to dispatch to, which take the place of `handle`.
+    pub(crate) rpc: Option<Rpc<'a>>,
     pub(crate) name: Ident,
     pub(crate) vis: Visibility,
     /// The word `vis`'s value, where a type that is not visible enough is reported.
@@ -138,12 +144,14 @@ impl<'a> Plan<'a> {
             .filter_map(|option| values::setter(option, errors))
             .collect();
         let ty = generics::named_lifetimes(&handler.ty);
+        let rpc = rpc::rpc(args, handler, errors);
         Plan {
             knows_where: !args.addrs.is_empty() || !args.listeners.is_empty() || args.is_unclear,
             krate: args.crates.first().map(|given| &given.value),
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,
-            forwards: methods::forwards(handler, &source, errors),
+            forwards: methods::forwards(handler, &source, args.is_rpc, rpc.as_ref(), errors),
+            rpc,
             name: name(args, handler),
             vis: visibility(args, handler, errors),
             vis_is_written: !args.visibilities.is_empty(),
@@ -185,6 +193,7 @@ fn check_once(args: &Args, errors: &mut Errors) {
     check_words_once(args.names.iter().map(|given| &given.word), errors);
     check_words_once(args.visibilities.iter().map(|given| &given.word), errors);
     check_words_once(args.crates.iter().map(|given| &given.word), errors);
+    check_words_once(args.interfaces.iter().map(|given| &given.word), errors);
 }
 
 fn check_words_once<'a>(words: impl Iterator<Item = &'a Ident>, errors: &mut Errors) {

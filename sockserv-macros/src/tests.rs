@@ -1,6 +1,8 @@
 //! The option table row by row, and what an editor sees while somebody types.
 
 mod golden;
+#[cfg(feature = "rpc")]
+mod procedures;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

@@ -13,7 +13,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("codec", HANDLE),
     ("ignore_case", HANDLE),
     ("opcode", HANDLE),
-    ("rpc", HANDLE),
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
     ("admin", "leave it out and call `handle().stats()`"),
@@ -160,7 +159,7 @@ const OF_WORKERS: &[(&str, &str)] = &[
 ];
 
 /// Words that are neither transports nor models, nor rows of the table.
-const OTHERS: &[&str] = &["addr", "name", "vis", "crate", "listener", "model"];
+const OTHERS: &[&str] = &["addr", "name", "vis", "crate", "listener", "model", "rpc"];
 
 /// Returns what to write instead of a word that is not built yet.
 pub(crate) fn unbuilt(word: &str) -> Option<&'static str> {

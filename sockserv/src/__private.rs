@@ -1,5 +1,7 @@
 //! Every name that generated code may use. Hidden, and not stable: nobody else may use them.
 
+#[cfg(feature = "rpc")]
+pub use bytes::Bytes;
 pub use socket2;
 
 pub use crate::address::{Address, Endpoint};
@@ -13,6 +15,12 @@ pub use crate::listener::Incoming;
 pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;
+#[cfg(feature = "rpc")]
+pub use crate::rpc::serve::{arguments, serve_datagram, serve_stream};
+#[cfg(feature = "rpc")]
+pub use crate::rpc::xdr::{Input, Output, Xdr, XdrError};
+#[cfg(feature = "rpc")]
+pub use crate::rpc::{Call, Fault, IntoResults, Program, Service};
 pub use crate::server::Server;
 pub use crate::server::builder::Builder;
 pub use crate::server::declare::{

@@ -52,6 +52,7 @@
 //! |---|---|
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
+//! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
 //! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
 
@@ -75,6 +76,9 @@ pub mod observer;
 mod options;
 mod request;
 mod requests;
+#[cfg(feature = "rpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rpc")))]
+pub mod rpc;
 mod server;
 mod signals;
 mod sys;

@@ -72,6 +72,23 @@ pub(crate) const SYSTEMD: Program = Program {
     package: "systemd",
     probe: "command -v systemd-socket-activate",
 };
+pub(crate) const RPCINFO: Program = Program {
+    name: "rpcinfo",
+    package: "rpcbind",
+    probe: "command -v rpcinfo",
+};
+/// It always takes port 111 and its socket in `/run`: namespaces of our own, in which it may change its user.
+pub(crate) const RPCBIND: Program = Program {
+    name: "rpcbind",
+    package: "rpcbind iproute2 util-linux",
+    probe: "command -v rpcinfo rpcbind && unshare -nm sh -c 'ip link set lo up && mount -t tmpfs none /run'",
+};
+/// What it makes is compiled and linked.
+pub(crate) const RPCGEN: Program = Program {
+    name: "rpcgen",
+    package: "rpcsvc-proto libtirpc-dev gcc libc6-dev",
+    probe: "command -v rpcgen && command -v gcc && test -e /usr/include/tirpc/rpc/rpc.h",
+};
 /// It must also be allowed to trace, which some containers forbid.
 pub(crate) const STRACE: Program = Program {
     name: "strace",

@@ -7,6 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use client::Program;
 
 mod activated;
+mod calculator_rpc;
 mod chat;
 mod client;
 mod daytime;
@@ -36,6 +37,7 @@ fn main() {
         kv::trials(),
         isolation::trials(),
         matrix::trials(),
+        calculator_rpc::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(

@@ -146,6 +146,16 @@ pub(crate) fn program(name: &str) -> PathBuf {
     program
 }
 
+/// An example that needs a feature of the same package, which a `cargo test` of the workspace does not build.
+pub(crate) fn program_with(feature: &str, name: &str) -> PathBuf {
+    let release = profile().ends_with("release").then_some("--release");
+    build(
+        name,
+        &[&["--features", feature], release.as_slice()].concat(),
+    );
+    profile().join("examples").join(name)
+}
+
 /// The example as a program whose panics abort it, in a target directory of its own.
 pub(crate) fn aborting_program(name: &str) -> PathBuf {
     let target = profile().join("aborting");

@@ -24,6 +24,7 @@ pub(super) enum Value {
     Ident(Ident),
     Visibility(Visibility),
     Path(Path),
+    Text(LitStr),
     List(Vec<Entry>),
     /// `unsafe(forking)`
     Promise(UnsafeWord, Vec<Entry>),
@@ -153,6 +154,7 @@ fn typed(word: &Ident, input: ParseStream<'_>) -> Option<Value> {
         "name" => fork.parse().map(Value::Ident),
         "vis" => fork.parse().map(Value::Visibility),
         "crate" => fork.call(Path::parse_mod_style).map(Value::Path),
+        "rpc" => fork.parse().map(Value::Text),
         _ => fork.parse().map(Value::Expr),
     };
     let ends = fork.is_empty() || fork.peek(Token![,]);
@@ -190,6 +192,7 @@ fn example(word: &Ident) -> &'static str {
         "crate" => "::sockserv",
         "listener" => "MyListener",
         "model" => "MyModel",
+        "rpc" => "\"interface.x\"",
         _ => Rule::named(&word).next().map_or("...", |rule| rule.example),
     }
 }

@@ -7,6 +7,7 @@ use syn::{
 
 use super::Source;
 use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
+use super::rpc::{self, Rpc};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -34,9 +35,20 @@ impl Kind {
 /// Calls from the traits to the user's methods.
 pub(crate) struct Forwards<'a> {
     pub(crate) life: Vec<Forward<'a>>,
-    /// There is none, which has been reported.
+    /// There is none: something else takes its place, or it has been reported.
     pub(crate) handle_is_missing: bool,
     pub(crate) hooks: Vec<HookForward<'a>>,
+}
+
+impl Forwards<'_> {
+    /// The user writes the other methods by hand.
+    fn without_handle() -> Self {
+        Self {
+            life: Vec::new(),
+            handle_is_missing: true,
+            hooks: Vec::new(),
+        }
+    }
 }
 
 /// `setup`, `handle` or `finish`.
@@ -52,17 +64,25 @@ const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 pub(super) fn forwards<'a>(
     handler: &'a Handler,
     source: &Source<'_>,
+    is_rpc: bool,
+    rpc: Option<&Rpc<'_>>,
     errors: &mut Errors,
 ) -> Option<Forwards<'a>> {
     let Form::Impl(methods) = &handler.form else {
-        return None;
+        return is_rpc.then(Forwards::without_handle);
     };
     let kind = source.kind();
-    let handle_is_missing = check_handle_is_there(handler, methods, kind, errors);
+    let handle_is_missing = if is_rpc {
+        rpc::check_there_is_no_handle(handler, errors);
+        true
+    } else {
+        check_handle_is_there(handler, methods, kind, errors)
+    };
     let mut life: Vec<Forward<'_>> = Vec::new();
     for method in methods
         .iter()
         .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
+        .filter(|method| !is_rpc || method.sig.ident != "handle")
     {
         let before = errors.len();
         if method.cfgs().next().is_none() {
@@ -84,7 +104,7 @@ pub(super) fn forwards<'a>(
             let before = errors.len();
             check_hook(hook, &method.sig, errors);
             hooks.extend((errors.len() == before).then_some(HookForward { hook, method }));
-        } else {
+        } else if !rpc.is_some_and(|rpc| rpc.has(method)) {
             check_near_hook(handler, &method.sig, kind, errors);
         }
     }

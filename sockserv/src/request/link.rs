@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// The handler has answered what it took, or says that it owes no answer.
-    pub(super) fn owe_nothing(&self) {
+    pub(crate) fn owe_nothing(&self) {
         self.slot().taken.store(false, Ordering::Relaxed);
         self.exchange.end();
     }

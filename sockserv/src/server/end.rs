@@ -84,6 +84,10 @@ impl<H: Declaration> Server<H> {
                 None => 0,
             };
             for _ in 0..batches {
+                // Under `sync` each is served here: the grace is theirs, too, and a second signal ends it.
+                if self.requests.stage() >= Stage::Told {
+                    break;
+                }
                 match self.take(index, 64).map_err(Failure::of) {
                     Ok(()) | Err(Failure::Skip) => {}
                     Err(_) => break,

@@ -6,6 +6,8 @@ pub(crate) mod declare;
 mod end;
 mod linger;
 mod open;
+#[cfg(feature = "rpc")]
+mod registered;
 pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;

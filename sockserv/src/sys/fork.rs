@@ -46,7 +46,7 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     }
     // Held across the fork, so that the child does not inherit a lock whose owner is not there.
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
     // A stream that cannot be flushed has nowhere to say so.
     let _ = out.flush();
     let _ = err.flush();
@@ -62,6 +62,7 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
                 // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
                 unsafe { libc::close(*descriptor) };
             }
+            listeners.retain(|descriptor| keep.contains(descriptor)); // Their numbers may mean others from here on.
             Ok(Fork::Child)
         }
     }

@@ -13,7 +13,6 @@ struct Echo;
     codec = 1,
     ignore_case,
     opcode = 1,
-    rpc = 1,
     tls,
     proxy,
     admin = 1,
