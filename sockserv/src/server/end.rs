@@ -13,7 +13,7 @@ use crate::server::turn::Most;
 use crate::server::{Server, State, ask, listener};
 
 /// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
-const BATCHES: usize = 16;
+const BATCHES: u32 = 16;
 
 /// What becomes of connections that the kernel has completed when a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,17 +78,20 @@ impl<H: Declaration> Server<H> {
     fn take_the_last(&mut self) -> u64 {
         let before = self.requests.accepted();
         for index in 0..self.sources.len() {
-            let batches = match self.sources[index].listener.place() {
-                Some(place) if place.kind.is_stream() => self.requests.options.backlog as usize,
-                Some(_) => BATCHES,
-                None => 0,
+            let (batches, size) = match self.sources[index].listener.place() {
+                Some(place) if place.kind.is_stream() => (self.requests.options.backlog, 1),
+                Some(_) => (BATCHES, 64),
+                None => (0, 0),
             };
             for _ in 0..batches {
                 // Under `sync` each is served here: the grace is theirs, too, and a second signal ends it.
+                if self.handles_signals {
+                    self.heed_signals();
+                }
                 if self.requests.stage() >= Stage::Told {
                     break;
                 }
-                match self.take(index, 64).map_err(Failure::of) {
+                match self.take(index, size).map_err(Failure::of) {
                     Ok(()) | Err(Failure::Skip) => {}
                     Err(_) => break,
                 }

@@ -195,7 +195,7 @@ impl<H: Declaration> Server<H> {
     }
 
     /// The first signal asks for a shutdown, the second ends its grace. Each is heeded once: both wake this loop themselves.
-    fn heed_signals(&mut self) {
+    pub(super) fn heed_signals(&mut self) {
         let count = Signals::count();
         if self.requests.worker().is_some() {
             if count >= 1 {
