@@ -46,7 +46,7 @@ impl Stuck {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let rest = |stream: &mut Stream| {
             stream.server().shutdown();
-            std::thread::park_timeout(Duration::from_secs(4)); // Nothing outside ends it.
+            sockserv_tests::pace(Instant::now() + Duration::from_secs(4)); // Nothing outside ends it.
         };
         match self {
             Self::InThread => stream.finish_in_thread(rest),

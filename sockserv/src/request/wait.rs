@@ -89,6 +89,9 @@ impl Link {
             let plan = requests.plan();
             let stage = plan.map_or(Stage::Serving, |plan| plan.stage(now));
             let reads = interest.contains(PollFlags::IN);
+            if stage >= Stage::Draining && requests.is_server_ending() {
+                requests.note_drain();
+            }
             match stage {
                 Stage::Cut | Stage::Over => {
                     if !requests.is_child() {

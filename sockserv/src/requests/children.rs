@@ -15,6 +15,7 @@ use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
 use crate::sys::poller::Interest;
+use crate::sys::signal;
 
 /// Tokens of children in the poller begin here; below are the server's own.
 pub(crate) const TOKENS: u64 = 1 << 32;
@@ -57,6 +58,7 @@ impl Requests {
     /// Forks for one request. Returns the child in the parent, where [`watch`](Self::watch) must follow, and `None` in the
     /// child, which has become one in every respect.
     pub(crate) fn fork(&self, threads: Threads) -> io::Result<Option<fork::Child>> {
+        let _masked = signal::mask(); // Until the child has its own handlers.
         match fork::fork(threads, &[])? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {

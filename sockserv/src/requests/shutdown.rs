@@ -161,7 +161,11 @@ impl Requests {
 
     /// Whether the server accepts no more, and its idle requests end.
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_shutting_down() && self.stage() >= Stage::Draining
+        let is_draining = self.is_shutting_down() && self.stage() >= Stage::Draining;
+        if is_draining && self.is_server_ending() {
+            self.note_drain(); // Whoever sees it first: before any request ends of it, so that the report has them all.
+        }
+        is_draining
     }
 
     /// When the whole server, or this worker alone, was asked to end.
@@ -207,6 +211,9 @@ impl Requests {
         [&control.asked, &control.begun, &control.over_at]
             .into_iter()
             .for_each(Once::forget);
+        for seat in &*self.crew {
+            seat.exhausted.store(false, Ordering::SeqCst);
+        }
         self.over.clear();
         self.lined.store(false, Ordering::Relaxed);
         // Empty already unless there was a shutdown.

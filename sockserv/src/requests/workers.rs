@@ -10,16 +10,17 @@ use crate::requests::shutdown::LifeEnd;
 use crate::requests::{Requests, Ticket, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
+use crate::sys::signal;
 
 /// One worker in the memory that all processes share.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Seat {
-    /// Whether its newest process has prepared itself and serves.
-    ready: AtomicBool,
+    /// Which generation, counted from one, has prepared itself last, and serves.
+    ready: AtomicU32,
     /// Whether it ended as it should, and whether because its listeners will never have another request.
     done: AtomicBool,
-    exhausted: AtomicBool,
+    pub(super) exhausted: AtomicBool,
     /// How often the operator has asked for new workers; kept in the first seat, for all.
     generation: AtomicU32,
 }
@@ -41,8 +42,9 @@ impl Requests {
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
         let seat = self.seat(index);
-        seat.ready.store(false, Ordering::SeqCst);
         seat.done.store(false, Ordering::SeqCst);
+        seat.ready.store(0, Ordering::SeqCst);
+        let _masked = signal::mask(); // Until the worker has its own handlers.
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
@@ -79,8 +81,9 @@ impl Requests {
     }
 
     /// A worker has prepared itself and begins to serve.
-    pub(crate) fn report_ready(&self, index: u32) {
-        self.seat(index).ready.store(true, Ordering::SeqCst);
+    pub(crate) fn report_ready(&self, index: u32, generation: u32) {
+        let ready = generation.wrapping_add(1);
+        self.seat(index).ready.store(ready, Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
     }
 
@@ -101,8 +104,8 @@ impl Requests {
         self.seat(index).exhausted.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_ready(&self, index: u32) -> bool {
-        self.seat(index).ready.load(Ordering::SeqCst)
+    pub(crate) fn is_ready(&self, index: u32, generation: u32) -> bool {
+        self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
     }
 
     fn seat(&self, index: u32) -> &Seat {

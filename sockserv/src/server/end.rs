@@ -88,7 +88,7 @@ impl<H: Declaration> Server<H> {
                 if self.handles_signals {
                     self.heed_signals();
                 }
-                if self.requests.stage() >= Stage::Told {
+                if self.requests.stage() == Stage::Over {
                     break;
                 }
                 match self.take(index, size).map_err(Failure::of) {

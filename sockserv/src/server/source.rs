@@ -73,7 +73,9 @@ impl Source {
                 // Of the workers that wait for the same socket one is woken, not all.
                 true if requests.worker().is_some() => {
                     let interest = Interest::IN | Interest::EXCLUSIVE;
-                    requests.poller.add(fd, self.token, interest)?;
+                    // An own listener's descriptor may be one that takes no such wish: epoll_ctl(2).
+                    let added = requests.poller.add(fd, self.token, interest);
+                    added.or_else(|_| requests.poller.add(fd, self.token, Interest::IN))?;
                 }
                 true => requests.poller.add(fd, self.token, Interest::IN)?,
                 false => requests.poller.remove(fd)?,

@@ -271,6 +271,9 @@ impl<H: Declaration> Server<H> {
             .requests
             .plan()
             .map_or(Stage::Serving, |plan| plan.stage(now));
+        if stage >= Stage::Draining && self.requests.is_server_ending() {
+            self.requests.note_drain(); // Before anybody is told.
+        }
         if stage <= Stage::LameDuck && self.next_look.is_none_or(|look| look > now) {
             return;
         }

@@ -162,7 +162,7 @@ impl<H: Declaration> Server<H> {
         };
         if !of(index, true) {
             self.start_worker(index, wanted);
-        } else if self.requests.is_ready(index) {
+        } else if self.requests.is_ready(index, wanted) {
             let patience = self.requests.retire_worker(index, wanted);
             self.look_at(Tick::now().after(patience)); // Should its handler compute, it is killed then.
         }
@@ -194,7 +194,7 @@ impl<H: Declaration> Server<H> {
                     });
                 self.requests.watch_worker(index, generation, child);
             }
-            Ok(None) => self.be_worker(index),
+            Ok(None) => self.be_worker(index, generation),
             Err(error) => self.put_off(index, &format!("cannot start worker {index}: {error}")),
         }
     }
@@ -221,7 +221,7 @@ impl<H: Declaration> Server<H> {
             return;
         }
         let ended = format!("worker {index} (process {process}) ended: {status}");
-        let is_ready = self.requests.is_ready(index);
+        let is_ready = self.requests.is_ready(index, generation);
         let has_other = self.requests.workers().iter().any(|other| other.0 == index);
         if self.requests.is_draining() || (has_other && is_ready) {
             LINES.say(|_| ended); // Nobody needs to take its place.
@@ -269,11 +269,11 @@ impl<H: Declaration> Server<H> {
     }
 
     /// The whole life of a worker.
-    fn be_worker(&mut self, index: u32) -> ! {
+    fn be_worker(&mut self, index: u32, generation: u32) -> ! {
         // Nothing may unwind into the parent's frames, which this process has too.
         let result = guard(Phase::Hook, || {
             self.prepare_worker(index)?;
-            self.requests.report_ready(index);
+            self.requests.report_ready(index, generation);
             let result = self.serve();
             let is_exhausted = result.is_ok() && !self.requests.is_draining();
             self.drain(Last::Served);

@@ -63,6 +63,27 @@ pub(crate) fn hang_ups() -> u32 {
     HANG_UPS.load(Ordering::SeqCst)
 }
 
+/// All signals wait while this lives.
+pub(crate) struct Masked(libc::sigset_t);
+
+/// Lets all signals wait: what comes between a fork and the child's own handlers must not run its parent's.
+pub(crate) fn mask() -> Masked {
+    // SAFETY: all bytes zero is a valid `sigset_t`, and each is filled in before it is used.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { mem::zeroed() };
+    // SAFETY: it fills in the set that it is given.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: both sets live through the call, which changes the calling thread's mask alone.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    Masked(before)
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        // SAFETY: the set is the thread's own from before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
 /// Makes the process ignore a signal.
 pub(crate) fn ignore(signal: i32) -> io::Result<Handled> {
     set(signal, libc::SIG_IGN)

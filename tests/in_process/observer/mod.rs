@@ -184,11 +184,11 @@ impl Obeys {
             "thread" => stream.finish_in_thread(|stream| stream.wfile.write_all(b"elsewhere\n")),
             "child" => stream.finish_in_child(|stream| stream.wfile.write_all(b"elsewhere\n")),
             "pause" => {
-                std::thread::park_timeout(Duration::from_millis(50)); // A duration to be measured.
+                sockserv_tests::pace(Instant::now() + Duration::from_millis(50)); // A duration to be measured.
                 stream.wfile.write_all(b"fine\n")
             }
             "sleep" => {
-                std::thread::park_timeout(Duration::from_secs(4)); // Nothing outside ends it.
+                sockserv_tests::pace(Instant::now() + Duration::from_secs(4)); // Nothing outside ends it.
                 Ok(())
             }
             "exit" => std::process::exit(3),
