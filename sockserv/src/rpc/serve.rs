@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io::Write;
 
+use bytes::Bytes;
+
 use super::message::{Answer, Head, Unheard};
 use super::xdr::{Input, Output, XdrError};
 use super::{Call, Fault, Service};
@@ -67,8 +69,21 @@ pub fn serve_datagram<S: Service>(service: &mut S, datagram: &mut Datagram) -> O
     }
 }
 
+/// Answers a message that came by something else: returns the reply, if it has one, and what the server's owner is told.
+pub fn answer_message<S: Service>(
+    service: &mut S,
+    message: Bytes,
+    peer: &Address,
+) -> (Option<Bytes>, Outcome) {
+    let mut output = Output::new();
+    match answer(service, Input::new(message), peer, &mut output) {
+        Reply::None => (None, Ok(())),
+        reply => (Some(output.into_bytes()), reply.outcome()),
+    }
+}
+
 /// What became of a message.
-pub(super) enum Reply {
+enum Reply {
     /// It was no call.
     None,
     Complete,
@@ -86,7 +101,7 @@ impl Reply {
 }
 
 /// Appends the reply to a message, if it has one.
-pub(super) fn answer<S: Service>(
+fn answer<S: Service>(
     service: &mut S,
     mut message: Input,
     peer: &Address,

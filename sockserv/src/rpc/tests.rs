@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::serve::answer_message;
 use super::xdr::{Input, Output, Xdr, XdrError};
-use super::{Call, Credentials, Fault, serve};
+use super::{Call, Credentials, Fault};
 use crate::prelude::*;
 
 #[derive(Clone)]
@@ -108,10 +109,8 @@ fn words(words: &[u32]) -> Vec<u8> {
 
 /// What the calculator answers to a message, without any socket.
 fn answered(message: Vec<u8>) -> Option<Vec<u8>> {
-    let mut output = Output::new();
-    let message = Input::new(message);
-    let reply = serve::answer(&mut Calculator, message, &Address::Unnamed, &mut output);
-    (!matches!(reply, serve::Reply::None)).then(|| output.as_ref().to_vec())
+    let (reply, _) = answer_message(&mut Calculator, message.into(), &Address::Unnamed);
+    reply.map(Vec::from)
 }
 
 /// The results of a call that succeeds.
