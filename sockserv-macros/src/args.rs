@@ -1,6 +1,7 @@
 //! What stands between the parentheses, typed.
 
 mod entries;
+mod framings;
 mod models;
 
 use proc_macro2::{Ident, TokenStream};
@@ -8,7 +9,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, LitStr, Path, Token, Type, Visibility, token};
 
 use crate::errors::Errors;
-use crate::options::{Model, OPTIONS, Owner, Rule, Transport};
+use crate::options::{Framing, Model, OPTIONS, Owner, Rule, Transport};
 use crate::words;
 use entries::{Entry, Value, needs_value};
 
@@ -24,6 +25,7 @@ pub(crate) struct Args {
     pub(crate) visibilities: Vec<Given<Visibility>>,
     pub(crate) crates: Vec<Given<Path>>,
     pub(crate) interfaces: Vec<Given<LitStr>>,
+    pub(crate) framings: Vec<Given<FramingWord>>,
     /// Whether `rpc` was written, with a good value or not.
     pub(crate) is_rpc: bool,
     /// Whether a word was written that would have been a transport, had it been a good one.
@@ -57,6 +59,28 @@ impl ModelWord {
         match self {
             Self::Built { options, .. } => options,
             Self::Own(_) | Self::Unbuilt => &[],
+        }
+    }
+}
+
+/// Where one message ends and the next begins.
+pub(crate) enum FramingWord {
+    Built {
+        framing: Framing,
+        /// What stands first between its parentheses.
+        first: Option<Expr>,
+        options: Vec<Given<Setting>>,
+    },
+    /// `codec = MyCodec`
+    Own(Box<Type>),
+}
+
+impl FramingWord {
+    /// Returns what stands between the framing's own parentheses.
+    pub(crate) fn options(&self) -> &[Given<Setting>] {
+        match self {
+            Self::Built { options, .. } => options,
+            Self::Own(_) => &[],
         }
     }
 }
@@ -112,6 +136,9 @@ impl Args {
         if let Some(model) = Model::from_word(&name) {
             return self.take_model(model, word, None, value, errors);
         }
+        if let Some(framing) = Framing::from_word(&name) {
+            return self.take_framing(framing, word, value, errors);
+        }
         self.is_rpc |= name == "rpc";
         match (name.as_str(), value) {
             (_, Value::Promise(promise, inner)) => self.take_promise(promise, inner, errors),
@@ -120,12 +147,16 @@ impl Args {
                 value: ModelWord::Own(Box::new(value)),
             }),
             ("listener", Value::Type(value)) => self.listeners.push(Given { word, value }),
+            ("codec", Value::Type(value)) => self.framings.push(Given {
+                word,
+                value: FramingWord::Own(Box::new(value)),
+            }),
             ("addr", Value::Expr(value)) => self.addrs.push(Given { word, value }),
             ("name", Value::Ident(value)) => self.names.push(Given { word, value }),
             ("vis", Value::Visibility(value)) => self.visibilities.push(Given { word, value }),
             ("crate", Value::Path(value)) => self.crates.push(Given { word, value }),
             ("rpc", Value::Text(value)) => self.interfaces.push(Given { word, value }),
-            ("model" | "listener" | "addr" | "name" | "vis" | "crate" | "rpc", value) => {
+            ("model" | "listener" | "codec" | "addr" | "name" | "vis" | "crate" | "rpc", value) => {
                 self.transport_is_unclear |= name == "listener";
                 needs_value(&word, &value, errors);
             }
@@ -140,6 +171,8 @@ impl Args {
             self.options.extend(setting(rule, word, value, errors));
         } else if Rule::of_models(&name).next().is_some() {
             models::outside_of_its_model(&word, &self.models, errors);
+        } else if Rule::of_framings(&name).next().is_some() {
+            framings::outside_of_its_framing(&word, &self.framings, errors);
         } else {
             self.refuse(&word, matches!(value, Value::Nothing), errors);
         }

@@ -15,6 +15,11 @@ impl Errors {
         self.0.push(syn::Error::new_spanned(tokens, message));
     }
 
+    /// Says `message` at a place.
+    pub(crate) fn at_span(&mut self, span: Span, message: impl Display) {
+        self.0.push(syn::Error::new(span, message));
+    }
+
     /// Says `message` at the attribute as a whole: only where nothing was written that could be pointed at.
     pub(crate) fn at_attribute(&mut self, message: impl Display) {
         self.0.push(syn::Error::new(Span::call_site(), message));

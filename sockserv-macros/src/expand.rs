@@ -1,5 +1,6 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
+mod messages;
 #[cfg(feature = "rpc")]
 mod rpc;
 mod structure;
@@ -16,6 +17,7 @@ pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
     [
         declaration(plan),
         handlers(plan),
+        messages::handler(plan),
         #[cfg(feature = "rpc")]
         procedures(plan),
         hooks(plan),
@@ -223,7 +225,8 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
         .life
         .iter()
         .map(|method| forward(plan, method, &request));
-    let missing = (forwards.handle_is_missing && plan.rpc.is_none()).then(|| {
+    let is_read = plan.rpc.is_some() || plan.messages.is_some();
+    let missing = (forwards.handle_is_missing && !is_read).then(|| {
         quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
     });
     let serve = serve(plan, &request);
@@ -237,15 +240,21 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
     }
 }
 
-// fn handle(&mut self, request: &mut Stream) -> Outcome { serve_stream(self, request) }
+// fn handle(&mut self, request: &mut Stream) -> Outcome { serve_messages(self, request) }
 fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
-    let Some(rpc) = &plan.rpc else {
-        return TokenStream::new();
+    let (span, streams, packets) = match (&plan.rpc, &plan.messages) {
+        (Some(rpc), _) => (rpc.span(), "serve_stream", "serve_datagram"),
+        (None, Some(messages)) => (messages.word.span(), "serve_messages", "serve_packet"),
+        (None, None) => return TokenStream::new(),
     };
-    let private = private(plan, rpc.span());
-    let serve = format!("serve_{}", request.to_string().to_lowercase());
-    let serve = Ident::new(&serve, rpc.span());
-    quote_spanned! {rpc.span()=>
+    let private = private(plan, span);
+    let serve = if request == "Stream" {
+        streams
+    } else {
+        packets
+    };
+    let serve = Ident::new(serve, span);
+    quote_spanned! {span=>
         fn handle(&mut self, request: &mut #private::#request) -> #private::Outcome { #private::#serve(self, request) }
     }
 }

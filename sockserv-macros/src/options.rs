@@ -122,6 +122,77 @@ impl Model {
     }
 }
 
+/// Where one message ends and the next begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Framing {
+    Lines,
+    Delimited,
+    LengthPrefixed,
+    Fixed,
+    RecordMarking,
+}
+
+impl Framing {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Lines,
+        Self::Delimited,
+        Self::LengthPrefixed,
+        Self::Fixed,
+        Self::RecordMarking,
+    ];
+
+    /// Returns the word in the attribute.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Delimited => "delimited",
+            Self::LengthPrefixed => "length_prefixed",
+            Self::Fixed => "fixed",
+            Self::RecordMarking => "record_marking",
+        }
+    }
+
+    /// Returns the runtime's codec.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Lines => "Lines",
+            Self::Delimited => "Delimited",
+            Self::LengthPrefixed => "LengthPrefixed",
+            Self::Fixed => "Fixed",
+            Self::RecordMarking => "RecordMarking",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|framing| framing.word() == word)
+    }
+
+    /// Returns an example of what stands first between its parentheses, without a name, if anything does.
+    pub(crate) fn first(self) -> Option<&'static str> {
+        match self {
+            Self::Lines | Self::RecordMarking => None,
+            Self::Delimited => Some("b\"\\0\""),
+            Self::LengthPrefixed => Some("u16_be"),
+            Self::Fixed => Some("16"),
+        }
+    }
+
+    /// Returns how it is written.
+    pub(crate) fn example(self) -> String {
+        match self.first() {
+            Some(first) => format!("{}({first})", self.word()),
+            None => self.word().to_owned(),
+        }
+    }
+
+    /// Returns the rows that stand between its parentheses.
+    pub(crate) fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        OPTIONS
+            .iter()
+            .filter(move |rule| rule.owner == Owner::Framing(self))
+    }
+}
+
 /// The type that the runtime takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Width {
@@ -183,6 +254,8 @@ pub(crate) enum Owner {
     Server,
     /// Written as `threading(max = 1000)`.
     Model(Model),
+    /// Written as `lines(max = "8 KiB")`.
+    Framing(Framing),
 }
 
 /// One row of the table.
@@ -293,9 +366,54 @@ pub(crate) const OPTIONS: &[Rule] = &[
         ANY,
         "1000",
     ),
+    framing(Framing::Lines, "max", MAX, "\"8 KiB\""),
+    framing(Framing::Lines, "ending", ENDING, "\"\\r\\n\""),
+    framing(Framing::Lines, "on_overflow", OVERFLOW, "\"discard\""),
+    framing(Framing::Delimited, "max", MAX, "\"8 KiB\""),
+    framing(Framing::Delimited, "on_overflow", OVERFLOW, "\"discard\""),
+    framing(Framing::LengthPrefixed, "max", MAX, "\"64 KiB\""),
+    framing(
+        Framing::LengthPrefixed,
+        "on_overflow",
+        OVERFLOW,
+        "\"discard\"",
+    ),
+    framing(
+        Framing::LengthPrefixed,
+        "includes_itself",
+        Kind::Flag,
+        "true",
+    ),
+    framing(Framing::RecordMarking, "max", MAX, "\"1 MiB\""),
+    framing(
+        Framing::RecordMarking,
+        "on_overflow",
+        OVERFLOW,
+        "\"discard\"",
+    ),
 ];
 
 const STACK: Kind = Kind::Size(1);
+const MAX: Kind = Kind::Size(1);
+const ENDING: Kind = Kind::Choice("Ending", &[("\n", "Lf"), ("\r\n", "CrLf"), ("any", "Any")]);
+const OVERFLOW: Kind = Kind::Choice(
+    "Overflow",
+    &[
+        ("error", "Error"),
+        ("discard", "Discard"),
+        ("close", "Close"),
+    ],
+);
+
+const fn framing(framing: Framing, name: &'static str, kind: Kind, example: &'static str) -> Rule {
+    Rule {
+        name,
+        kind,
+        fits: ANY,
+        owner: Owner::Framing(framing),
+        example,
+    }
+}
 
 const fn server(name: &'static str, kind: Kind, fits: u8, example: &'static str) -> Rule {
     Rule {
@@ -339,7 +457,15 @@ impl Rule {
     pub(crate) fn of_models(word: &str) -> impl Iterator<Item = (Model, &'static Self)> {
         Self::named(word).filter_map(|rule| match rule.owner {
             Owner::Model(model) => Some((model, rule)),
-            Owner::Server => None,
+            Owner::Server | Owner::Framing(_) => None,
+        })
+    }
+
+    /// Finds the framings that own a word, each with its row.
+    pub(crate) fn of_framings(word: &str) -> impl Iterator<Item = (Framing, &'static Self)> {
+        Self::named(word).filter_map(|rule| match rule.owner {
+            Owner::Framing(framing) => Some((framing, rule)),
+            Owner::Server | Owner::Model(_) => None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod generics;
 mod hooks;
+mod messages;
 mod methods;
 mod rpc;
 mod texts;
@@ -18,6 +19,7 @@ use crate::handler::{Form, Handler};
 use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
 pub(crate) use hooks::{Hook, HookForward};
+pub(crate) use messages::{Codec, Messages};
 pub(crate) use methods::{Forward, Forwards, Kind};
 #[cfg(feature = "rpc")]
 pub(crate) use rpc::Procedures;
@@ -45,6 +47,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) forwards: Option<Forwards<'a>>,
     /// The procedures to dispatch to, which take the place of `handle`.
     pub(crate) rpc: Option<Rpc<'a>>,
+    /// The messages to hand out, which take the place of `handle`, too.
+    pub(crate) messages: Option<Messages<'a>>,
     pub(crate) name: Ident,
     pub(crate) vis: Visibility,
     /// The word `vis`'s value, where a type that is not visible enough is reported.
@@ -145,13 +149,15 @@ impl<'a> Plan<'a> {
             .collect();
         let ty = generics::named_lifetimes(&handler.ty);
         let rpc = rpc::rpc(args, handler, errors);
+        let messages = messages::messages(args, handler, errors);
         Plan {
             knows_where: !args.addrs.is_empty() || !args.listeners.is_empty() || args.is_unclear,
             krate: args.crates.first().map(|given| &given.value),
             server_generics: generics::of_server(&handler.generics, &ty),
             generics: &handler.generics,
-            forwards: methods::forwards(handler, &source, args.is_rpc, rpc.as_ref(), errors),
+            forwards: methods::forwards(args, handler, &source, rpc.as_ref(), errors),
             rpc,
+            messages,
             name: name(args, handler),
             vis: visibility(args, handler, errors),
             vis_is_written: !args.visibilities.is_empty(),
@@ -194,6 +200,10 @@ fn check_once(args: &Args, errors: &mut Errors) {
     check_words_once(args.visibilities.iter().map(|given| &given.word), errors);
     check_words_once(args.crates.iter().map(|given| &given.word), errors);
     check_words_once(args.interfaces.iter().map(|given| &given.word), errors);
+    for framing in &args.framings {
+        let options = framing.value.options().iter().map(|given| &given.word);
+        check_words_once(options, errors);
+    }
 }
 
 fn check_words_once<'a>(words: impl Iterator<Item = &'a Ident>, errors: &mut Errors) {

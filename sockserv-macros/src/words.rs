@@ -1,25 +1,15 @@
 //! Words that are not options: what is not built yet, what other frameworks call it, and what somebody meant.
 
-use crate::options::{Model, OPTIONS, Owner, Transport};
+use crate::options::{Framing, Model, OPTIONS, Owner, Transport};
 
 /// Words of the design that are not built yet, and what to write until they are.
 const UNBUILT: &[(&str, &str)] = &[
     ("multiplexing", "write `threading` or `pool`"),
-    ("lines", HANDLE),
-    ("delimited", HANDLE),
-    ("length_prefixed", HANDLE),
-    ("fixed", HANDLE),
-    ("record_marking", HANDLE),
-    ("codec", HANDLE),
-    ("ignore_case", HANDLE),
-    ("opcode", HANDLE),
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
     ("admin", "leave it out and call `handle().stats()`"),
     ("cli", "leave it out and call `builder`"),
 ];
-
-const HANDLE: &str = "leave it out and write `fn handle`";
 
 /// What Python's `socketserver` and other frameworks call it, and what we do.
 const FOREIGN: &[(&str, &str)] = &[
@@ -159,7 +149,9 @@ const OF_WORKERS: &[(&str, &str)] = &[
 ];
 
 /// Words that are neither transports nor models, nor rows of the table.
-const OTHERS: &[&str] = &["addr", "name", "vis", "crate", "listener", "model", "rpc"];
+const OTHERS: &[&str] = &[
+    "addr", "name", "vis", "crate", "listener", "model", "rpc", "codec",
+];
 
 /// Returns what to write instead of a word that is not built yet.
 pub(crate) fn unbuilt(word: &str) -> Option<&'static str> {
@@ -193,17 +185,22 @@ pub(crate) fn guess(word: &str) -> Option<&'static str> {
         .map(|rule| rule.name);
     let transports = Transport::ALL.into_iter().map(Transport::word);
     let models = Model::ALL.into_iter().map(Model::word);
+    let framings = Framing::ALL.into_iter().map(Framing::word);
     closest(
         word,
         transports
             .chain(models)
+            .chain(framings)
             .chain(OTHERS.iter().copied())
             .chain(options),
     )
 }
 
 /// Returns the candidate that is nearest to `word`, if any is near.
-fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word = word.to_lowercase();
     let near = candidates.filter_map(|candidate| {
         let distance = distance(&word, candidate);

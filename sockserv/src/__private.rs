@@ -1,10 +1,12 @@
 //! Every name that generated code may use. Hidden, and not stable: nobody else may use them.
 
-#[cfg(feature = "rpc")]
 pub use bytes::Bytes;
 pub use socket2;
 
 pub use crate::address::{Address, Endpoint};
+pub use crate::codec::{
+    Decoder, Delimited, Ending, Fixed, LengthPrefixed, Lines, Overflow, RecordMarking, Width,
+};
 pub use crate::concurrency::{
     Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork,
 };
@@ -12,6 +14,7 @@ pub use crate::error::{IntoOutcome, Outcome, RequestError};
 pub use crate::handler::{DatagramHandler, StreamHandler};
 pub use crate::hooks::{HookProbe, HookTable, Hooks, NoHooks};
 pub use crate::listener::Incoming;
+pub use crate::message::{Frames, MessageHandler, Replies, serve_messages, serve_packet};
 pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;

@@ -72,6 +72,7 @@ mod handler;
 mod hooks;
 mod limits;
 mod listener;
+pub mod message;
 pub mod observer;
 mod options;
 mod request;
@@ -113,6 +114,7 @@ pub use handler::{DatagramHandler, StreamHandler};
 pub use hooks::Hooks;
 pub use limits::network::{Network, NetworkError};
 pub use listener::{Incoming, Listener};
+pub use message::{MessageHandler, Replies};
 pub use options::{Accept, IntoEndpoints, OnFull, Options};
 pub use request::{
     Busy, Conversation, Datagram, Framed, FramedReader, FramedWriter, PacketReader, PacketWriter,
@@ -131,8 +133,10 @@ pub use transport::{Transport, Wait};
 pub mod prelude {
     pub use std::io::{self, BufRead, Read, Write};
 
+    pub use bytes::Bytes;
+
     pub use crate::{
-        Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Request, RequestError,
-        Stream, StreamHandler, server,
+        Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Replies, Request,
+        RequestError, Stream, StreamHandler, server,
     };
 }

@@ -8,7 +8,7 @@ use syn::{Expr, Lit, LitStr, Path, Token, Type, Visibility, parenthesized, token
 
 use super::UnsafeWord;
 use crate::errors::Errors;
-use crate::options::{Kind, Model, OPTIONS, Rule};
+use crate::options::{Framing, Kind, Model, OPTIONS, Rule};
 use crate::words;
 
 /// One entry of the list, before anybody asks what the word means.
@@ -26,6 +26,8 @@ pub(super) enum Value {
     Path(Path),
     Text(LitStr),
     List(Vec<Entry>),
+    /// `delimited(b"\0", max = 80)`: what stands first, and the rest.
+    Framed(Option<Expr>, Vec<Entry>),
     /// `unsafe(forking)`
     Promise(UnsafeWord, Vec<Entry>),
     /// Parentheses where none belong.
@@ -140,8 +142,23 @@ fn list(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
     if Model::from_word(&word.to_string()).is_some() {
         return Ok(Value::List(entries(&content, errors)));
     }
+    if let Some(framing) = Framing::from_word(&word.to_string()) {
+        let first = framing.first().and_then(|_| first(&content));
+        return Ok(Value::Framed(first, entries(&content, errors)));
+    }
     content.parse::<TokenStream>()?;
     Ok(Value::Parenthesized)
+}
+
+/// Reads a value that has no name, with the comma behind it.
+fn first(input: ParseStream<'_>) -> Option<Expr> {
+    let fork = input.fork();
+    let value = fork.parse().ok()?;
+    if !fork.is_empty() {
+        fork.parse::<Token![,]>().ok()?; // A name perhaps, with its value.
+    }
+    input.advance_to(&fork);
+    Some(value)
 }
 
 /// Reads a value up to the next comma, or nothing at all.
@@ -149,7 +166,7 @@ fn typed(word: &Ident, input: ParseStream<'_>) -> Option<Value> {
     let fork = input.fork();
     let is_type = |rule: &Rule| word == rule.name && rule.kind == Kind::Type;
     let value = match word.to_string().as_str() {
-        "model" | "listener" => fork.parse().map(Value::Type),
+        "model" | "listener" | "codec" => fork.parse().map(Value::Type),
         _ if OPTIONS.iter().any(is_type) => fork.parse().map(Value::Type),
         "name" => fork.parse().map(Value::Ident),
         "vis" => fork.parse().map(Value::Visibility),
@@ -192,6 +209,7 @@ fn example(word: &Ident) -> &'static str {
         "crate" => "::sockserv",
         "listener" => "MyListener",
         "model" => "MyModel",
+        "codec" => "MyCodec",
         "rpc" => "\"interface.x\"",
         _ => Rule::named(&word).next().map_or("...", |rule| rule.example),
     }

@@ -140,6 +140,6 @@ pub(super) fn outside_of_its_model(
     );
 }
 
-fn alternatives(words: impl Iterator<Item = String>) -> String {
+pub(super) fn alternatives(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(" or ")
 }

@@ -7,7 +7,8 @@ use syn::{
 
 use super::Source;
 use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
-use super::rpc::{self, Rpc};
+use super::rpc::Rpc;
+use crate::args::Args;
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
 use crate::words;
@@ -62,18 +63,19 @@ const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 
 /// Finds and judges all of them; nothing if the user implements the traits by hand.
 pub(super) fn forwards<'a>(
+    args: &Args,
     handler: &'a Handler,
     source: &Source<'_>,
-    is_rpc: bool,
     rpc: Option<&Rpc<'_>>,
     errors: &mut Errors,
 ) -> Option<Forwards<'a>> {
+    let reader = reader(args);
     let Form::Impl(methods) = &handler.form else {
-        return is_rpc.then(Forwards::without_handle);
+        return reader.map(|_| Forwards::without_handle());
     };
     let kind = source.kind();
-    let handle_is_missing = if is_rpc {
-        rpc::check_there_is_no_handle(handler, errors);
+    let handle_is_missing = if let Some((word, calls)) = &reader {
+        check_there_is_no_handle(handler, word, calls, errors);
         true
     } else {
         check_handle_is_there(handler, methods, kind, errors)
@@ -82,7 +84,7 @@ pub(super) fn forwards<'a>(
     for method in methods
         .iter()
         .filter(|method| LIFE.iter().any(|name| method.sig.ident == name))
-        .filter(|method| !is_rpc || method.sig.ident != "handle")
+        .filter(|method| reader.is_none() || method.sig.ident != "handle")
     {
         let before = errors.len();
         if method.cfgs().next().is_none() {
@@ -113,6 +115,25 @@ pub(super) fn forwards<'a>(
         handle_is_missing,
         hooks,
     })
+}
+
+/// Returns the word that takes the place of `handle`, and what is called instead.
+fn reader(args: &Args) -> Option<(String, &'static str)> {
+    if args.is_rpc {
+        return Some(("rpc".to_owned(), "calls the procedures"));
+    }
+    let framing = args.framings.first()?;
+    Some((framing.word.to_string(), "calls `message`"))
+}
+
+/// The runtime reads.
+fn check_there_is_no_handle(handler: &Handler, word: &str, calls: &str, errors: &mut Errors) {
+    if let Some(handle) = handler.named("handle").next() {
+        errors.at(
+            &handle.sig.ident,
+            format_args!("`{word}` reads the stream and {calls}; leave out `handle`"),
+        );
+    }
 }
 
 /// A second one of the same name is the compiler's to report, unless `#[cfg]` chooses between them.
@@ -158,7 +179,7 @@ fn check_handle_is_there(
     if let Some(message) = methods.iter().find(is_message) {
         errors.at(
             &message.sig.ident,
-            format_args!("`message` is not built yet; write `{signature}`"),
+            "`message` needs to know where one ends; write a framing in the attribute, as `lines`",
         );
     } else if let Some(near) = methods.iter().find(|method| is_near_handle(&method.sig)) {
         let name = &near.sig.ident;
@@ -271,7 +292,7 @@ fn check_parameter(
 }
 
 /// What `IntoOutcome` cannot take, where its own message would be no help.
-fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
+pub(super) fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &sig.output else {
         return;
     };

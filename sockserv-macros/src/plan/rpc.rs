@@ -48,13 +48,3 @@ pub(super) fn rpc<'a>(args: &'a Args, _: &'a Handler, errors: &mut Errors) -> Op
     );
     None
 }
-
-/// The runtime reads the calls.
-pub(super) fn check_there_is_no_handle(handler: &Handler, errors: &mut Errors) {
-    if let Some(handle) = handler.named("handle").next() {
-        errors.at(
-            &handle.sig.ident,
-            "`rpc` reads the calls and calls the procedures; leave out `handle`",
-        );
-    }
-}

@@ -29,7 +29,7 @@ pub(super) fn choice<'a>(
         None => {
             let words = choices
                 .iter()
-                .map(|(word, _)| format!("`{} = \"{word}\"`", rule.name));
+                .map(|(word, _)| format!("`{} = \"{}\"`", rule.name, word.escape_default()));
             Err(format!(
                 "no choice of `{}`; write {}",
                 rule.name,
@@ -37,6 +37,13 @@ pub(super) fn choice<'a>(
             ))
         }
     }
+}
+
+/// Finds the choice that is the bare word `any`.
+pub(super) fn any(choices: Choices, expr: &Expr) -> Option<&'static str> {
+    let is_any = matches!(ungroup(expr), Expr::Path(path) if path.path.is_ident("any"));
+    let any = choices.iter().find(|(word, _)| is_any && *word == "any");
+    any.map(|(_, variant)| *variant)
 }
 
 /// A word of ours without its quotes would be a variable that nobody finds.

@@ -97,7 +97,7 @@ fn check_feature(rule: &Rule, word: &Ident, errors: &mut Errors) -> bool {
     false
 }
 
-fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
+pub(super) fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
     let Rule { name, example, .. } = rule;
     if let Expr::Unary(unary) = ungroup(expr)
         && matches!(unary.op, UnOp::Neg(_))
@@ -111,7 +111,10 @@ fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String> {
         return none(rule, expr);
     }
     let Some(literal) = literal(expr) else {
-        if let Kind::Choice(_, choices) = rule.kind {
+        if let Kind::Choice(name, choices) = rule.kind {
+            if let (Some(variant), "ending") = (texts::any(choices, expr), rule.name) {
+                return Ok(Value::Variant(name, variant, expr.span()));
+            }
             texts::check_quotes(rule, choices, expr)?;
         }
         return Ok(width(rule.kind).map_or(Value::Expr(expr), |width| Value::Typed(expr, width)));

@@ -103,6 +103,10 @@ impl Decoder for Delimited {
     fn has_ended(&self) -> bool {
         self.search.has_ended()
     }
+
+    fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
+        Search::packet(packet, &self.delimiter, self.max, self.on_overflow)
+    }
 }
 
 impl<T: AsRef<[u8]>> Encoder<T> for Delimited {

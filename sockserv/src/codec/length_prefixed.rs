@@ -261,6 +261,10 @@ impl Decoder for LengthPrefixed {
     fn has_ended(&self) -> bool {
         self.skip.has_ended()
     }
+
+    fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
+        super::packet(packet, self.max, self.on_overflow)
+    }
 }
 
 impl<T: AsRef<[u8]>> Encoder<T> for LengthPrefixed {
@@ -275,6 +279,15 @@ impl<T: AsRef<[u8]>> Encoder<T> for LengthPrefixed {
         dst.reserve(self.width.of(length) + frame.len());
         self.width.write(length, dst);
         dst.put_slice(frame);
+        Ok(())
+    }
+
+    fn encode_packet(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
+        let frame = frame.as_ref();
+        if frame.len() > self.max {
+            return Err(FrameError::TooLong { max: self.max });
+        }
+        dst.extend_from_slice(frame);
         Ok(())
     }
 }

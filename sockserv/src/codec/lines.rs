@@ -109,6 +109,10 @@ impl Decoder for Lines {
     fn has_ended(&self) -> bool {
         self.search.has_ended()
     }
+
+    fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
+        Search::packet(packet, &self.ending, self.max, self.on_overflow)
+    }
 }
 
 impl<T: AsRef<[u8]>> Encoder<T> for Lines {

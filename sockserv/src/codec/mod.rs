@@ -132,6 +132,28 @@ pub trait Decoder {
     fn has_ended(&self) -> bool {
         false
     }
+
+    /// Takes the one message of a packet, which is framed by itself; nothing if the packet holds none.
+    ///
+    /// The codecs of this module take the whole packet, but for [`Lines`] and [`Delimited`], which leave out an ending that
+    /// stands behind it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet. Unless the decoder says otherwise, the packet is decoded as a stream would be, and
+    /// bytes behind the message are [`FrameError::Malformed`].
+    fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Self::Item>, Self::Error> {
+        let mut src = BytesMut::from(packet);
+        let item = match self.decode(&mut src)? {
+            None => self.decode_eof(&mut src)?,
+            item => item,
+        };
+        if item.is_some() && !src.is_empty() {
+            let error = FrameError::Malformed("one message in a packet");
+            return Err(io::Error::from(error).into());
+        }
+        Ok(item)
+    }
 }
 
 /// Appends messages to a buffer.
@@ -158,6 +180,16 @@ pub trait Encoder<Item> {
     ///
     /// If the framing cannot hold this message; `dst` is as it was then.
     fn encode(&mut self, item: Item, dst: &mut BytesMut) -> Result<(), Self::Error>;
+
+    /// Appends the message to `dst`, which becomes a packet. Without being told otherwise it is framed as on a stream; those
+    /// codecs of this module whose framing is a length leave that out.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn encode_packet(&mut self, item: Item, dst: &mut BytesMut) -> Result<(), Self::Error> {
+        self.encode(item, dst)
+    }
 }
 
 /// What a decoder does about a frame that is longer than its `max`.
@@ -170,6 +202,15 @@ pub enum Overflow {
     Discard,
     /// One [`FrameError::TooLong`], and nothing more is decoded: the decoder has ended.
     Close,
+}
+
+/// What a frame of a packet may be: all of it, if that is not too long.
+fn packet(frame: Bytes, max: usize, on_overflow: Overflow) -> Result<Option<Bytes>, FrameError> {
+    match on_overflow {
+        _ if frame.len() <= max => Ok(Some(frame)),
+        Overflow::Discard => Ok(None),
+        Overflow::Error | Overflow::Close => Err(FrameError::TooLong { max }),
+    }
 }
 
 #[cfg(test)]

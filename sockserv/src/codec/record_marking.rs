@@ -169,6 +169,10 @@ impl Decoder for RecordMarking {
     fn has_ended(&self) -> bool {
         self.skip.has_ended()
     }
+
+    fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
+        super::packet(packet, self.max, self.on_overflow)
+    }
 }
 
 impl<T: AsRef<[u8]>> Encoder<T> for RecordMarking {
@@ -190,6 +194,15 @@ impl<T: AsRef<[u8]>> Encoder<T> for RecordMarking {
         }
         dst.put_u32(LAST | rest.len() as u32);
         dst.put_slice(rest);
+        Ok(())
+    }
+
+    fn encode_packet(&mut self, record: T, dst: &mut BytesMut) -> Result<(), FrameError> {
+        let record = record.as_ref();
+        if record.len() > self.max {
+            return Err(FrameError::TooLong { max: self.max });
+        }
+        dst.extend_from_slice(record);
         Ok(())
     }
 }

@@ -89,6 +89,21 @@ impl Search {
         }
     }
 
+    /// A packet's frame, behind which the mark may stand.
+    pub(super) fn packet(
+        mut packet: Bytes,
+        mark: &impl Mark,
+        max: usize,
+        overflow: Overflow,
+    ) -> Result<Option<Bytes>, FrameError> {
+        match mark.find(&packet, 0) {
+            Some((content, end)) if end == packet.len() => packet.truncate(content),
+            Some(_) => return Err(FrameError::Malformed("one frame in a packet")),
+            None => {}
+        }
+        super::packet(packet, max, overflow)
+    }
+
     /// There is no mark yet.
     fn wait(
         &mut self,

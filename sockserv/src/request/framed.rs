@@ -62,9 +62,9 @@ struct Intake<'a> {
 
 /// What was received and not yet decoded, and the room for more. They are neighbours in one allocation, so that what is
 /// received there need only be counted to what is before it.
-#[derive(Debug)]
-struct Received {
-    bytes: BytesMut,
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) bytes: BytesMut,
     /// Its bytes have no meaning.
     room: BytesMut,
     /// How much is received at a time.
@@ -78,21 +78,13 @@ impl Stream {
     ///
     /// See [`codec`](crate::codec) for those that are there, and for writing one.
     pub fn framed<C>(&mut self, codec: C) -> Framed<'_, C> {
-        let input = &mut self.rfile.input;
-        let size = input.size();
-        let (bytes, room) = input.take_buffer();
-        Framed {
-            intake: Intake {
-                stream: self,
-                received: Received {
-                    bytes,
-                    room,
-                    size,
-                    has_grown: false,
-                },
-            },
-            codec,
-        }
+        let mut received = Received::default();
+        received.take_from(self);
+        let intake = Intake {
+            stream: self,
+            received,
+        };
+        Framed { intake, codec }
     }
 }
 
@@ -296,13 +288,35 @@ impl<'a, C> Framed<'a, C> {
 
 impl Drop for Intake<'_> {
     fn drop(&mut self) {
-        if !self.received.bytes.is_empty() {
-            self.stream.rfile.input.put(&self.received.bytes);
-        }
+        self.received.put_back(self.stream);
     }
 }
 
 impl Received {
+    /// Takes what the stream has received and nobody has read, with its buffer.
+    pub(crate) fn take_from(&mut self, stream: &mut Stream) {
+        let input = &mut stream.rfile.input;
+        self.size = input.size();
+        if self.bytes.is_empty() {
+            (self.bytes, self.room) = input.take_buffer();
+            self.has_grown = false;
+        }
+    }
+
+    /// Gives the stream what was not decoded.
+    pub(crate) fn put_back(&mut self, stream: &mut Stream) {
+        if !self.bytes.is_empty() {
+            stream.rfile.input.put(&self.bytes);
+            self.bytes = BytesMut::new();
+        }
+    }
+
+    /// Lets the room go that nothing has come into, for a stream that may be silent for long.
+    pub(crate) fn shrink(&mut self) {
+        self.room = BytesMut::new();
+        self.bytes = BytesMut::from(&*self.bytes);
+    }
+
     fn next<S: Source, D: Decoder>(
         &mut self,
         source: &mut S,
@@ -324,7 +338,11 @@ impl Received {
         }
     }
 
-    fn receive<S: Source>(&mut self, source: &mut S, span: &mut Span) -> io::Result<usize> {
+    pub(crate) fn receive<S: Source>(
+        &mut self,
+        source: &mut S,
+        span: &mut Span,
+    ) -> io::Result<usize> {
         let is_long = self.has_grown && self.bytes.is_empty();
         if self.room.len() < self.size.div_ceil(4) || is_long {
             self.make_room();

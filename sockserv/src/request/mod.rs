@@ -16,7 +16,9 @@ pub(crate) mod wfile;
 use std::io::{self, BufRead, Write};
 
 pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
+pub(crate) use framed::Received;
 pub use framed::{Framed, FramedReader, FramedWriter};
+pub(crate) use link::Span;
 pub use rfile::{Reader, Rfile};
 pub use sender::{SendError, Sender};
 pub use stream::{Busy, Stream};

@@ -148,7 +148,7 @@ impl Drop for Input {
 }
 
 /// What the two readers have in common: an input, a link, and what happens before a wait.
-pub(super) trait Source: Sized {
+pub(crate) trait Source: Sized {
     fn input(&mut self) -> &mut Input;
     fn link(&self) -> &Link;
     fn before_wait(&mut self);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
@@ -90,6 +90,19 @@ impl Stream {
 
     pub(crate) fn link(&self) -> &Arc<Link> {
         self.rfile.tie.link()
+    }
+
+    /// Whether nobody else has it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.rfile.tie.is_open()
+    }
+
+    /// Lets `append` write behind what is buffered.
+    pub(crate) fn append<E: From<io::Error>>(
+        &self,
+        append: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.wfile.tie.append(append)
     }
 
     /// Returns the address of the other end.
@@ -279,6 +292,11 @@ impl Stream {
     /// request at its next wait. A sink of log records calls this after each record.
     pub fn idle(&mut self) {
         self.link().owe_nothing();
+    }
+
+    /// Says that something was received that is not answered yet.
+    pub(crate) fn owe(&mut self) {
+        self.link().slot().taken.store(true, Ordering::Relaxed);
     }
 }
 

@@ -98,7 +98,7 @@ impl Tie {
 
     /// Lets `append` write behind what is buffered, where it need not be copied from; if it fails, what it wrote is taken
     /// back. What is more than the buffer may hold is sent at once.
-    pub(super) fn append<E: From<io::Error>>(
+    pub(crate) fn append<E: From<io::Error>>(
         &self,
         append: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<(), E> {

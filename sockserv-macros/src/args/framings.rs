@@ -1,0 +1,110 @@
+//! A framing and what stands between its parentheses.
+
+use proc_macro2::Ident;
+
+use super::entries::{Entry, Value};
+use super::models::alternatives;
+use super::{Args, FramingWord, Given, Setting, setting};
+use crate::errors::Errors;
+use crate::options::{Framing, Kind, Owner, Rule};
+use crate::words;
+
+impl Args {
+    pub(super) fn take_framing(
+        &mut self,
+        framing: Framing,
+        word: Ident,
+        value: Value,
+        errors: &mut Errors,
+    ) {
+        let (first, entries) = match value {
+            Value::Nothing | Value::Skipped => (None, Vec::new()),
+            Value::Framed(first, entries) => (first, entries),
+            _ => {
+                errors.at(
+                    &word,
+                    format_args!(
+                        "`{word}` takes its options in parentheses; write `{}`",
+                        framing.example()
+                    ),
+                );
+                (None, Vec::new())
+            }
+        };
+        let mut options = Vec::new();
+        for entry in entries {
+            options.extend(framing_setting(framing, entry, errors));
+        }
+        let value = FramingWord::Built {
+            framing,
+            first,
+            options,
+        };
+        self.framings.push(Given { word, value });
+    }
+}
+
+/// An option between the parentheses of a framing.
+fn framing_setting(framing: Framing, entry: Entry, errors: &mut Errors) -> Option<Given<Setting>> {
+    let Entry { word, value } = entry;
+    let name = word.to_string();
+    if let Some(rule) = framing.rules().find(|rule| rule.name == name) {
+        return setting(rule, word, value, errors);
+    }
+    let owner = framing.word();
+    let list = alternatives(framing.rules().map(|rule| format!("`{}`", rule.name)));
+    if let Some(Rule { example, .. }) = Rule::of_server(&name) {
+        errors.at(
+            &word,
+            format_args!(
+                "`{name}` is an option of the server; write `{}, {name} = {example}`",
+                framing.example()
+            ),
+        );
+    } else if list.is_empty() {
+        errors.at(
+            &word,
+            format_args!("`{owner}` takes no options; write `{}`", framing.example()),
+        );
+    } else {
+        let meant = words::closest(&name, framing.rules().map(|rule| rule.name));
+        let meant = meant.map_or(list, |meant| format!("`{meant}`"));
+        errors.at(
+            &word,
+            format_args!("unknown option `{name}` of `{owner}`; write {meant}"),
+        );
+    }
+    None
+}
+
+/// Says where an option belongs that stands outside of every framing: in the one that was written, if that takes it.
+pub(super) fn outside_of_its_framing(
+    word: &Ident,
+    written: &[Given<FramingWord>],
+    errors: &mut Errors,
+) {
+    let name = word.to_string();
+    let owns = |rule: &&Rule| match rule.owner {
+        Owner::Framing(framing) => written.iter().any(|given| given.word == framing.word()),
+        _ => false,
+    };
+    let rules: Vec<_> = Rule::of_framings(&name).map(|(_, rule)| rule).collect();
+    let rule = rules.iter().copied().find(owns).or(rules.first().copied());
+    let Some((Owner::Framing(framing), rule)) = rule.map(|rule| (rule.owner, rule)) else {
+        return;
+    };
+    let first = framing
+        .first()
+        .map_or(String::new(), |first| format!("{first}, "));
+    let value = match rule.kind {
+        Kind::Flag => String::new(),
+        _ => format!(" = {}", rule.example),
+    };
+    errors.at(
+        word,
+        format_args!(
+            "`{name}` is an option of the framing; write `{}({first}{name}{value})`",
+            framing.word()
+        ),
+    );
+}
