@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 22] = [
+const RUNTIME: [&str; 23] = [
     "sys",
     "address",
     "error",
@@ -22,6 +22,7 @@ const RUNTIME: [&str; 22] = [
     "listener",
     "request",
     "message",
+    "command",
     "rpc",
     "handler",
     "hooks",

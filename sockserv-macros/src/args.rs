@@ -26,6 +26,8 @@ pub(crate) struct Args {
     pub(crate) crates: Vec<Given<Path>>,
     pub(crate) interfaces: Vec<Given<LitStr>>,
     pub(crate) framings: Vec<Given<FramingWord>>,
+    /// `ignore_case` and `quoting`.
+    pub(crate) manners: Vec<Given<bool>>,
     /// Whether `rpc` was written, with a good value or not.
     pub(crate) is_rpc: bool,
     /// Whether a word was written that would have been a transport, had it been a good one.
@@ -151,6 +153,7 @@ impl Args {
                 word,
                 value: FramingWord::Own(Box::new(value)),
             }),
+            ("ignore_case" | "quoting", value) => self.take_manner(word, &value, errors),
             ("addr", Value::Expr(value)) => self.addrs.push(Given { word, value }),
             ("name", Value::Ident(value)) => self.names.push(Given { word, value }),
             ("vis", Value::Visibility(value)) => self.visibilities.push(Given { word, value }),

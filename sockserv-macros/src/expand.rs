@@ -1,5 +1,6 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
+mod commands;
 mod messages;
 #[cfg(feature = "rpc")]
 mod rpc;

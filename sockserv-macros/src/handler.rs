@@ -50,6 +50,11 @@ impl Method {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
 
+    /// Tells whether it is called by what it is named in a message.
+    pub(crate) fn is_verb(&self) -> bool {
+        self.attrs.iter().any(is_verb)
+    }
+
     /// Returns where a wrong result is to be reported.
     pub(crate) fn output_span(&self) -> Span {
         match &self.sig.output {
@@ -68,8 +73,10 @@ impl Method {
     }
 }
 
-/// Attributes of methods that belong to `#[server]` and are not built yet.
+/// Attributes of methods that belong to `#[server]`.
 const VERBS: [&str; 3] = ["command", "opcode", "procedure"];
+/// Those that are not built yet.
+const UNBUILT: [&str; 2] = ["opcode", "procedure"];
 
 impl Item {
     /// Never fails: what is no handler goes back as it came.
@@ -136,6 +143,10 @@ fn check_verbs(method: &Method, errors: &mut Errors) -> bool {
     let verbs = method.attrs.iter().filter(|attr| is_verb(attr));
     let mut any = false;
     for verb in verbs {
+        any = true;
+        if !UNBUILT.iter().any(|unbuilt| verb.path().is_ident(unbuilt)) {
+            continue;
+        }
         let name = verb
             .path()
             .segments
@@ -146,12 +157,11 @@ fn check_verbs(method: &Method, errors: &mut Errors) -> bool {
             verb,
             format_args!("`#[{name}]` is not built yet; leave it out and write `fn handle`"),
         );
-        any = true;
     }
     any
 }
 
-/// Leaves out attributes that were reported; the compiler would report them again.
+/// Leaves out attributes that are ours: the compiler does not know them, or would report them again.
 fn without_ours(tokens: TokenStream) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();

@@ -1,5 +1,6 @@
 //! The only file that knows both the arguments and the handler. One rule, one function, one message; `Plan::new` is their index.
 
+mod commands;
 mod generics;
 mod hooks;
 mod messages;
@@ -18,6 +19,7 @@ use crate::errors::Errors;
 use crate::handler::{Form, Handler};
 use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
+pub(crate) use commands::{Command, Commands, Parameter, Takes};
 pub(crate) use hooks::{Hook, HookForward};
 pub(crate) use messages::{Codec, Messages};
 pub(crate) use methods::{Forward, Forwards, Kind};
@@ -149,7 +151,7 @@ impl<'a> Plan<'a> {
             .collect();
         let ty = generics::named_lifetimes(&handler.ty);
         let rpc = rpc::rpc(args, handler, errors);
-        let messages = messages::messages(args, handler, errors);
+        let messages = messages::messages(args, handler, source.kind(), errors);
         Plan {
             knows_where: !args.addrs.is_empty() || !args.listeners.is_empty() || args.is_unclear,
             krate: args.crates.first().map(|given| &given.value),
@@ -200,6 +202,7 @@ fn check_once(args: &Args, errors: &mut Errors) {
     check_words_once(args.visibilities.iter().map(|given| &given.word), errors);
     check_words_once(args.crates.iter().map(|given| &given.word), errors);
     check_words_once(args.interfaces.iter().map(|given| &given.word), errors);
+    check_words_once(args.manners.iter().map(|given| &given.word), errors);
     for framing in &args.framings {
         let options = framing.value.options().iter().map(|given| &given.word);
         check_words_once(options, errors);

@@ -150,7 +150,16 @@ const OF_WORKERS: &[(&str, &str)] = &[
 
 /// Words that are neither transports nor models, nor rows of the table.
 const OTHERS: &[&str] = &[
-    "addr", "name", "vis", "crate", "listener", "model", "rpc", "codec",
+    "addr",
+    "name",
+    "vis",
+    "crate",
+    "listener",
+    "model",
+    "rpc",
+    "codec",
+    "ignore_case",
+    "quoting",
 ];
 
 /// Returns what to write instead of a word that is not built yet.

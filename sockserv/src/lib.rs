@@ -63,6 +63,7 @@ extern crate self as sockserv;
 
 mod address;
 pub mod codec;
+pub mod command;
 mod concurrency;
 mod credentials;
 mod drain;

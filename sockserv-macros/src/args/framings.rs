@@ -1,6 +1,7 @@
 //! A framing and what stands between its parentheses.
 
 use proc_macro2::Ident;
+use syn::{Expr, ExprLit, Lit};
 
 use super::entries::{Entry, Value};
 use super::models::alternatives;
@@ -41,6 +42,27 @@ impl Args {
             options,
         };
         self.framings.push(Given { word, value });
+    }
+}
+
+impl Args {
+    /// How commands are read.
+    pub(super) fn take_manner(&mut self, word: Ident, value: &Value, errors: &mut Errors) {
+        let value = match value {
+            Value::Nothing => true,
+            Value::Expr(Expr::Lit(ExprLit {
+                lit: Lit::Bool(flag),
+                ..
+            })) => flag.value,
+            _ => {
+                errors.at(
+                    &word,
+                    format_args!("`{word}` is a flag; write `{word}` alone, or leave it out"),
+                );
+                return;
+            }
+        };
+        self.manners.push(Given { word, value });
     }
 }
 

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use super::commands::commands;
 use super::{private, setter, value};
 use crate::handler::Method;
 use crate::plan::{Codec, Messages, Plan};
@@ -22,12 +23,9 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let codec = codec(plan, messages);
-    let message = match messages.message.as_slice() {
-        [] => nothing(plan),
-        methods => methods
-            .iter()
-            .map(|method| call(plan, method, Takes::Message))
-            .collect(),
+    let (message, commands) = match &messages.commands {
+        Some(all) => (by_command(plan, messages), commands(plan, messages, all)),
+        None => (by_message(plan, messages), TokenStream::new()),
     };
     let frame_errors = messages.frame_error.iter();
     let frame_errors = frame_errors.map(|method| call(plan, method, Takes::FrameError));
@@ -38,6 +36,46 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
             #message
             #(#frame_errors)*
         }
+        #commands
+    }
+}
+
+fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
+    match messages.message.as_slice() {
+        [] => nothing(plan),
+        methods => {
+            let calls = methods.iter();
+            calls
+                .map(|method| call(plan, method, Takes::Message))
+                .collect()
+        }
+    }
+}
+
+// fn message(&mut self, ...) -> Outcome { serve_command(self, message, replies) }
+fn by_command(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
+    let span = messages.word.span();
+    let private = private(plan, span);
+    let frame_error = messages.frame_error.is_empty().then(|| {
+        quote_spanned! {span=>
+            fn frame_error(
+                &mut self,
+                error: <Self::Codec as #private::Decoder>::Error,
+                replies: &mut #private::Replies<'_, Self::Framing>,
+            ) -> #private::Outcome {
+                #private::serve_frame_error(self, error, replies)
+            }
+        }
+    });
+    quote_spanned! {span=>
+        fn message(
+            &mut self,
+            message: <Self::Codec as #private::Decoder>::Item,
+            replies: &mut #private::Replies<'_, Self::Framing>,
+        ) -> #private::Outcome {
+            #private::serve_command(self, message, replies)
+        }
+        #frame_error
     }
 }
 

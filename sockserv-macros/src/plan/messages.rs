@@ -4,12 +4,13 @@ use proc_macro2::Ident;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, Signature, Type};
 
-use super::methods::{check_can_be_called, check_returns_an_outcome};
+use super::commands::{self, Commands};
+use super::methods::{Kind, check_can_be_called, check_returns_an_outcome};
 use super::values::{self, Setter, Value, literal, ungroup};
 use crate::args::{Args, FramingWord, Given, Setting};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method};
-use crate::options::{Framing, Kind, Rule, Width};
+use crate::options::{self, Framing, Rule, Width};
 use crate::words;
 
 /// How bytes become messages, and who takes them.
@@ -21,6 +22,8 @@ pub(crate) struct Messages<'a> {
     pub(crate) message: Vec<&'a Method>,
     /// `frame_error`, likewise, or none if the default will do.
     pub(crate) frame_error: Vec<&'a Method>,
+    /// What takes the messages in place of `message`.
+    pub(crate) commands: Option<Commands<'a>>,
 }
 
 /// Where one message ends and the next begins.
@@ -54,8 +57,10 @@ const FRAME_ERROR: &str =
 pub(super) fn messages<'a>(
     args: &'a Args,
     handler: &'a Handler,
+    kind: Kind,
     errors: &mut Errors,
 ) -> Option<Messages<'a>> {
+    let commands = commands::commands(args, handler, kind, errors);
     let first = args.framings.first()?;
     for second in &args.framings[1..] {
         let (first, second) = (&first.word, &second.word);
@@ -90,20 +95,24 @@ pub(super) fn messages<'a>(
             options,
         } => built(*framing, word, argument.as_ref(), options, errors),
     };
-    let message = find("message", MESSAGE, handler, 1..=2, errors);
-    if handler.named("message").next().is_none() {
-        missing(handler, methods, errors);
+    let mut message = Vec::new();
+    if commands.is_none() {
+        message = find("message", MESSAGE, handler, 1..=2, errors);
+        if handler.named("message").next().is_none() {
+            missing(handler, methods, errors);
+        }
     }
     Some(Messages {
         word,
         codec,
         message,
         frame_error: find("frame_error", FRAME_ERROR, handler, 2..=2, errors),
+        commands,
     })
 }
 
 /// The methods of that name which can be called.
-fn find<'a>(
+pub(super) fn find<'a>(
     name: &str,
     wanted: &str,
     handler: &'a Handler,
@@ -288,9 +297,9 @@ fn delimiter<'a>(word: &Ident, first: Option<&'a Expr>, errors: &mut Errors) -> 
 fn length<'a>(word: &Ident, first: Option<&'a Expr>, errors: &mut Errors) -> Value<'a> {
     const LENGTH: Rule = Rule {
         name: "fixed",
-        kind: Kind::Size(1),
-        fits: crate::options::ANY,
-        owner: crate::options::Owner::Server,
+        kind: options::Kind::Size(1),
+        fits: options::ANY,
+        owner: options::Owner::Server,
         example: "16",
     };
     let Some(first) = first else {

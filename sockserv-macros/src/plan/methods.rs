@@ -106,7 +106,7 @@ pub(super) fn forwards<'a>(
             let before = errors.len();
             check_hook(hook, &method.sig, errors);
             hooks.extend((errors.len() == before).then_some(HookForward { hook, method }));
-        } else if !rpc.is_some_and(|rpc| rpc.has(method)) {
+        } else if !rpc.is_some_and(|rpc| rpc.has(method)) && !method.is_verb() {
             check_near_hook(handler, &method.sig, kind, errors);
         }
     }
@@ -123,7 +123,7 @@ fn reader(args: &Args) -> Option<(String, &'static str)> {
         return Some(("rpc".to_owned(), "calls the procedures"));
     }
     let framing = args.framings.first()?;
-    Some((framing.word.to_string(), "calls `message`"))
+    Some((framing.word.to_string(), "hands out its messages"))
 }
 
 /// The runtime reads.
@@ -175,6 +175,9 @@ fn check_handle_is_there(
         return false;
     }
     let signature = signature("handle", kind);
+    if methods.iter().any(Method::is_verb) {
+        return true; // What they need has been said.
+    }
     let is_message = |method: &&Method| method.sig.ident == "message";
     if let Some(message) = methods.iter().find(is_message) {
         errors.at(

@@ -1,0 +1,489 @@
+//! The words of a message, taken one by one.
+
+use std::cmp::Ordering;
+use std::fmt::Display;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Command, CommandError, Verb};
+
+/// A message that has words: a line, or a list of words.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no words",
+    label = "a command needs words",
+    note = "commands are made of lines (`Bytes`) or of lists of words (`Vec<Bytes>`); let the codec decode either"
+)]
+pub trait Sentence {
+    /// Splits it, as far as that must be done before its words can be taken.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Unquoted`].
+    fn split(self, quoting: bool) -> Result<Split, CommandError>;
+}
+
+impl Sentence for Bytes {
+    fn split(self, quoting: bool) -> Result<Split, CommandError> {
+        if quoting && self.iter().any(|byte| b"\"'\\".contains(byte)) {
+            return unquote(&self).map(Split::List);
+        }
+        Ok(Split::Line(self))
+    }
+}
+
+impl Sentence for Vec<Bytes> {
+    fn split(self, _: bool) -> Result<Split, CommandError> {
+        Ok(Split::List(self))
+    }
+}
+
+/// A message whose words can be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The words stand between spaces and tabs.
+    Line(Bytes),
+    /// The words themselves.
+    List(Vec<Bytes>),
+}
+
+impl Split {
+    /// Returns its words.
+    #[must_use]
+    pub fn words(&self) -> Words<'_> {
+        let mut words = match self {
+            Self::Line(line) => Words::new(line, line, &[], true),
+            Self::List(list) => match list.split_first() {
+                Some((first, behind)) => Words::new(first, first, behind, false),
+                None => Words::new(&NOTHING, &[], &[], true),
+            },
+        };
+        words.skip();
+        words
+    }
+}
+
+static NOTHING: Bytes = Bytes::new();
+
+fn is_space(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Splits a line whose words may be quoted, as a shell does.
+fn unquote(line: &[u8]) -> Result<Vec<Bytes>, CommandError> {
+    let mut words = Vec::new();
+    let mut word: Option<BytesMut> = None;
+    let mut quote = None;
+    let mut bytes = line.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            (None, byte) if is_space(byte) => words.extend(word.take().map(BytesMut::freeze)),
+            (None, b'"' | b'\'') => {
+                quote = Some(byte);
+                word.get_or_insert_default(); // It may be empty.
+            }
+            (Some(open), byte) if open == byte => quote = None,
+            (None, b'\\') => match bytes.next() {
+                Some(byte) => word.get_or_insert_default().put_u8(byte),
+                None => return Err(CommandError::Unquoted),
+            },
+            (Some(b'"'), b'\\') => match bytes.next() {
+                Some(byte @ (b'"' | b'\\')) => word.get_or_insert_default().put_u8(byte),
+                Some(byte) => word.get_or_insert_default().put_slice(&[b'\\', byte]),
+                None => return Err(CommandError::Unquoted),
+            },
+            (_, byte) => word.get_or_insert_default().put_u8(byte),
+        }
+    }
+    if quote.is_some() {
+        return Err(CommandError::Unquoted);
+    }
+    words.extend(word.map(BytesMut::freeze));
+    Ok(words)
+}
+
+/// What is left of a message's words.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    /// What is left of the line, or of the first word.
+    rest: &'a [u8],
+    /// The memory that it stands in.
+    owner: &'a Bytes,
+    /// The words behind it.
+    behind: &'a [Bytes],
+    /// Whether spaces divide what is left.
+    is_line: bool,
+    /// Whether nothing is left; an empty word is something.
+    is_over: bool,
+    command: Option<&'static Command>,
+}
+
+/// A command before it is known.
+static NONE: Command = Command {
+    verb: "",
+    usage: "",
+    about: "",
+};
+
+impl<'a> Words<'a> {
+    fn new(owner: &'a Bytes, rest: &'a [u8], behind: &'a [Bytes], is_line: bool) -> Self {
+        Self {
+            rest,
+            owner,
+            behind,
+            is_line,
+            is_over: false,
+            command: None,
+        }
+    }
+
+    /// Skips what stands before the next word.
+    fn skip(&mut self) {
+        if self.is_line {
+            let spaces = self.rest.iter().take_while(|byte| is_space(**byte)).count();
+            self.rest = &self.rest[spaces..];
+            self.is_over = self.rest.is_empty();
+        }
+    }
+
+    /// Returns whether there are no more.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.is_over
+    }
+
+    /// Errors name this command from now on.
+    pub(super) fn is_for(&mut self, command: &'static Command) {
+        self.command = Some(command);
+    }
+
+    fn command(&self) -> &'static Command {
+        self.command.unwrap_or(&NONE)
+    }
+
+    /// Takes the next word, with the memory that it stands in.
+    fn next(&mut self) -> Option<(&'a [u8], &'a Bytes)> {
+        if self.is_over {
+            return None;
+        }
+        let owner = self.owner;
+        if self.is_line {
+            let end = self.rest.iter().position(|byte| is_space(*byte));
+            let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+            self.rest = rest;
+            self.skip();
+            return Some((word, owner));
+        }
+        let word = self.rest;
+        match self.behind.split_first() {
+            Some((first, behind)) => (self.rest, self.owner, self.behind) = (first, first, behind),
+            None => self.is_over = true,
+        }
+        Some((word, owner))
+    }
+
+    /// Takes a verb, and returns the place of its command.
+    pub(super) fn verb(
+        &mut self,
+        verbs: &[Verb],
+        ignores_case: bool,
+    ) -> Result<usize, CommandError> {
+        let Some((word, owner)) = self.next() else {
+            return Err(CommandError::Unknown { verb: Bytes::new() });
+        };
+        let order = |verb: &Verb| compare(verb.first.as_bytes(), word, ignores_case);
+        let begin = verbs.partition_point(|verb| order(verb) == Ordering::Less);
+        let same = verbs[begin..].iter();
+        let mut same = same.take_while(|verb| order(verb) == Ordering::Equal);
+        let found = same.find(|verb| self.take(verb.rest, ignores_case));
+        found.map(|verb| verb.command).ok_or_else(|| {
+            let verb = owner.slice_ref(word);
+            CommandError::Unknown { verb }
+        })
+    }
+
+    /// Takes these words, or none.
+    fn take(&mut self, words: &[&str], ignores_case: bool) -> bool {
+        let mut after = self.clone();
+        for (at, wanted) in words.iter().enumerate() {
+            let (before, wanted) = (after.clone(), wanted.as_bytes());
+            let Some((word, _)) = after.next() else {
+                return false;
+            };
+            let is_mark = wanted
+                .last()
+                .is_some_and(|byte| !byte.is_ascii_alphanumeric());
+            let begins = word.len() > wanted.len() && is_mark && at + 1 == words.len();
+            let word = if begins { &word[..wanted.len()] } else { word };
+            if compare(wanted, word, ignores_case) != Ordering::Equal {
+                return false;
+            }
+            if begins {
+                after = before; // An argument follows at once.
+                after.rest = &after.rest[wanted.len()..];
+            }
+        }
+        *self = after;
+        true
+    }
+
+    fn word(&mut self, argument: &'static str) -> Result<(&'a [u8], &'a Bytes), CommandError> {
+        let command = self.command();
+        self.next()
+            .ok_or(CommandError::Missing { argument, command })
+    }
+
+    fn malformed(&self, argument: &'static str, why: &dyn Display) -> CommandError {
+        CommandError::Malformed {
+            argument,
+            why: why.to_string(),
+            command: self.command(),
+        }
+    }
+
+    /// Takes a word of bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Missing`].
+    pub fn bytes(&mut self, argument: &'static str) -> Result<&'a [u8], CommandError> {
+        self.word(argument).map(|(word, _)| word)
+    }
+
+    /// Takes a word of bytes that may be kept.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Missing`].
+    pub fn shared(&mut self, argument: &'static str) -> Result<Bytes, CommandError> {
+        self.word(argument)
+            .map(|(word, owner)| owner.slice_ref(word))
+    }
+
+    /// Takes a word of text.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Missing`], or [`CommandError::Malformed`] if it is not UTF-8.
+    pub fn text(&mut self, argument: &'static str) -> Result<&'a str, CommandError> {
+        let word = self.bytes(argument)?;
+        std::str::from_utf8(word).map_err(|error| self.malformed(argument, &error))
+    }
+
+    /// Takes a word and parses it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Missing`], or [`CommandError::Malformed`] with what the type says.
+    pub fn parse<T>(&mut self, argument: &'static str) -> Result<T, CommandError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let word = self.text(argument)?;
+        word.parse()
+            .map_err(|error| self.malformed(argument, &error))
+    }
+
+    /// Takes all that is left as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Malformed`] if it is not UTF-8.
+    pub fn rest(&mut self, argument: &'static str) -> Result<Rest<'a>, CommandError> {
+        let rest = match (self.is_line, self.is_over) {
+            (_, true) => &[],
+            (true, false) => std::mem::take(&mut self.rest),
+            (false, false) => self.bytes(argument)?,
+        };
+        self.is_over |= self.is_line;
+        let text = std::str::from_utf8(rest);
+        text.map(Rest)
+            .map_err(|error| self.malformed(argument, &error))
+    }
+
+    /// Takes an argument that may be missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`.
+    pub fn optional<T>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<T, CommandError>,
+    ) -> Result<Option<T>, CommandError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        take(self).map(Some)
+    }
+
+    /// Takes all arguments that are left.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`.
+    pub fn all<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Self) -> Result<T, CommandError>,
+    ) -> Result<Vec<T>, CommandError> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            all.push(take(self)?);
+        }
+        Ok(all)
+    }
+
+    /// Says that nothing may be left.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::TooMany`].
+    pub fn end(&self) -> Result<(), CommandError> {
+        match self.is_empty() {
+            true => Ok(()),
+            false => Err(CommandError::TooMany {
+                command: self.command(),
+            }),
+        }
+    }
+
+    /// Says whether the command is allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Refused`].
+    pub fn allow(&self, is_allowed: bool) -> Result<(), CommandError> {
+        match is_allowed {
+            true => Ok(()),
+            false => Err(CommandError::Refused {
+                command: self.command(),
+            }),
+        }
+    }
+}
+
+/// Compares a word of ours with one of a peer's. Ours is in upper case if case is ignored.
+fn compare(ours: &[u8], word: &[u8], ignores_case: bool) -> Ordering {
+    match ignores_case {
+        false => ours.cmp(word),
+        true => ours
+            .iter()
+            .copied()
+            .cmp(word.iter().map(u8::to_ascii_uppercase)),
+    }
+}
+
+/// The rest of a line as it stands, without the spaces before it: the last argument of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest<'a>(pub &'a str);
+
+impl Deref for Rest<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(line: &'static str, quoting: bool) -> Vec<Bytes> {
+        let split = Bytes::from(line).split(quoting).expect(line);
+        let mut words = split.words();
+        words.all(|words| words.shared("word")).expect(line)
+    }
+
+    #[test]
+    fn words_stand_between_spaces() {
+        assert_eq!(all(" one\t two  ", false), ["one", "two"]);
+        assert_eq!(all("'one two'", false), ["'one", "two'"]);
+        assert!(all(" \t", false).is_empty());
+        assert!(Split::List(Vec::new()).words().is_empty());
+    }
+
+    #[test]
+    fn a_quoted_word_may_have_spaces_or_be_empty() {
+        assert_eq!(
+            all(r#"a "b c" 'd e' f\ g"#, true),
+            ["a", "b c", "d e", "f g"]
+        );
+        assert_eq!(all(r#""" x'y'"z""#, true), ["", "xyz"]);
+        assert_eq!(all(r#""a\"b\\c\d" '\'"#, true), [r#"a"b\c\d"#, r"\"]);
+        for open in ["\"a", "'a", "a\\", "\"a\\"] {
+            let error = Bytes::from(open).split(true);
+            assert!(matches!(error, Err(CommandError::Unquoted)), "{open}");
+        }
+    }
+
+    const VERBS: &[Verb] = &[
+        Verb {
+            first: "MAIL",
+            rest: &["FROM:"],
+            command: 0,
+        },
+        Verb {
+            first: "SET",
+            rest: &["ALL", "NOW"],
+            command: 1,
+        },
+        Verb {
+            first: "SET",
+            rest: &["ALL"],
+            command: 2,
+        },
+        Verb {
+            first: "SET",
+            rest: &[],
+            command: 3,
+        },
+    ];
+
+    fn verb(line: &'static str) -> (Option<usize>, Vec<Bytes>) {
+        let split = Split::Line(line.into());
+        let mut words = split.words();
+        let command = words.verb(VERBS, true).ok();
+        (
+            command,
+            words.all(|words| words.shared("word")).expect(line),
+        )
+    }
+
+    #[test]
+    fn the_longest_verb_counts() {
+        assert_eq!(verb("set all now x"), (Some(1), vec!["x".into()]));
+        assert_eq!(verb("SET ALL x"), (Some(2), vec!["x".into()]));
+        assert_eq!(verb("Set now"), (Some(3), vec!["now".into()]));
+        assert_eq!(verb("SE all").0, None);
+        assert_eq!(verb("SETS").0, None);
+    }
+
+    #[test]
+    fn an_argument_may_follow_a_mark_at_once() {
+        assert_eq!(
+            verb("mail from:<a@b> SIZE=1"),
+            (Some(0), vec!["<a@b>".into(), "SIZE=1".into()])
+        );
+        assert_eq!(verb("MAIL FROM: <a@b>"), (Some(0), vec!["<a@b>".into()]));
+        assert_eq!(verb("MAIL FROM:"), (Some(0), vec![]));
+        assert_eq!(verb("MAIL FROMAGE").0, None);
+        let list = Split::List(vec!["MAIL".into(), "FROM:x".into(), "y".into()]);
+        let mut words = list.words();
+        assert_eq!(words.verb(VERBS, false).ok(), Some(0));
+        assert_eq!(
+            words.all(|words| words.text("word")).expect("text"),
+            ["x", "y"]
+        );
+    }
+
+    #[test]
+    fn the_rest_stands_as_it_is() {
+        let split = Split::Line("SET  two  words ".into());
+        let mut words = split.words();
+        assert_eq!(words.verb(VERBS, false).ok(), Some(3));
+        assert_eq!(&*words.rest("text").expect("text"), "two  words ");
+        assert!(words.is_empty() && words.end().is_ok());
+        assert_eq!(&*words.rest("text").expect("text"), "");
+    }
+}
