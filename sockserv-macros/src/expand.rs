@@ -255,8 +255,15 @@ fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
         packets
     };
     let serve = Ident::new(serve, span);
+    // Between two messages nothing of it is on any stack.
+    let talks = (plan.messages.is_some() && request == "Stream").then(|| {
+        quote_spanned! {span=>
+            fn talks() -> ::core::option::Option<#private::OpenTalk<Self>> { ::core::option::Option::Some(#private::open_talk::<Self>) }
+        }
+    });
     quote_spanned! {span=>
         fn handle(&mut self, request: &mut #private::#request) -> #private::Outcome { #private::#serve(self, request) }
+        #talks
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a user writes: [`StreamHandler`] or [`DatagramHandler`], and what the results of their methods mean.
 
 use crate::error::Outcome;
+use crate::message::OpenTalk;
 use crate::request::{Datagram, Stream};
 
 macro_rules! handlers {
-    ($($(#[$doc:meta])* $name:ident, $request:ty, $argument:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $request:ty, $argument:ident, { $($more:tt)* };)*) => {$(
         $(#[$doc])*
         pub trait $name {
             /// Runs first. After an error or a panic here neither `handle` nor `finish` runs.
@@ -33,6 +34,8 @@ macro_rules! handlers {
                 let _ = $argument;
                 Ok(())
             }
+
+            $($more)*
         }
     )*};
 }
@@ -67,7 +70,16 @@ handlers! {
         label = "this transport hands out streams",
         note = "put `#[server(...)]` on the `impl` block of `{Self}` with `fn handle(&mut self, stream: &mut Stream)`, or write `impl StreamHandler for {Self}`"
     )]
-    StreamHandler, Stream, stream;
+    StreamHandler, Stream, stream, {
+        /// How `handle` goes on from message to message, if it can stop between two of them.
+        #[doc(hidden)]
+        fn talks() -> Option<OpenTalk<Self>>
+        where
+            Self: Sized,
+        {
+            None
+        }
+    };
 
     /// Serves packets: one value, a clone of the server's prototype, for each.
     ///
@@ -78,7 +90,7 @@ handlers! {
         label = "this transport hands out datagrams",
         note = "put `#[server(...)]` on the `impl` block of `{Self}` with `fn handle(&mut self, datagram: &mut Datagram)`, or write `impl DatagramHandler for {Self}`"
     )]
-    DatagramHandler, Datagram, datagram;
+    DatagramHandler, Datagram, datagram, {};
 }
 
 /// The three methods of a handler for one kind of request, as the runtime calls them: one life cycle serves both kinds.
@@ -86,6 +98,8 @@ pub(crate) struct Calls<H, R> {
     pub(crate) setup: fn(&mut H, &mut R) -> Outcome,
     pub(crate) handle: fn(&mut H, &mut R) -> Outcome,
     pub(crate) finish: fn(&mut H, &mut R) -> Outcome,
+    /// What may take the place of `handle` where a thread is lent for a message only.
+    pub(crate) talks: Option<OpenTalk<H>>,
 }
 
 impl<H: StreamHandler> Calls<H, Stream> {
@@ -94,6 +108,7 @@ impl<H: StreamHandler> Calls<H, Stream> {
             setup: H::setup,
             handle: H::handle,
             finish: H::finish,
+            talks: H::talks(),
         }
     }
 }
@@ -104,6 +119,7 @@ impl<H: DatagramHandler> Calls<H, Datagram> {
             setup: H::setup,
             handle: H::handle,
             finish: H::finish,
+            talks: None,
         }
     }
 }

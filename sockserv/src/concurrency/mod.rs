@@ -15,6 +15,7 @@ pub use pool::Pool;
 pub use prefork::{Prefork, UncheckedPrefork};
 pub use synchronous::Synchronous;
 pub use threading::Threading;
+pub(crate) use unit::Lent;
 pub use unit::Unit;
 
 use crate::options::Options;

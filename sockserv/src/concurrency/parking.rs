@@ -1,16 +1,15 @@
-//! Requests whose peers have said nothing: they wait in the server's poller, and hold no thread.
+//! Requests that wait for their peers' first word, or for the next message: in the server's poller, without a thread.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::concurrency::Unit;
-use crate::requests::PARKED;
 use crate::sys::clock::Tick;
-use crate::sys::poller::Interest;
 
 /// The parked requests, by their places in the table.
 pub(crate) struct Parking<H> {
+    /// Each with its number among those whose peers have said nothing, or zero.
     units: HashMap<u32, (u64, Unit<H>)>,
-    /// All in the order in which they came, and some that have left: each with its number.
+    /// All who have said nothing in the order in which they came, and some that have left: each with its number.
     arrivals: VecDeque<(u64, u32, Tick)>,
     next: u64,
 }
@@ -25,25 +24,21 @@ impl<H> Parking<H> {
     }
 
     /// Parks a request until its peer speaks, leaves or is told; gives it back if it cannot be polled.
-    pub(crate) fn park(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
+    pub(crate) fn park(&mut self, mut unit: Unit<H>) -> Result<(), Unit<H>> {
+        if !unit.watch() {
+            return Err(unit);
+        }
         let ticket = unit.ticket();
         let (place, now) = (ticket.index, Tick::coarse());
-        let Some(socket) = unit.descriptor() else {
-            return Err(unit);
-        };
-        let poller = &ticket.requests().poller;
-        let interest = Interest::IN | Interest::RDHUP | Interest::ONESHOT;
-        if poller
-            .add(socket, PARKED + u64::from(place), interest)
-            .is_err()
-        {
-            return Err(unit); // Out of memory for the poll set.
-        }
         // It waits for its peer, and owes nothing: deadlines and drain see it as they see a read.
         ticket.slot().waiting.begin(now.0);
-        self.next += 1;
-        self.arrivals.push_back((self.next, place, now));
-        self.units.insert(place, (self.next, unit));
+        let mut number = 0;
+        if !unit.is_talking() {
+            self.next += 1;
+            number = self.next;
+            self.arrivals.push_back((number, place, now));
+        }
+        self.units.insert(place, (number, unit));
         Ok(())
     }
 
@@ -69,9 +64,9 @@ impl<H> Parking<H> {
         None
     }
 
-    /// Closes all.
-    pub(crate) fn clear(&mut self) {
-        self.units.clear();
+    /// Takes all.
+    pub(crate) fn take_all(&mut self) -> VecDeque<Unit<H>> {
         self.arrivals.clear();
+        self.units.drain().map(|(_, (_, unit))| unit).collect()
     }
 }

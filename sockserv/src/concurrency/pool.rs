@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::concurrency::parking::Parking;
-use crate::concurrency::{Model, Unit, WorkerStart};
+use crate::concurrency::{Lent, Model, Unit, WorkerStart};
 use crate::error::Phase;
 use crate::guard::guard_value;
 use crate::options::Options;
@@ -37,7 +37,6 @@ pub struct Pool<H> {
     stack_size: Option<usize>,
     /// Those of this run; none before its start.
     threads: Vec<JoinHandle<()>>,
-    parking: Parking<H>,
     /// Requests whose peers have spoken, and for which there is no room in the queue.
     spoken: VecDeque<Unit<H>>,
     /// When the longest silence is to be looked at again.
@@ -47,6 +46,7 @@ pub struct Pool<H> {
 /// What the threads share.
 struct Crew<H> {
     state: Mutex<State<H>>,
+    parking: Mutex<Parking<H>>,
     /// Whose accept loop waits for room.
     requests: OnceLock<Arc<Requests>>,
     /// Signalled when there is work, and when the crew is closed.
@@ -72,9 +72,8 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
     }
 
     fn drain(&mut self, until: Instant) {
-        self.parking.clear();
-        self.spoken.clear();
-        let mut state = self.close();
+        self.close();
+        let mut state = lock(&self.crew.state);
         // Those that wait for work end at once; one that is still in a handler is left behind in the end.
         while state.alive > 0 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
@@ -117,9 +116,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
     }
 
     fn spoke(&mut self, place: u32) {
-        if let Some(unit) = self.parking.leave(place) {
-            self.offer(unit);
-        }
+        self.leave(place);
     }
 
     fn tend(&mut self) {
@@ -136,12 +133,14 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         self.look.map(|look| look.0)
     }
 
-    fn admit(&mut self, unit: Unit<H>, _prototype: &H, stays: bool) -> Result<(), Unit<H>>
+    fn admit(&mut self, mut unit: Unit<H>, _prototype: &H, stays: bool) -> Result<(), Unit<H>>
     where
         H: Clone,
     {
-        let parked = match stays && !self.speaks_first {
-            true => self.parking.park(unit),
+        unit.lend(stays);
+        // One that is lent a thread gives it back at once, greeting or not.
+        let parked = match stays && !self.speaks_first && !unit.is_lent() {
+            true => lock(&self.crew.parking).park(unit),
             false => Err(unit),
         };
         match parked {
@@ -184,7 +183,7 @@ impl<H> Pool<H> {
     /// Gives threads to those who have been silent longest, and leaves half of the threads to those who speak.
     fn let_silent_ones_be_greeted(&mut self) {
         self.look = None;
-        while let Some((place, since)) = self.parking.oldest() {
+        while let Some((place, since)) = self.crew.oldest() {
             let due = since.after(SILENCE);
             if due > Tick::now() {
                 self.look = Some(due);
@@ -196,19 +195,25 @@ impl<H> Pool<H> {
                 return;
             }
             drop(state);
-            let unit = self.parking.leave(place);
-            unit.into_iter().for_each(|unit| self.offer(unit));
+            self.leave(place);
         }
     }
 
-    fn close(&self) -> MutexGuard<'_, State<H>> {
+    /// Gives a thread to a request that has waited.
+    fn leave(&mut self, place: u32) {
+        let unit = lock(&self.crew.parking).leave(place);
+        unit.into_iter().for_each(|unit| self.offer(unit));
+    }
+
+    fn close(&mut self) {
         let mut state = lock(&self.crew.state);
         state.closed = true;
-        let left = std::mem::take(&mut state.queue);
+        let queued = std::mem::take(&mut state.queue);
         drop(state);
-        drop(left); // Dropping a request closes it; its handler is not made yet.
+        let parked = lock(&self.crew.parking).take_all();
+        let spoken = std::mem::take(&mut self.spoken);
+        [queued, spoken, parked].into_iter().for_each(discard);
         self.crew.work.notify_all();
-        lock(&self.crew.state)
     }
 }
 
@@ -266,12 +271,19 @@ impl<H: Send + Clone + 'static> Pool<H> {
     }
 }
 
+/// Closes requests. Some have a handler, whose `drop` is the user's.
+fn discard<H>(left: VecDeque<Unit<H>>) {
+    for unit in left {
+        let _ = guard_value(Phase::Close, move || drop(unit));
+    }
+}
+
 impl<H: Clone> Crew<H> {
     /// The life of one thread.
     fn serve(&self, prototype: &H) {
         while let Some(mut unit) = self.next() {
-            match unit.clone_handler(prototype) {
-                true => unit.run(),
+            match unit.is_talking() || unit.clone_handler(prototype) {
+                true => self.lend(unit),
                 false => unit.give_up_on(prototype),
             }
         }
@@ -279,6 +291,58 @@ impl<H: Clone> Crew<H> {
 }
 
 impl<H> Crew<H> {
+    /// Lends this thread to a request, until it ends or has to wait for its peer.
+    fn lend(&self, unit: Unit<H>) {
+        let mut next = Some(unit);
+        while let Some(unit) = next {
+            next = match unit.advance() {
+                Lent::Ended => None,
+                Lent::Waits(unit) => self.park(unit),
+                Lent::Yields(unit) => self.queue(unit),
+            };
+        }
+    }
+
+    /// Lets a request wait for its peer; gives it back if it cannot, or need not.
+    fn park(&self, mut unit: Unit<H>) -> Option<Unit<H>> {
+        let requests = Arc::clone(unit.ticket().requests());
+        let (place, patience) = (unit.ticket().index, unit.ticket().slot().until());
+        let mut parking = lock(&self.parking);
+        if lock(&self.state).closed {
+            drop(parking);
+            discard(VecDeque::from([unit]));
+            return None;
+        }
+        if let Err(back) = parking.park(unit) {
+            unit = back;
+            unit.lend(false); // It keeps this thread.
+            return Some(unit);
+        }
+        // Either the drain that follows finds that it waits, or it finds the drain.
+        let comes_back = requests.is_draining();
+        let back = comes_back.then(|| parking.leave(place)).flatten();
+        drop(parking);
+        if let Some(until) = patience {
+            requests.look_at(until);
+        }
+        back
+    }
+
+    /// Which request has been silent longest, and since when.
+    fn oldest(&self) -> Option<(u32, Tick)> {
+        lock(&self.parking).oldest()
+    }
+
+    /// Lets those go first who wait for a thread; gives the request back if nobody does.
+    fn queue(&self, unit: Unit<H>) -> Option<Unit<H>> {
+        let mut state = lock(&self.state);
+        if state.queue.is_empty() && !state.wanted && !state.closed {
+            return Some(unit);
+        }
+        state.queue.push_back(unit);
+        None
+    }
+
     /// Waits for a request; nothing is the end.
     fn next(&self) -> Option<Unit<H>> {
         let mut state = lock(&self.state);
@@ -332,6 +396,7 @@ impl<H> Default for Crew<H> {
                 closed: false,
                 wanted: false,
             }),
+            parking: Mutex::new(Parking::new()),
             requests: OnceLock::new(),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -348,7 +413,6 @@ impl<H> Default for Pool<H> {
             speaks_first: false,
             stack_size: None,
             threads: Vec::new(),
-            parking: Parking::new(),
             spoken: VecDeque::new(),
             look: None,
         }
@@ -357,7 +421,7 @@ impl<H> Default for Pool<H> {
 
 impl<H> Drop for Pool<H> {
     fn drop(&mut self) {
-        drop(self.close());
+        self.close();
     }
 }
 

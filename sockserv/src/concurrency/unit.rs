@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -11,13 +10,15 @@ use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
+use crate::message::{OpenTalk, Progress, Talks};
 use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
 use crate::requests::children::Kept;
-use crate::requests::{Requests, Ticket};
+use crate::requests::{PARKED, Requests, Ticket};
 use crate::sys::fork::{self, Threads};
+use crate::sys::poller::Interest;
 
 /// One accepted request with its handler and its place in the table: what a [`Model`](crate::Model) runs.
 ///
@@ -27,6 +28,30 @@ pub struct Unit<H> {
     request: Accepted<H>,
     tell: Tell<H>,
     refusal: Option<RequestError>,
+    /// Where the conversation stands, if `setup` has run and the next message is waited for.
+    talk: Option<Box<dyn Talks<H>>>,
+    /// Whether the poller knows its socket.
+    is_watched: bool,
+    /// Whether it gives its thread back between two messages.
+    is_lent: bool,
+}
+
+/// What a request came to that was lent a thread.
+pub(crate) enum Lent<H> {
+    Ended,
+    /// It waits for its peer.
+    Waits(Unit<H>),
+    /// It has more to do, and others may go first.
+    Yields(Unit<H>),
+}
+
+impl<H> Lent<H> {
+    fn ended(late: Option<Late>) -> Self {
+        if let Some(late) = late {
+            late.report();
+        }
+        Self::Ended
+    }
 }
 
 /// A request, and the methods that handle its kind.
@@ -76,6 +101,10 @@ impl Late {
             requests,
         }
     }
+
+    fn report(self) {
+        self.requests.report_later(self.error, self.peer);
+    }
 }
 
 /// The hook that is told of a failure.
@@ -113,6 +142,9 @@ impl<H> Unit<H> {
             request,
             tell,
             refusal: None,
+            talk: None,
+            is_watched: false,
+            is_lent: false,
         })
     }
 
@@ -139,6 +171,22 @@ impl<H> Unit<H> {
         }
     }
 
+    /// Says whether its thread is only lent: it is given back between two messages, if the handler can stop there.
+    pub(crate) fn lend(&mut self, lends: bool) {
+        let can_stop = matches!(&self.request, Accepted::Stream(link, calls)
+            if calls.talks.is_some() && link.transport.descriptor().is_some());
+        self.is_lent = lends && can_stop;
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
+    /// Whether it waits for a further message, with a handler of its own.
+    pub(crate) fn is_talking(&self) -> bool {
+        self.talk.is_some()
+    }
+
     /// Gives the request a clone of the prototype; `false` if cloning panicked.
     pub(crate) fn clone_handler(&mut self, prototype: &H) -> bool
     where
@@ -152,12 +200,22 @@ impl<H> Unit<H> {
         self.handler.is_some()
     }
 
-    /// What to poll for the peer's first word, if the request is a stream that can be polled.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match &self.request {
-            Accepted::Stream(link, _) => link.transport.descriptor(),
-            Accepted::Packet(..) => None,
-        }
+    /// Lets the server's poller watch for the peer's next word; `false` if it cannot.
+    pub(crate) fn watch(&mut self) -> bool {
+        let Accepted::Stream(link, _) = &self.request else {
+            return false;
+        };
+        let Some(socket) = link.transport.descriptor() else {
+            return false;
+        };
+        let (poller, token) = (&link.requests().poller, PARKED + u64::from(link.index));
+        let interest = Interest::IN | Interest::RDHUP | Interest::ONESHOT;
+        let watched = match self.is_watched {
+            true => poller.modify(socket, token, interest),
+            false => poller.add(socket, token, interest),
+        };
+        self.is_watched |= watched.is_ok(); // It fails if there is no memory for the poll set.
+        watched.is_ok()
     }
 
     /// Closes a request that never ran, and tells a clone of the prototype why.
@@ -186,13 +244,55 @@ impl<H> Unit<H> {
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
-        if let Some(Late {
-            error,
-            peer,
-            requests,
-        }) = self.live()
-        {
-            requests.report_later(error, peer);
+        if let Some(late) = self.live() {
+            late.report();
+        }
+    }
+
+    /// Runs the life cycle as far as it goes without waiting for a message; that of a stream handler to its end.
+    pub(crate) fn advance(mut self) -> Lent<H> {
+        let Some((link, calls, open)) = self.conversation() else {
+            self.run();
+            return Lent::Ended;
+        };
+        let Some(mut handler) = self.handler.take() else {
+            return Lent::Ended;
+        };
+        link.run_here();
+        let mut stream = Stream::new(link, &[], &[]);
+        if self.talk.is_none() {
+            let ready = method(&mut stream, Phase::Setup, |stream| {
+                (calls.setup)(&mut handler, stream)
+            });
+            if let Err(error) = ready {
+                return Lent::ended(end_unready(handler, &mut stream, error, self.tell));
+            }
+        }
+        let (talk, is_lent, mut progress) = (&mut self.talk, self.is_lent, Progress::Ended);
+        let handled = method(&mut stream, Phase::Handle, |stream| {
+            let talk = talk.get_or_insert_with(|| open(&handler));
+            progress = talk.advance(&mut handler, stream, is_lent)?;
+            Ok(())
+        });
+        if handled.is_err() || progress == Progress::Ended {
+            return Lent::ended(complete(handler, &mut stream, calls, self.tell, handled));
+        }
+        self.handler = Some(handler);
+        match progress {
+            Progress::Yields => Lent::Yields(self),
+            _ => Lent::Waits(self),
+        }
+    }
+
+    /// Returns what a conversation needs, if the handler can stop between two messages.
+    #[allow(
+        clippy::type_complexity,
+        reason = "three things that nobody else puts together"
+    )]
+    fn conversation(&self) -> Option<(Arc<Link>, Calls<H, Stream>, OpenTalk<H>)> {
+        match &self.request {
+            Accepted::Stream(link, calls) => Some((Arc::clone(link), *calls, calls.talks?)),
+            Accepted::Packet(..) => None,
         }
     }
 
@@ -257,23 +357,49 @@ fn live<H, R: Live>(
     calls: Calls<H, R>,
     tell: Tell<H>,
 ) -> Option<Late> {
-    let mut failure = First(None);
     let ready = method(request, Phase::Setup, |request| {
         (calls.setup)(&mut handler, request)
     });
-    if failure.keep(ready) {
-        let handled = method(request, Phase::Handle, |request| {
-            (calls.handle)(&mut handler, request)
-        });
-        if let Some(elsewhere) = request.elsewhere() {
-            return leave(handler, request, elsewhere, &handled, tell);
-        }
-        failure.keep(handled);
-        failure.keep(step(request, Phase::Reply, |request| Ok(request.flush()?)));
-        failure.keep(method(request, Phase::Finish, |request| {
-            (calls.finish)(&mut handler, request)
-        }));
+    if let Err(error) = ready {
+        return end_unready(handler, request, error, tell);
     }
+    let handled = method(request, Phase::Handle, |request| {
+        (calls.handle)(&mut handler, request)
+    });
+    complete(handler, request, calls, tell, handled)
+}
+
+/// The end of a request whose `setup` failed.
+fn end_unready<H, R: Live>(
+    handler: H,
+    request: &mut R,
+    error: RequestError,
+    tell: Tell<H>,
+) -> Option<Late> {
+    if R::REPLIES_AFTER_FAILURE {
+        // The first failure is the one that counts.
+        let _ = step(request, Phase::Reply, |request| Ok(request.reply()?));
+    }
+    conclude(handler, request, Some(&error), tell)
+}
+
+/// What follows `handle`.
+fn complete<H, R: Live>(
+    mut handler: H,
+    request: &mut R,
+    calls: Calls<H, R>,
+    tell: Tell<H>,
+    handled: Result<(), RequestError>,
+) -> Option<Late> {
+    if let Some(elsewhere) = request.elsewhere() {
+        return leave(handler, request, elsewhere, &handled, tell);
+    }
+    let mut failure = First(None);
+    failure.keep(handled);
+    failure.keep(step(request, Phase::Reply, |request| Ok(request.flush()?)));
+    failure.keep(method(request, Phase::Finish, |request| {
+        (calls.finish)(&mut handler, request)
+    }));
     if failure.0.is_none() || R::REPLIES_AFTER_FAILURE {
         failure.keep(step(request, Phase::Reply, |request| Ok(request.reply()?)));
     }
@@ -312,11 +438,8 @@ fn leave<H, R: Live>(
 struct First(Option<RequestError>);
 
 impl First {
-    /// Returns whether it went well.
-    fn keep(&mut self, result: Result<(), RequestError>) -> bool {
-        let went_well = result.is_ok();
+    fn keep(&mut self, result: Result<(), RequestError>) {
         self.0 = self.0.take().or(result.err());
-        went_well
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop of a message handler, which can stop wherever no whole message is there.
 
 use std::error::Error;
+use std::io::Write as _;
 
 use super::{MessageHandler, Replies};
 use crate::codec::Decoder;
@@ -16,22 +17,72 @@ pub(crate) struct Talk<C> {
     received: Received,
     /// The wait for the next message.
     span: Span,
+    /// Whether everything that had come was received.
+    is_dry: bool,
 }
 
 /// Where a talk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// More has to come.
     Waits,
+    /// More is there, and others are to have their turn first.
+    Yields,
     /// There are no more messages.
     Ended,
 }
 
+/// How many messages a connection may have handled before others have their turn.
+const TURN: usize = 256;
+
 /// Whether bytes that have not come yet are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Waits,
-    None,
+enum Patience {
+    Endless,
+    /// So many more messages are handled, if they are there.
+    None(usize),
+}
+
+/// A talk, whatever its codec.
+pub trait Talks<H>: Send {
+    /// Handles the messages that are there, and, unless its thread is lent to it, those that it waits for. What was sent
+    /// has left when it returns.
+    ///
+    /// # Errors
+    ///
+    /// The first that a message ended with; what is wrong with the bytes; what the transport says.
+    fn advance(
+        &mut self,
+        handler: &mut H,
+        stream: &mut Stream,
+        is_lent: bool,
+    ) -> Result<Progress, Failure>;
+}
+
+/// Begins a talk.
+pub type OpenTalk<H> = fn(&H) -> Box<dyn Talks<H>>;
+
+/// Begins the talk of a message handler.
+pub fn open_talk<H: MessageHandler>(handler: &H) -> Box<dyn Talks<H>> {
+    Box::new(Talk::new(handler.codec()))
+}
+
+impl<H: MessageHandler> Talks<H> for Talk<H::Codec> {
+    fn advance(
+        &mut self,
+        handler: &mut H,
+        stream: &mut Stream,
+        is_lent: bool,
+    ) -> Result<Progress, Failure> {
+        stream.link().attend(&mut self.span);
+        self.is_dry = false;
+        let patience = if is_lent {
+            Patience::None(TURN)
+        } else {
+            Patience::Endless
+        };
+        self.go_on(handler, stream, patience)
+    }
 }
 
 impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
@@ -40,6 +91,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             codec,
             received: Received::default(),
             span: Span::default(),
+            is_dry: false,
         }
     }
 
@@ -48,11 +100,11 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        self.advance(handler, stream, Patience::Waits).map(drop)
+        self.go_on(handler, stream, Patience::Endless).map(drop)
     }
 
     /// Handles what is there and what comes, as long as the patience lasts.
-    pub(crate) fn advance<H>(
+    fn go_on<H>(
         &mut self,
         handler: &mut H,
         stream: &mut Stream,
@@ -63,7 +115,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     {
         self.received.take_from(stream);
         let result = self.messages(handler, stream, patience);
-        if !matches!(result, Ok(Progress::Waits)) {
+        if !matches!(result, Ok(Progress::Waits | Progress::Yields)) {
             self.received.put_back(stream); // Whoever closes it must know that something is unread.
         }
         result
@@ -73,13 +125,20 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         &mut self,
         handler: &mut H,
         stream: &mut Stream,
-        patience: Patience,
+        mut patience: Patience,
     ) -> Result<Progress, Failure>
     where
         H: MessageHandler<Codec = C>,
     {
         let mut at_end = false;
         loop {
+            if let Patience::None(left) = &mut patience {
+                if *left == 0 {
+                    stream.wfile.flush()?;
+                    return Ok(Progress::Yields);
+                }
+                *left -= 1;
+            }
             let item = match at_end {
                 false => self.codec.decode(&mut self.received.bytes),
                 true => self.codec.decode_eof(&mut self.received.bytes),
@@ -131,8 +190,25 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         stream: &mut Stream,
         patience: Patience,
     ) -> Result<Option<usize>, Failure> {
-        let _ = patience;
-        let count = self.received.receive(&mut stream.rfile, &mut self.span)?;
-        Ok(Some(count))
+        let (received, span) = (&mut self.received, &mut self.span);
+        if patience == Patience::Endless {
+            return Ok(Some(received.receive(&mut stream.rfile, span)?));
+        }
+        stream.wfile.flush()?;
+        let came = match self.is_dry && !stream.server().is_shutting_down() {
+            true => None, // The poller knows whether more has come since.
+            false => received.receive_now(stream)?,
+        };
+        match came {
+            Some((count, is_all)) => {
+                self.is_dry = is_all && count > 0;
+                Ok(Some(count))
+            }
+            None => {
+                received.shrink();
+                stream.link().wait_unattended(span);
+                Ok(None)
+            }
+        }
     }
 }

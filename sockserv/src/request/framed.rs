@@ -311,7 +311,18 @@ impl Received {
         }
     }
 
-    /// Lets the room go that nothing has come into, for a stream that may be silent for long.
+    /// Receives what is there; nothing is that it would have to be waited for. Also returns whether all there was came.
+    pub(crate) fn receive_now(&mut self, stream: &Stream) -> io::Result<Option<(usize, bool)>> {
+        self.make_some_room();
+        let count = stream.link().read_now(&mut self.room)?;
+        Ok(count.map(|count| {
+            let is_all = count < self.room.len();
+            self.came(count);
+            (count, is_all)
+        }))
+    }
+
+    /// Lets the room go: the stream may be silent for long.
     pub(crate) fn shrink(&mut self) {
         self.room = BytesMut::new();
         self.bytes = BytesMut::from(&*self.bytes);
@@ -343,10 +354,7 @@ impl Received {
         source: &mut S,
         span: &mut Span,
     ) -> io::Result<usize> {
-        let is_long = self.has_grown && self.bytes.is_empty();
-        if self.room.len() < self.size.div_ceil(4) || is_long {
-            self.make_room();
-        }
+        self.make_some_room();
         let count = source.read_past(&mut self.room, span)?;
         self.came(count);
         Ok(count)
@@ -355,6 +363,13 @@ impl Received {
     /// So much of the room has been filled.
     fn came(&mut self, count: usize) {
         self.bytes.unsplit(self.room.split_to(count));
+    }
+
+    fn make_some_room(&mut self) {
+        let is_long = self.has_grown && self.bytes.is_empty();
+        if self.room.len() < self.size.div_ceil(4) || is_long {
+            self.make_room();
+        }
     }
 
     /// Makes room behind what is there. The rest of the old room is let go; frames may still live before it.

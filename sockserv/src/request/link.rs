@@ -54,6 +54,8 @@ pub(crate) struct Span {
     pub(super) half: bool,
     /// When the peer falls behind `min_rate`, if no more comes.
     pub(super) late: Option<Tick>,
+    /// Since when `min_rate` counts a wait that no thread waits.
+    pub(super) unattended: Option<Tick>,
 }
 
 const SAW_DISCONNECT: u8 = 1;
@@ -166,15 +168,61 @@ impl Link {
                 result => break result,
             }
         };
+        self.came(result)
+    }
+
+    /// What a read came to.
+    fn came(&self, result: io::Result<usize>) -> io::Result<usize> {
         match &result {
             Ok(0) => self.eof.store(true, Ordering::Relaxed),
             Ok(count) => {
-                Slot::add(&slot.bytes_in, *count);
+                Slot::add(&self.slot().bytes_in, *count);
                 self.exchange.received(*count);
             }
             Err(_) => {}
         }
         self.note(result)
+    }
+
+    /// Receives what is there; nothing is that it would have to be waited for.
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.eof.load(Ordering::Relaxed) {
+            return Ok(Some(0));
+        }
+        let result = loop {
+            match self.recv(buffer, Wait::Not) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        let is_told = || self.requests().is_draining() && self.slot().owes_nothing();
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(is_told().then_some(0)) // Nobody would be woken who has not waited before.
+            }
+            result => self.came(self.received(result, Timeout::Read)).map(Some),
+        }
+    }
+
+    /// A wait begins that no thread waits; the accept loop ends it when it has taken too long.
+    pub(crate) fn wait_unattended(&self, span: &mut Span) {
+        let began = *span.began.get_or_insert_with(Tick::coarse);
+        let slot = self.slot();
+        let exchange = self.exchange.begin(slot.taken.load(Ordering::Relaxed));
+        span.unattended = exchange.map(|(began, _)| began);
+        let idle = self.timeout();
+        let idle = idle.map(|timeout| (began.after(timeout), Told::Idle));
+        let rate = exchange.map(|(_, late)| (late, Told::Rate));
+        let due = [idle, rate].into_iter().flatten().min_by_key(|(at, _)| *at);
+        slot.bear_with_until(due);
+    }
+
+    /// That wait has ended.
+    pub(crate) fn attend(&self, span: &mut Span) {
+        if let Some(began) = span.unattended.take() {
+            self.exchange.waited(began);
+        }
+        self.slot().bear_with_until(None);
     }
 
     fn read_blocking(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
@@ -205,6 +253,8 @@ impl Link {
             Ok(0) => match self.slot().told() {
                 Told::FirstByte => Err(Timeout::FirstByte.into()),
                 Told::Request => Err(Timeout::Request.into()),
+                Told::Idle => Err(Timeout::Read.into()),
+                Told::Rate => Err(Timeout::Rate.into()),
                 Told::Cut => Err(Cut.into()),
                 Told::Shutdown => Ok(0),
                 Told::No => {

@@ -118,6 +118,8 @@ pub(crate) struct Requests {
     /// Requests that the shutdown in progress has cut.
     pub(crate) cut: Mutex<Vec<Unfinished>>,
     report: Mutex<Option<DrainReport>>,
+    /// When the first of those may have waited too long for whom no thread waits; `u64::MAX` if there are none.
+    patience: AtomicU64,
 }
 
 /// Locks what no user's code runs under, so that a poisoned lock still guards a whole value.
@@ -160,6 +162,7 @@ impl Requests {
             failures: Mutex::default(),
             cut: Mutex::default(),
             report: Mutex::default(),
+            patience: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -294,6 +297,25 @@ impl Requests {
                 }
             }
         }
+    }
+
+    /// The patience with a request ends then: the accept loop is to look at it.
+    pub(crate) fn look_at(&self, until: Tick) {
+        if self.patience.fetch_min(until.0, Ordering::SeqCst) > until.0 {
+            self.wake.wake();
+        }
+    }
+
+    /// When a request may have waited too long for whom no thread waits.
+    pub(crate) fn patience(&self) -> Option<Tick> {
+        Some(self.patience.load(Ordering::SeqCst))
+            .filter(|&until| until != u64::MAX)
+            .map(Tick)
+    }
+
+    /// All of them are about to be looked at; those that come meanwhile say so.
+    pub(crate) fn forget_patience(&self) {
+        self.patience.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.

@@ -32,6 +32,8 @@ pub(crate) struct Slot {
     pub(crate) taken: AtomicBool,
     /// Why the accept loop shut its socket down.
     told: AtomicU8,
+    /// What it is told when `patience` ends.
+    why: AtomicU8,
     /// How many `busy` guards are alive.
     pub(crate) busy: AtomicU32,
     /// The worker process that has the place; zero if the server has no workers.
@@ -39,6 +41,8 @@ pub(crate) struct Slot {
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
+    /// Until when it may wait while no thread waits for it, or zero.
+    patience: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     peer: Peer,
@@ -62,6 +66,24 @@ pub(crate) enum Told {
     Request,
     /// A shutdown whose grace is over.
     Cut,
+    /// `timeout`, while no thread waited.
+    Idle,
+    /// `min_rate`, likewise.
+    Rate,
+}
+
+impl Told {
+    fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::Shutdown,
+            2 => Self::FirstByte,
+            3 => Self::Request,
+            4 => Self::Cut,
+            5 => Self::Idle,
+            6 => Self::Rate,
+            _ => Self::No,
+        }
+    }
 }
 
 /// How a request ended, as far as the counters tell it apart.
@@ -88,13 +110,28 @@ impl Slot {
     }
 
     pub(crate) fn told(&self) -> Told {
-        match self.told.load(Ordering::Acquire) {
-            1 => Told::Shutdown,
-            2 => Told::FirstByte,
-            3 => Told::Request,
-            4 => Told::Cut,
-            _ => Told::No,
-        }
+        Told::from_code(self.told.load(Ordering::Acquire))
+    }
+
+    /// No thread waits for it, and it is told this when that has taken until then.
+    pub(crate) fn bear_with_until(&self, due: Option<(Tick, Told)>) {
+        let (until, why) = due.map_or((0, Told::No), |(until, why)| (until.0, why));
+        self.why.store(why as u8, Ordering::Relaxed);
+        self.patience.store(until, Ordering::Relaxed); // `waiting` publishes it.
+    }
+
+    /// Until when it will be waited for.
+    pub(crate) fn until(&self) -> Option<Tick> {
+        Some(self.patience.load(Ordering::Relaxed))
+            .filter(|&until| until != 0)
+            .map(Tick)
+    }
+
+    /// Until when it may wait, and what it is told then, if no thread waits for it.
+    pub(crate) fn patience(&self) -> Option<(Tick, Told)> {
+        self.waiting.since()?;
+        let why = Told::from_code(self.why.load(Ordering::Relaxed));
+        self.until().map(|until| (until, why))
     }
 
     pub(crate) fn tell(&self, why: Told) {
@@ -178,6 +215,7 @@ impl Slot {
         self.busy.store(0, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
+        self.patience.store(0, Ordering::Relaxed);
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
         self.peer.set(peer);

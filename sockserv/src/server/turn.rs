@@ -160,7 +160,9 @@ impl<H: Declaration> Server<H> {
         let plan = self.requests.plan().filter(is_needed);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
-        let look = self.next_look.filter(|_| self.requests.active_here() > 0);
+        let look = [self.next_look, self.requests.patience()].into_iter();
+        let look = look.flatten().min();
+        let look = look.filter(|_| self.requests.active_here() > 0);
         let model = self.model.next_due().map(Tick);
         paused
             .chain(look)
@@ -274,9 +276,12 @@ impl<H: Declaration> Server<H> {
         if stage >= Stage::Draining && self.requests.is_server_ending() {
             self.requests.note_drain(); // Before anybody is told.
         }
-        if stage <= Stage::LameDuck && self.next_look.is_none_or(|look| look > now) {
+        let patience = self.requests.patience();
+        let mut looks = [self.next_look, patience].into_iter().flatten();
+        if stage <= Stage::LameDuck && looks.all(|look| look > now) {
             return;
         }
+        self.requests.forget_patience();
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
         let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
@@ -297,11 +302,17 @@ impl<H: Declaration> Server<H> {
             let silent = first_byte
                 .filter(|_| told == Told::No)
                 .and_then(|timeout| slot.silent_until(now, timeout));
+            let waits = slot.patience().filter(|_| told == Told::No);
+            let impatient = waits.filter(|&(at, _)| at <= now).map(|(_, why)| why);
+            let why = why.or(impatient);
             let why = why.or(expired.filter(|&at| at <= now).map(|_| Told::Request));
             let why = why.or(silent.filter(|&at| at <= now).map(|_| Told::FirstByte));
             match why {
                 Some(why) => late.push((index, why)),
-                None => next = [next, expired, silent].into_iter().flatten().min(),
+                None => {
+                    let until = waits.map(|(at, _)| at);
+                    next = [next, expired, silent, until].into_iter().flatten().min();
+                }
             }
         });
         for (index, why) in late {
