@@ -3,6 +3,7 @@
 mod entries;
 mod framings;
 mod models;
+mod opcodes;
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser};
@@ -26,6 +27,7 @@ pub(crate) struct Args {
     pub(crate) crates: Vec<Given<Path>>,
     pub(crate) interfaces: Vec<Given<LitStr>>,
     pub(crate) framings: Vec<Given<FramingWord>>,
+    pub(crate) opcodes: Vec<Given<OpcodeWord>>,
     /// `ignore_case` and `quoting`.
     pub(crate) manners: Vec<Given<bool>>,
     /// Whether `rpc` was written, with a good value or not.
@@ -85,6 +87,13 @@ impl FramingWord {
             Self::Own(_) => &[],
         }
     }
+}
+
+/// `opcode(u8, at = 0)`
+#[derive(Default)]
+pub(crate) struct OpcodeWord {
+    pub(crate) width: Option<Expr>,
+    pub(crate) at: Option<Expr>,
 }
 
 /// The user's own `unsafe(...)`.
@@ -153,6 +162,7 @@ impl Args {
                 word,
                 value: FramingWord::Own(Box::new(value)),
             }),
+            ("opcode", value) => self.take_opcode(word, value, errors),
             ("ignore_case" | "quoting", value) => self.take_manner(word, &value, errors),
             ("addr", Value::Expr(value)) => self.addrs.push(Given { word, value }),
             ("name", Value::Ident(value)) => self.names.push(Given { word, value }),

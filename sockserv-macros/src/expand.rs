@@ -2,6 +2,7 @@
 
 mod commands;
 mod messages;
+mod opcodes;
 #[cfg(feature = "rpc")]
 mod rpc;
 mod structure;

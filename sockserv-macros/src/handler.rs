@@ -76,7 +76,7 @@ impl Method {
 /// Attributes of methods that belong to `#[server]`.
 const VERBS: [&str; 3] = ["command", "opcode", "procedure"];
 /// Those that are not built yet.
-const UNBUILT: [&str; 2] = ["opcode", "procedure"];
+const UNBUILT: [&str; 1] = ["procedure"];
 
 impl Item {
     /// Never fails: what is no handler goes back as it came.

@@ -5,6 +5,7 @@ mod generics;
 mod hooks;
 mod messages;
 mod methods;
+mod opcodes;
 mod rpc;
 mod texts;
 mod together;
@@ -23,6 +24,7 @@ pub(crate) use commands::{Command, Commands, Parameter, Takes};
 pub(crate) use hooks::{Hook, HookForward};
 pub(crate) use messages::{Codec, Messages};
 pub(crate) use methods::{Forward, Forwards, Kind};
+pub(crate) use opcodes::{Number, Opcode, Opcodes, Part};
 #[cfg(feature = "rpc")]
 pub(crate) use rpc::Procedures;
 pub(crate) use rpc::Rpc;
@@ -202,6 +204,7 @@ fn check_once(args: &Args, errors: &mut Errors) {
     check_words_once(args.visibilities.iter().map(|given| &given.word), errors);
     check_words_once(args.crates.iter().map(|given| &given.word), errors);
     check_words_once(args.interfaces.iter().map(|given| &given.word), errors);
+    check_words_once(args.opcodes.iter().map(|given| &given.word), errors);
     check_words_once(args.manners.iter().map(|given| &given.word), errors);
     for framing in &args.framings {
         let options = framing.value.options().iter().map(|given| &given.word);

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::private;
+use crate::handler::Method;
 use crate::plan::{Codec, Command, Commands, Messages, Parameter, Plan, Takes};
 
 // impl CommandHandler for Kv { const COMMANDS: ... = ...; const VERBS: ... = ...; fn call(...) ... fn command_error(...) ... }
@@ -92,7 +93,6 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
     let (at, cfgs) = (Literal::usize_suffixed(at), command.method.cfgs());
     let sig = &command.method.sig;
     let span = sig.ident.span();
-    let private = private(plan, span);
     let when = command
         .when
         .iter()
@@ -119,11 +119,37 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
                 _ => quote!(#name),
             }
         });
-    let output = command.method.output_span().resolved_at(span);
-    let mut inner = sig.ident.clone();
+    let answer = answer(
+        plan,
+        command.method,
+        &given.collect::<Vec<_>>(),
+        command.takes_stream(),
+    );
+    quote_spanned! {span=>
+        #(#cfgs)*
+        #at => {
+            #(#when)*
+            #(#lets)*
+            words.end()?;
+            #answer
+        }
+    }
+}
+
+// let reply = Self::get(self, key); ... send it
+pub(super) fn answer(
+    plan: &Plan<'_>,
+    method: &Method,
+    given: &[TokenStream],
+    takes_stream: bool,
+) -> TokenStream {
+    let span = method.sig.ident.span();
+    let private = private(plan, span);
+    let output = method.output_span().resolved_at(span);
+    let mut inner = method.sig.ident.clone();
     inner.set_span(output);
     let call = quote_spanned!(output=> Self::#inner(self #(, #given)*));
-    let (call, failure) = match command.takes_stream() {
+    let (call, failure) = match takes_stream {
         false => (call, TokenStream::new()),
         true => (
             quote!(match replies.with_stream(|stream| #call) {
@@ -137,17 +163,11 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
     let settle = quote_spanned!(output=> (&&&#private::Answer::new(reply, replies)).settle(replies) #failure?);
     let send = quote_spanned!(output=> (&&&#private::Answer::new(reply, replies)).send(replies));
     quote_spanned! {span=>
-        #(#cfgs)*
-        #at => {
-            #(#when)*
-            #(#lets)*
-            words.end()?;
-            let reply = #call;
-            let reply = #settle;
-            let reply = #settle;
-            let reply = #settle;
-            #send
-        }
+        let reply = #call;
+        let reply = #settle;
+        let reply = #settle;
+        let reply = #settle;
+        #send
     }
 }
 

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::commands::commands;
+use super::opcodes::opcodes;
 use super::{private, setter, value};
 use crate::handler::Method;
 use crate::plan::{Codec, Messages, Plan};
@@ -23,9 +24,16 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let codec = codec(plan, messages);
-    let (message, commands) = match &messages.commands {
-        Some(all) => (by_command(plan, messages), commands(plan, messages, all)),
-        None => (by_message(plan, messages), TokenStream::new()),
+    let (message, more) = match (&messages.commands, &messages.opcodes) {
+        (Some(all), _) => {
+            let message = by(plan, messages, "serve_command", "serve_frame_error");
+            (message, commands(plan, messages, all))
+        }
+        (None, Some(all)) => {
+            let message = by(plan, messages, "serve_opcode", "serve_opcode_frame_error");
+            (message, opcodes(plan, all))
+        }
+        (None, None) => (by_message(plan, messages), TokenStream::new()),
     };
     let frame_errors = messages.frame_error.iter();
     let frame_errors = frame_errors.map(|method| call(plan, method, Takes::FrameError));
@@ -36,7 +44,7 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
             #message
             #(#frame_errors)*
         }
-        #commands
+        #more
     }
 }
 
@@ -53,9 +61,16 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
 }
 
 // fn message(&mut self, ...) -> Outcome { serve_command(self, message, replies) }
-fn by_command(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
+fn by(
+    plan: &Plan<'_>,
+    messages: &Messages<'_>,
+    serve: &str,
+    serve_frame_error: &str,
+) -> TokenStream {
     let span = messages.word.span();
     let private = private(plan, span);
+    let serve = Ident::new(serve, span);
+    let serve_frame_error = Ident::new(serve_frame_error, span);
     let frame_error = messages.frame_error.is_empty().then(|| {
         quote_spanned! {span=>
             fn frame_error(
@@ -63,7 +78,7 @@ fn by_command(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
                 error: <Self::Codec as #private::Decoder>::Error,
                 replies: &mut #private::Replies<'_, Self::Framing>,
             ) -> #private::Outcome {
-                #private::serve_frame_error(self, error, replies)
+                #private::#serve_frame_error(self, error, replies)
             }
         }
     });
@@ -73,7 +88,7 @@ fn by_command(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
             message: <Self::Codec as #private::Decoder>::Item,
             replies: &mut #private::Replies<'_, Self::Framing>,
         ) -> #private::Outcome {
-            #private::serve_command(self, message, replies)
+            #private::#serve(self, message, replies)
         }
         #frame_error
     }

@@ -6,6 +6,7 @@ use syn::{Expr, Lit, Signature, Type};
 
 use super::commands::{self, Commands};
 use super::methods::{Kind, check_can_be_called, check_returns_an_outcome};
+use super::opcodes::{self, Opcodes};
 use super::values::{self, Setter, Value, literal, ungroup};
 use crate::args::{Args, FramingWord, Given, Setting};
 use crate::errors::Errors;
@@ -24,6 +25,8 @@ pub(crate) struct Messages<'a> {
     pub(crate) frame_error: Vec<&'a Method>,
     /// What takes the messages in place of `message`.
     pub(crate) commands: Option<Commands<'a>>,
+    /// Likewise.
+    pub(crate) opcodes: Option<Opcodes<'a>>,
 }
 
 /// Where one message ends and the next begins.
@@ -38,7 +41,7 @@ pub(crate) enum Codec<'a> {
 }
 
 /// How the lengths of `length_prefixed` are called here and there, how many bytes they have, and what they can say.
-const WIDTHS: [(&str, &str, u64, u64); 6] = [
+pub(super) const WIDTHS: [(&str, &str, u64, u64); 6] = [
     ("u8", "U8", 1, 0xff),
     ("u16_be", "U16Be", 2, 0xffff),
     ("u16_le", "U16Le", 2, 0xffff),
@@ -61,6 +64,17 @@ pub(super) fn messages<'a>(
     errors: &mut Errors,
 ) -> Option<Messages<'a>> {
     let commands = commands::commands(args, handler, kind, errors);
+    let opcodes = opcodes::opcodes(args, handler, kind, errors);
+    if let (Some(_), Some(opcodes)) = (&commands, &opcodes) {
+        let second = opcodes
+            .opcodes
+            .first()
+            .map(|opcode| &opcode.method.sig.ident);
+        errors.at(
+            second,
+            "a message is taken by a command or by an opcode; keep one sort, or write a second server",
+        );
+    }
     let first = args.framings.first()?;
     for second in &args.framings[1..] {
         let (first, second) = (&first.word, &second.word);
@@ -96,7 +110,7 @@ pub(super) fn messages<'a>(
         } => built(*framing, word, argument.as_ref(), options, errors),
     };
     let mut message = Vec::new();
-    if commands.is_none() {
+    if commands.is_none() && opcodes.is_none() {
         message = find("message", MESSAGE, handler, 1..=2, errors);
         if handler.named("message").next().is_none() {
             missing(handler, methods, errors);
@@ -108,6 +122,7 @@ pub(super) fn messages<'a>(
         message,
         frame_error: find("frame_error", FRAME_ERROR, handler, 2..=2, errors),
         commands,
+        opcodes,
     })
 }
 
@@ -248,7 +263,7 @@ fn check_max(max: Option<&Setter<'_>>, name: &str, limit: u64, errors: &mut Erro
     }
 }
 
-fn width(
+pub(super) fn width(
     word: &Ident,
     first: Option<&Expr>,
     errors: &mut Errors,
