@@ -84,6 +84,14 @@ impl Plan {
         }
     }
 
+    /// The same in the parent of workers, which may drain what peers say after their last request.
+    pub(crate) fn with_lingering(self, time: Duration) -> Self {
+        Self {
+            over: self.over.after(time),
+            ..self
+        }
+    }
+
     /// When a parent kills the children that have not noticed.
     pub(crate) fn kill(&self) -> Tick {
         self.cut.after(HEAD_START).after(HEAD_START)

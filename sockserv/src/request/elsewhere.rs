@@ -57,7 +57,7 @@ impl Stream {
     ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
-        if let Some(child) = link.requests().fork(Threads::Refuse)? {
+        if let Some(child) = link.requests().fork(Threads::Refuse, &[])? {
             link.requests().watch(child, Box::new(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());

@@ -62,6 +62,8 @@ struct Control {
     suspended: AtomicBool,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
+    /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
+    passed_on: AtomicU32,
     /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
     accepted: AtomicU64,

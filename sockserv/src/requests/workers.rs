@@ -157,6 +157,17 @@ impl Requests {
         self.retired.when().is_some()
     }
 
+    /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.
+    pub(crate) fn pass_on(&self) {
+        self.control().passed_on.fetch_add(1, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// How often that has happened.
+    pub(crate) fn passed_on(&self) -> u32 {
+        self.control().passed_on.load(Ordering::SeqCst)
+    }
+
     /// Wakes the accept loops of all processes of this server.
     pub(crate) fn ring(&self) {
         self.wake.wake(); // From a child for one request this is its parent's.
@@ -218,6 +229,11 @@ impl Kept for Post {
 }
 
 impl Requests {
+    /// Whether a worker has a live request.
+    pub(super) fn is_serving(&self, process: u32) -> bool {
+        self.used_slots().iter().any(|slot| slot.is_of(process))
+    }
+
     /// When the oldest deadline of a worker's requests passes. It has one, or between two of them none.
     pub(super) fn worker_expires(&self, process: u32) -> Option<Tick> {
         let own = self.used_slots().iter().filter(|slot| slot.is_of(process));

@@ -325,6 +325,17 @@ impl<H: Declaration> Server<H> {
         }
     }
 
+    /// Puts the listeners into the poll set anew if a sibling has left clients to us: only then does the kernel tell of them.
+    pub(super) fn look_anew(&mut self) -> io::Result<()> {
+        let passed_on = self.requests.passed_on();
+        if passed_on == self.passed_on {
+            return Ok(());
+        }
+        self.passed_on = passed_on;
+        let mut sources = self.sources.iter_mut();
+        sources.try_for_each(|source| source.watch(&self.requests, false)) // The next turn adds them.
+    }
+
     /// The life line has something to say: the server ends, or the parent has died.
     pub(super) fn end_of_life(&self) {
         // Both stay readable. It fails only if it was removed before.
