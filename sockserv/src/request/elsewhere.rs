@@ -62,6 +62,7 @@ impl Stream {
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
             link.forget_fds(); // The child has its own copies of them.
+            link.slot().hand_over();
             self.elsewhere = Some(Elsewhere::Other);
             return Ok(());
         }
@@ -136,6 +137,7 @@ impl Stream {
             }
             return Err(error);
         }
+        self.link().slot().hand_over();
         self.elsewhere = Some(Elsewhere::Other);
         Ok(())
     }

@@ -230,8 +230,10 @@ impl Running {
         let is_late = late.is_some_and(|late| late <= now);
         if stage >= Stage::Told || is_late {
             self.tell(now, LAST_WORDS);
-            if let (Some(ticket), true) = (self.kept.ticket(), stage < Stage::Told) {
-                ticket.slot().tell(Told::Request);
+            match self.kept.ticket() {
+                _ if stage >= Stage::Told => {}
+                Some(ticket) => ticket.slot().tell(Told::Request),
+                None => requests.tell_expired(self.child.id()),
             }
         }
         let killed = self.told.map(|(told, patience)| told.after(patience));

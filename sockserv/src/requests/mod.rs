@@ -298,6 +298,11 @@ impl Requests {
         }
     }
 
+    /// Whether this process took it: what a worker took, the worker tells.
+    pub(crate) fn is_mine(&self, slot: &Slot) -> bool {
+        slot.process.load(Ordering::Relaxed) == self.process.load(Ordering::Relaxed)
+    }
+
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.
     pub(crate) fn end(&self, index: u32, why: Told) {
         if why == Told::Cut && self.slot(index).told() != Told::Cut {

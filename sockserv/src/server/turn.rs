@@ -297,6 +297,7 @@ impl<H: Declaration> Server<H> {
             let told = slot.told();
             let why = match stage {
                 Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+                _ if !self.requests.is_mine(slot) => return,
                 Stage::Told if told == Told::No => Some(Told::Shutdown),
                 Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
                 _ => None,

@@ -287,6 +287,7 @@ fn finish_elsewhere(stream: &mut Stream, deed: &str) -> Outcome {
     match deed {
         "exit" => process::exit(3),
         "abort" => process::abort(),
+        "park" => Ok(park(stream)?),
         "echo" => {
             while let Some(line) = command(stream)? {
                 writeln!(stream.wfile, "{line}")?;
