@@ -121,7 +121,7 @@ pub(crate) fn check_alone() -> io::Result<()> {
     let names = names.join(", ");
     Err(io::Error::other(format!(
         "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
-         start the server before them, or vouch for them with `unsafe(forking)`"
+         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
     )))
 }
 
