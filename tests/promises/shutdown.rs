@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             stuck_is_cut,
         ),
         for_each_stream_cell("a07_a_second_signal_cuts_now", second_signal),
+        for_each_cell("a07_a_saturated_server_ends_with_its_grace", saturated),
         for_each_stream_cell("a07_no_grace_tells_all_at_once", no_grace),
         for_each_cell("d02_a_handler_may_ask_for_the_shutdown", from_a_handler),
         for_each_cell("d12_nothing_is_left_after_the_end", nothing_left),
@@ -254,6 +255,30 @@ fn second_signal(cell: Cell) {
     assert!(ended.took < Duration::from_secs(2), "{:?}", ended.took);
     assert_eq!(ended.summary().number("cut"), 1);
     drop(client.rest()); // An end or a reset.
+}
+
+/// Far more waits in the queue than can be served within the grace.
+fn saturated(cell: Cell) {
+    let scenario = Scenario::new(cell).with("shutdown-grace", "1s");
+    let server = match cell.is_preforked() {
+        true => scenario.with("workers", "2").start(),
+        false => scenario.start(),
+    };
+    let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        // Who waits in a Unix queue that is full has no place in this one.
+        let _ = client.try_send("work 50");
+        if cell.is_stream() {
+            client.finish();
+        }
+    }
+    server.event("handle");
+    let ended = server.terminate();
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    let summary = ended.summary();
+    assert_eq!(summary.number("cut"), 0, "{summary:?}");
+    assert_eq!(summary.number("active"), 0);
+    ended.expect_good();
 }
 
 fn no_grace(cell: Cell) {

@@ -6,7 +6,7 @@ use std::process;
 use sockserv::prelude::*;
 
 use crate::flags::number;
-use crate::state::{Failure, Scenario, State, counts, say, step};
+use crate::state::{Failure, Scenario, State, counts, say, step, work};
 
 impl Scenario for Datagram {
     fn setup(&mut self, state: &mut State) -> Outcome {
@@ -114,6 +114,7 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             drop(File::open(rest)?);
             datagram.wfile.write_all(b"open")?;
         }
+        "work" => work(rest)?,
         "send-to" => {
             let (to, text) = rest.split_once(' ').ok_or("write: send-to ADDR TEXT")?;
             let to: std::net::SocketAddr = to.parse()?;

@@ -11,7 +11,7 @@ use sockserv::prelude::*;
 use sockserv::{SendError, Sender};
 
 use crate::flags::{invalid, number};
-use crate::state::{Failure, Scenario, State, counts, hooks, say, step};
+use crate::state::{Failure, Scenario, State, counts, hooks, say, step, work};
 
 /// Whether the conversation goes on after a command.
 enum Next {
@@ -179,6 +179,7 @@ fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) ->
             writeln!(stream.wfile, "open")?;
         }
         "park" => park(stream)?,
+        "work" => work(rest)?,
         "timeout" => {
             stream.set_timeout(Duration::from_millis(number(rest)?))?;
             writeln!(stream.wfile, "set")?;
