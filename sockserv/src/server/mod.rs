@@ -396,9 +396,7 @@ impl<H: Declaration> Server<H> {
         }
         self.activate()?;
         self.requests.accept_here();
-        if H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
-            crate::sys::fork::check_alone()?; // Threads may have come since the bind.
-        }
+        self.check_forks()?; // Threads may have come since the bind.
         self.model.start(&self.prototype, self.hooks.worker_start)?;
         self.warm();
         if cfg!(panic = "abort") {

@@ -73,6 +73,14 @@ impl<H: Declaration> Server<H> {
             && self.requests.worker().is_none()
     }
 
+    /// Whether workers can be started, and others in their place, as long as no further thread comes.
+    pub(super) fn check_forks(&self) -> io::Result<()> {
+        match H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
+            true => fork::check_alone(),
+            false => Ok(()),
+        }
+    }
+
     /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
     /// as the server: what waits in one while its worker is replaced is not lost.
     pub(super) fn multiply_sockets(&mut self) -> io::Result<()> {
