@@ -102,6 +102,10 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             datagram.server().shutdown();
             datagram.wfile.write_all(b"asked")?;
         }
+        "is-shutting-down" => {
+            let is_shutting_down = datagram.server().is_shutting_down();
+            write!(datagram.wfile, "{is_shutting_down}")?;
+        }
         "suspend-gate" => {
             datagram.server().suspend();
             say("waiting", &[("peer", datagram.peer_addr())]);

@@ -146,6 +146,7 @@ fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> 
             stream.server().suspend();
             writeln!(stream.wfile, "suspended")?;
         }
+        "is-shutting-down" => writeln!(stream.wfile, "{}", stream.server().is_shutting_down())?,
         "is-suspended" => writeln!(stream.wfile, "{}", stream.server().is_suspended())?,
         "resume" => {
             stream.server().resume();
