@@ -66,6 +66,7 @@ pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
 
 /// In a child: a terminal's Ctrl-C is its parent's business, and SIGTERM ends the grace of its request.
 pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
+    signal::ignore_handled_hang_up()?;
     own(wake, wake)
 }
 

@@ -23,6 +23,8 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod served;
+mod several;
 mod unix;
 mod vouched;
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             .chain(inherited::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
+            .chain(several::served())
             .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             .chain(inherited::trials())
             .chain(faults::trials())
             .chain(faults_starts::trials())
+            .chain(several::trials())
             .collect(),
     );
     conclusion.exit_code()
@@ -95,6 +99,7 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        several::alone(),
         unix::alone(),
         unix::accounts::alone(),
         vouched::alone(),

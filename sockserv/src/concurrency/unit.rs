@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -218,6 +219,14 @@ impl<H> Unit<H> {
         watched.is_ok()
     }
 
+    /// The listener that a packet's reply leaves by.
+    fn reply_socket(&self) -> Option<RawFd> {
+        match &self.request {
+            Accepted::Stream(..) => None,
+            Accepted::Packet(packet, _) => Some(packet.1.socket()?.as_raw_fd()),
+        }
+    }
+
     /// Closes a request that never ran, and tells a clone of the prototype why.
     pub(crate) fn give_up_on(self, prototype: &H)
     where
@@ -322,7 +331,8 @@ impl<H> Unit<H> {
         H: Clone,
     {
         let requests = Arc::clone(self.ticket().requests());
-        match requests.fork(threads) {
+        let reply = self.reply_socket();
+        match requests.fork(threads, reply.as_slice()) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {
                 requests.watch(child, self.request.into_kept());

@@ -21,7 +21,7 @@ const FIRST_INHERITED: RawFd = 3;
 #[derive(Debug)]
 pub struct Place {
     /// Dropped before the socket is.
-    _closed_in_children: Option<ClosedInChildren>,
+    _closed_in_children: ClosedInChildren,
     pub(crate) socket: Arc<Socket>,
     pub(crate) kind: Kind,
     pub(crate) address: Address,
@@ -93,7 +93,7 @@ impl Place {
             datagrams::want_source(&socket, bound.is_ipv6())?;
         }
         Ok(Self {
-            _closed_in_children: kind.is_stream().then(|| ClosedInChildren::new(&socket)),
+            _closed_in_children: ClosedInChildren::new(&socket),
             socket: Arc::new(socket),
             kind,
             address: Address::from_socket(&bound),

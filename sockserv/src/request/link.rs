@@ -58,6 +58,9 @@ pub(crate) struct Span {
     pub(super) unattended: Option<Tick>,
 }
 
+/// How much a send that blocks is given under `min_rate`. Of more a Unix socket makes pieces, and waits anew for each.
+const PIECE: usize = 32 << 10;
+
 const SAW_DISCONNECT: u8 = 1;
 /// Codes of deadlines begin here.
 const SAW_TIMEOUT: u8 = 2;
@@ -353,8 +356,13 @@ impl Link {
     }
 
     pub(super) fn send(&self, mut bytes: &[u8], pace: &mut Pace) -> io::Result<()> {
+        let is_rated = self.exchange.min_rate().is_some();
         while !bytes.is_empty() {
-            let count = self.send_some(pace, |wait| self.transport.send(bytes, wait))?;
+            let piece = &bytes[..bytes.len().min(PIECE)];
+            let count = self.send_some(pace, |wait| match wait {
+                Wait::Block if is_rated => self.transport.send(piece, wait),
+                _ => self.transport.send(bytes, wait),
+            })?;
             bytes = &bytes[count..];
         }
         Ok(())

@@ -62,6 +62,8 @@ struct Control {
     suspended: AtomicBool,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
+    /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
+    passed_on: AtomicU32,
     /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
     accepted: AtomicU64,
@@ -316,6 +318,11 @@ impl Requests {
     /// All of them are about to be looked at; those that come meanwhile say so.
     pub(crate) fn forget_patience(&self) {
         self.patience.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// Whether this process took it: what a worker took, the worker tells.
+    pub(crate) fn is_mine(&self, slot: &Slot) -> bool {
+        slot.process.load(Ordering::Relaxed) == self.process.load(Ordering::Relaxed)
     }
 
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.

@@ -38,6 +38,8 @@ pub(crate) struct Slot {
     pub(crate) busy: AtomicU32,
     /// The worker process that has the place; zero if the server has no workers.
     pub(super) process: AtomicU32,
+    /// Whether its rest runs in a child or a thread of its own, so that the accept loop which took it goes on.
+    pub(super) apart: AtomicBool,
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
@@ -213,6 +215,7 @@ impl Slot {
         self.taken.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
+        self.apart.store(false, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
         self.patience.store(0, Ordering::Relaxed);
@@ -235,6 +238,10 @@ impl Slot {
     /// Whether it is a live request of that worker process.
     pub(super) fn is_of(&self, process: u32) -> bool {
         self.live.load(Ordering::Acquire) && self.process.load(Ordering::Relaxed) == process
+    }
+
+    pub(crate) fn hand_over(&self) {
+        self.apart.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_side(&self, sided: bool) {

@@ -137,7 +137,9 @@ impl<H: Declaration> Server<H> {
 
     /// Dispatches what was accepted, as far as there are places.
     pub(super) fn dispatch_pending(&mut self) {
-        while let Some((incoming, peer)) = self.pending.pop_front() {
+        while self.begins_requests()
+            && let Some((incoming, peer)) = self.pending.pop_front()
+        {
             if let Some(back) = self.dispatch(incoming, peer) {
                 self.pending.push_front(back);
                 return;

@@ -11,9 +11,10 @@ use crate::requests::lock;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
 use crate::server::{Server, State, ask, listener};
+use crate::sys::clock::Tick;
 
-/// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
-const BATCHES: u32 = 16;
+/// How many packets are still taken at a shutdown: a flood must not keep the server from ending.
+const PACKETS: u32 = 1024;
 
 /// What becomes of connections that the kernel has completed when a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,26 +79,31 @@ impl<H: Declaration> Server<H> {
     fn take_the_last(&mut self) -> u64 {
         let before = self.requests.accepted();
         for index in 0..self.sources.len() {
-            let (batches, size) = match self.sources[index].listener.place() {
-                Some(place) if place.kind.is_stream() => (self.requests.options.backlog, 1),
-                Some(_) => (BATCHES, 64),
-                None => (0, 0),
+            let most = match self.sources[index].listener.place() {
+                Some(place) if place.kind.is_stream() => self.requests.options.backlog,
+                Some(_) => PACKETS,
+                None => 0,
             };
-            for _ in 0..batches {
-                // Under `sync` each is served here: the grace is theirs, too, and a second signal ends it.
-                if self.handles_signals {
-                    self.heed_signals();
-                }
-                if self.requests.stage() == Stage::Over {
+            for _ in 0..most {
+                if !self.begins_requests() {
                     break;
                 }
-                match self.take(index, size).map_err(Failure::of) {
+                match self.take(index, 1).map_err(Failure::of) {
                     Ok(()) | Err(Failure::Skip) => {}
                     Err(_) => break,
                 }
             }
         }
         self.requests.accepted() - before + self.pending.len() as u64
+    }
+
+    /// Whether a request may still begin. Under `sync` each runs here: the grace is theirs, too, and a second signal ends it.
+    pub(super) fn begins_requests(&mut self) -> bool {
+        if self.handles_signals {
+            self.heed_signals();
+        }
+        let plan = self.requests.plan();
+        plan.is_none_or(|plan| plan.begins_requests(Tick::now()))
     }
 
     fn close_listeners(&mut self) {
@@ -115,7 +121,7 @@ impl<H: Declaration> Server<H> {
         self.lingering.take(&self.requests);
         let alive = self.requests.active_here() > 0
             || self.requests.has_children()
-            || !self.pending.is_empty();
+            || (!self.pending.is_empty() && self.begins_requests());
         (!alive || self.requests.stage() == Stage::Over) && !self.lingering.holds_replies()
     }
 

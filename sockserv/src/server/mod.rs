@@ -95,6 +95,8 @@ pub struct Server<H: Declaration> {
     crew: Option<workers::Crew>,
     /// How many requests this worker may still serve.
     left: Option<u64>,
+    /// How many of the clients that siblings passed on this process has looked for.
+    passed_on: u32,
 }
 
 /// Where a server stands in its life.
@@ -175,6 +177,7 @@ impl<H: Declaration> Server<H> {
             stays: false,
             crew: workers.map(workers::Crew::new),
             left: None,
+            passed_on: 0,
             requests,
         };
         server.watch_own()?;
@@ -393,9 +396,7 @@ impl<H: Declaration> Server<H> {
         }
         self.activate()?;
         self.requests.accept_here();
-        if H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
-            crate::sys::fork::check_alone()?; // Threads may have come since the bind.
-        }
+        self.check_forks()?; // Threads may have come since the bind.
         self.model.start(&self.prototype, self.hooks.worker_start)?;
         self.warm();
         if cfg!(panic = "abort") {

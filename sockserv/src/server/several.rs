@@ -52,6 +52,7 @@ pub trait Several {
 /// ```
 pub fn run(servers: impl Several) -> io::Result<()> {
     let mut servers = servers.into_each();
+    servers.iter_mut().try_for_each(|server| server.prepare())?;
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let has_workers = servers.iter().any(|server| server.has_workers());
@@ -94,6 +95,9 @@ fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
 #[doc(hidden)]
 pub trait Each {
     #[doc(hidden)]
+    fn prepare(&mut self) -> io::Result<()>;
+    /// When all are prepared, and their threads there.
+    #[doc(hidden)]
     fn start(&mut self) -> io::Result<()>;
     #[doc(hidden)]
     fn announce(&self);
@@ -116,9 +120,13 @@ pub trait Each {
 
 #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
 impl<H: Declaration> Each for Server<H> {
+    fn prepare(&mut self) -> io::Result<()> {
+        Server::prepare(self)
+    }
+
     fn start(&mut self) -> io::Result<()> {
+        self.check_forks()?;
         self.handles_signals = true;
-        self.prepare()?;
         self.stays = true;
         self.see_to_workers(); // Nothing else would wake the loop for them.
         Ok(())

@@ -58,14 +58,21 @@ impl<H: Declaration> Server<H> {
             match token {
                 WAKE => self.woken(),
                 TIMER => self.timer.set(None)?,
-                BELL => self.woken(),
+                BELL => {
+                    self.woken();
+                    self.look_anew()?;
+                }
                 LIFE => self.end_of_life(),
                 FIRST_LISTENER..children::TOKENS
                     if self.may_accept() && (most == Most::Many || !turn.served) =>
                 {
                     turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
                 }
-                FIRST_LISTENER..children::TOKENS => {} // It is still ready at the next turn.
+                // It is still ready at the next turn, if there is one.
+                FIRST_LISTENER..children::TOKENS if self.requests.is_retired() => {
+                    self.requests.pass_on();
+                }
+                FIRST_LISTENER..children::TOKENS => {}
                 children::TOKENS..linger::TOKENS => children = true,
                 linger::TOKENS..SENDERS => self.lingering.ready(token),
                 SENDERS..PARKED => self.send_more(token),
@@ -155,14 +162,16 @@ impl<H: Declaration> Server<H> {
     pub(super) fn next_due(&self) -> Option<Tick> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
         let is_needed = |plan: &Plan| {
-            self.requests.active_here() > 0 || plan.stage(Tick::now()) == Stage::LameDuck
+            self.requests.active_here() > 0
+                || self.requests.has_workers_left()
+                || plan.stage(Tick::now()) == Stage::LameDuck
         };
         let plan = self.requests.plan().filter(is_needed);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
-        let look = [self.next_look, self.requests.patience()].into_iter();
-        let look = look.flatten().min();
-        let look = look.filter(|_| self.requests.active_here() > 0);
+        let must_look = |_: &Tick| self.requests.active_here() > 0 || self.requests.awaits_told();
+        let looks = [self.next_look, self.requests.patience()].into_iter();
+        let look = looks.flatten().min().filter(must_look);
         let model = self.model.next_due().map(Tick);
         paused
             .chain(look)
@@ -292,6 +301,7 @@ impl<H: Declaration> Server<H> {
             let told = slot.told();
             let why = match stage {
                 Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+                _ if !self.requests.is_mine(slot) => return,
                 Stage::Told if told == Told::No => Some(Told::Shutdown),
                 Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
                 _ => None,

@@ -73,6 +73,14 @@ impl<H: Declaration> Server<H> {
             && self.requests.worker().is_none()
     }
 
+    /// Whether workers can be started, and others in their place, as long as no further thread comes.
+    pub(super) fn check_forks(&self) -> io::Result<()> {
+        match H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
+            true => fork::check_alone(),
+            false => Ok(()),
+        }
+    }
+
     /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
     /// as the server: what waits in one while its worker is replaced is not lost.
     pub(super) fn multiply_sockets(&mut self) -> io::Result<()> {
@@ -323,6 +331,17 @@ impl<H: Declaration> Server<H> {
             Some(bell) => poller.add(bell, BELL, Interest::IN | Interest::ET),
             None => Ok(()),
         }
+    }
+
+    /// Puts the listeners into the poll set anew if a sibling has left clients to us: only then does the kernel tell of them.
+    pub(super) fn look_anew(&mut self) -> io::Result<()> {
+        let passed_on = self.requests.passed_on();
+        if passed_on == self.passed_on {
+            return Ok(());
+        }
+        self.passed_on = passed_on;
+        let mut sources = self.sources.iter_mut();
+        sources.try_for_each(|source| source.watch(&self.requests, false)) // The next turn adds them.
     }
 
     /// The life line has something to say: the server ends, or the parent has died.

@@ -38,8 +38,7 @@ pub(crate) struct Child {
 
 /// Makes a child process, with the standard streams flushed so that nothing is written twice.
 ///
-/// In the child the stream listeners of all servers are closed, but for those in `keep`: a port is free once its server
-/// has ended.
+/// In the child the listeners of all servers are closed, but for those in `keep`: a port is free once its server has ended.
 pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
@@ -122,7 +121,7 @@ pub(crate) fn check_alone() -> io::Result<()> {
     let names = names.join(", ");
     Err(io::Error::other(format!(
         "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
-         start the server before them, or vouch for them with `unsafe(forking)`"
+         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
     )))
 }
 

@@ -89,6 +89,15 @@ pub(crate) fn ignore(signal: i32) -> io::Result<Handled> {
     set(signal, libc::SIG_IGN)
 }
 
+/// Makes the process ignore SIGHUP if [`handle_hang_up`] has it handled.
+pub(crate) fn ignore_handled_hang_up() -> io::Result<()> {
+    let ignored = ignore(SIGHUP)?;
+    if ignored.before.sa_sigaction == on_hang_up as *const () as usize {
+        mem::forget(ignored);
+    }
+    Ok(()) // Otherwise it is dropped, and all is as before.
+}
+
 extern "C" fn on_signal(_: i32) {
     with_errno_kept(|| {
         let first = COUNT.fetch_add(1, Ordering::SeqCst) == 0;

@@ -51,6 +51,7 @@ impl Flags {
                 "bind-hook" => flags.hooks.bind = Some(deed(&value)?),
                 "activate-hook" => flags.hooks.activate = Some(deed(&value)?),
                 "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
+                "worker-exits" => flags.hooks.worker_exits = true,
                 "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),
             }
