@@ -31,8 +31,8 @@ const HEADER: usize = 4;
 /// The first wait for an answer; a later one is eight times what the last answer took. Each try doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-const TRIES: u32 = 6;
-/// A client repeats its last block if the acknowledgement was lost, usually after 5 seconds.
+const TRIES: u32 = 8;
+/// Longer than clients wait before they repeat a block, which is 5 seconds.
 const LINGER: Duration = Duration::from_secs(6);
 /// Nobody has to say who he is: an upload may not fill the disk.
 const LARGEST_UPLOAD: u64 = 1 << 30;
@@ -40,9 +40,11 @@ const LARGEST_UPLOAD: u64 = 1 << 30;
 #[derive(Clone)]
 struct Tftp {
     folder: Arc<Folder>,
-    /// Who is being served what: a request that comes twice is one.
-    live: Arc<Mutex<HashSet<(Address, Vec<u8>)>>>,
+    live: Arc<Mutex<Live>>,
 }
+
+/// Who is being served what: a request that comes twice is one.
+type Live = HashSet<(Address, Vec<u8>)>;
 
 #[server(udp, threading, addr = "127.0.0.1:6969")]
 impl Tftp {
@@ -94,7 +96,7 @@ impl Tftp {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashSet<(Address, Vec<u8>)>> {
+    fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -228,21 +230,26 @@ impl Transfer {
 
     /// Sends a packet until the answer comes, and returns the answer's length.
     ///
-    /// The clock alone makes it send again. Who answers each duplicate doubles all that follows (RFC 1123, 4.2.3.1).
+    /// A duplicate is no reason to send again: who answers each doubles all that follows (RFC 1123, 4.2.3.1). A block that
+    /// comes again late is one, because its acknowledgement was lost.
     fn exchange(&mut self, packet: &[u8], opcode: u16, block: u16) -> io::Result<usize> {
-        let mut wait = self.timeout.unwrap_or(self.wait);
+        let mut wait = self.wait;
         for attempt in 0..TRIES {
             let sent = Instant::now();
             self.peer.send(packet)?;
-            while let Some(length) = self.receive_until(sent + wait)? {
+            while let Some(length) = self.receive_until(sent + self.timeout.unwrap_or(wait))? {
                 if self.received[..length].starts_with(&header(opcode, block)) {
                     if attempt == 0 {
                         self.wait = (sent.elapsed() * 8).clamp(SHORTEST_WAIT, FIRST_WAIT);
                     }
                     return Ok(length);
                 }
+                if opcode == DATA && sent.elapsed() > SHORTEST_WAIT {
+                    break;
+                }
             }
-            wait *= if self.timeout.is_some() { 1 } else { 2 };
+            // An acknowledgement that comes again starts some clients' clocks anew: the second waits for theirs.
+            wait = if opcode == DATA { LINGER } else { wait * 2 };
         }
         Err(ErrorKind::TimedOut.into())
     }
@@ -302,11 +309,11 @@ fn header(opcode: u16, number: u16) -> [u8; HEADER] {
     [a, b, c, d]
 }
 
-/// Whether the peer has left, or has said that he wants no more.
+/// Whether the peer has left, or wants no more.
 fn is_over(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::TimedOut
     )
 }
 

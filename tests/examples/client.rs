@@ -89,6 +89,11 @@ pub(crate) const RPCGEN: Program = Program {
     package: "rpcsvc-proto libtirpc-dev gcc libc6-dev",
     probe: "command -v rpcgen && command -v gcc && test -e /usr/include/tirpc/rpc/rpc.h",
 };
+pub(crate) const TFTP: Program = Program {
+    name: "tftp",
+    package: "tftp-hpa",
+    probe: "tftp -V | grep -q hpa",
+};
 /// It must also be allowed to trace, which some containers forbid.
 pub(crate) const STRACE: Program = Program {
     name: "strace",

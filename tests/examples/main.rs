@@ -19,8 +19,10 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
+mod relay;
 mod server;
 mod syslog;
+mod tftp;
 
 type Outcome = Result<(), Failed>;
 
@@ -38,6 +40,7 @@ fn main() {
         isolation::trials(),
         matrix::trials(),
         calculator_rpc::trials(),
+        tftp::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(
