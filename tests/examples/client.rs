@@ -94,6 +94,17 @@ pub(crate) const TFTP: Program = Program {
     package: "tftp-hpa",
     probe: "tftp -V | grep -q hpa",
 };
+pub(crate) const SWAKS: Program = Program {
+    name: "swaks",
+    package: "swaks",
+    probe: "command -v swaks",
+};
+/// The one of the system, which has the libraries of the packages.
+pub(crate) const PYTHON: Program = Program {
+    name: "/usr/bin/python3",
+    package: "python3",
+    probe: "/usr/bin/python3 -c 'import smtplib'",
+};
 /// It must also be allowed to trace, which some containers forbid.
 pub(crate) const STRACE: Program = Program {
     name: "strace",

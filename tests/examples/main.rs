@@ -21,6 +21,7 @@ mod kv;
 mod matrix;
 mod relay;
 mod server;
+mod smtp_sink;
 mod syslog;
 mod tftp;
 
@@ -41,6 +42,7 @@ fn main() {
         matrix::trials(),
         calculator_rpc::trials(),
         tftp::trials(),
+        smtp_sink::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(
