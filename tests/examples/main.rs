@@ -19,8 +19,11 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
+mod relay;
 mod server;
+mod smtp_sink;
 mod syslog;
+mod tftp;
 
 type Outcome = Result<(), Failed>;
 
@@ -38,6 +41,8 @@ fn main() {
         isolation::trials(),
         matrix::trials(),
         calculator_rpc::trials(),
+        tftp::trials(),
+        smtp_sink::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(
