@@ -371,7 +371,7 @@ pub(crate) const OPTIONS: &[Rule] = &[
     framing(Framing::Lines, "on_overflow", OVERFLOW, "\"discard\""),
     framing(Framing::Delimited, "max", MAX, "\"8 KiB\""),
     framing(Framing::Delimited, "on_overflow", OVERFLOW, "\"discard\""),
-    framing(Framing::LengthPrefixed, "max", MAX, "\"64 KiB\""),
+    framing(Framing::LengthPrefixed, "max", MAX, "\"8 KiB\""),
     framing(
         Framing::LengthPrefixed,
         "on_overflow",
