@@ -7,7 +7,7 @@ use super::entries::{Entry, Value};
 use super::models::alternatives;
 use super::{Args, FramingWord, Given, Setting, setting};
 use crate::errors::Errors;
-use crate::options::{Framing, Kind, Owner, Rule};
+use crate::options::{Framing, Kind, Rule};
 use crate::words;
 
 impl Args {
@@ -99,6 +99,20 @@ fn framing_setting(framing: Framing, entry: Entry, errors: &mut Errors) -> Optio
     None
 }
 
+/// Tells whether a word that stands outside belongs to a framing: to one that was written, or to nobody else.
+pub(super) fn is_outside(word: &Ident, written: &[Given<FramingWord>]) -> bool {
+    let name = word.to_string();
+    let mut owners = Rule::of_framings(&name);
+    match Rule::of_models(&name).next() {
+        Some(_) => owners.any(|(framing, _)| is_written(framing, written)),
+        None => owners.next().is_some(),
+    }
+}
+
+fn is_written(framing: Framing, written: &[Given<FramingWord>]) -> bool {
+    written.iter().any(|given| given.word == framing.word())
+}
+
 /// Says where an option belongs that stands outside of every framing: in the one that was written, if that takes it.
 pub(super) fn outside_of_its_framing(
     word: &Ident,
@@ -106,13 +120,9 @@ pub(super) fn outside_of_its_framing(
     errors: &mut Errors,
 ) {
     let name = word.to_string();
-    let owns = |rule: &&Rule| match rule.owner {
-        Owner::Framing(framing) => written.iter().any(|given| given.word == framing.word()),
-        _ => false,
-    };
-    let rules: Vec<_> = Rule::of_framings(&name).map(|(_, rule)| rule).collect();
-    let rule = rules.iter().copied().find(owns).or(rules.first().copied());
-    let Some((Owner::Framing(framing), rule)) = rule.map(|rule| (rule.owner, rule)) else {
+    let mut owners = Rule::of_framings(&name);
+    let owner = owners.find(|(framing, _)| is_written(*framing, written));
+    let Some((framing, rule)) = owner.or_else(|| Rule::of_framings(&name).next()) else {
         return;
     };
     let first = framing
