@@ -7,7 +7,7 @@ use super::entries::{Entry, Value};
 use super::models::alternatives;
 use super::{Args, FramingWord, Given, Setting, setting};
 use crate::errors::Errors;
-use crate::options::{Framing, Kind, Rule};
+use crate::options::{Framing, Rule};
 use crate::words;
 
 impl Args {
@@ -19,17 +19,23 @@ impl Args {
         errors: &mut Errors,
     ) {
         let (first, entries) = match value {
-            Value::Nothing | Value::Skipped => (None, Vec::new()),
+            Value::Nothing => (None, Vec::new()),
             Value::Framed(first, entries) => (first, entries),
-            _ => {
-                errors.at(
-                    &word,
-                    format_args!(
-                        "`{word}` takes its options in parentheses; write `{}`",
-                        framing.example()
-                    ),
-                );
-                (None, Vec::new())
+            value => {
+                if !matches!(value, Value::Skipped) {
+                    let example = framing.full_example();
+                    errors.at(
+                        &word,
+                        format_args!(
+                            "`{word}` takes its options in parentheses; write `{example}`"
+                        ),
+                    );
+                }
+                // So that no second error follows.
+                (
+                    framing.first().and_then(|first| syn::parse_str(first).ok()),
+                    Vec::new(),
+                )
             }
         };
         let mut options = Vec::new();
@@ -89,7 +95,7 @@ fn framing_setting(framing: Framing, entry: Entry, errors: &mut Errors) -> Optio
             format_args!("`{owner}` takes no options; write `{}`", framing.example()),
         );
     } else {
-        let meant = words::closest(&name, framing.rules().map(|rule| rule.name));
+        let meant = words::meant_of_framing(framing, &name);
         let meant = meant.map_or(list, |meant| format!("`{meant}`"));
         errors.at(
             &word,
@@ -125,18 +131,9 @@ pub(super) fn outside_of_its_framing(
     let Some((framing, rule)) = owner.or_else(|| Rule::of_framings(&name).next()) else {
         return;
     };
-    let first = framing
-        .first()
-        .map_or(String::new(), |first| format!("{first}, "));
-    let value = match rule.kind {
-        Kind::Flag => String::new(),
-        _ => format!(" = {}", rule.example),
-    };
+    let place = framing.example_with(rule);
     errors.at(
         word,
-        format_args!(
-            "`{name}` is an option of the framing; write `{}({first}{name}{value})`",
-            framing.word()
-        ),
+        format_args!("`{name}` is an option of the framing; write `{place}`"),
     );
 }

@@ -28,7 +28,8 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
         None => (by_message(plan, messages), TokenStream::new()),
     };
     let frame_errors = messages.frame_error.iter();
-    let frame_errors = frame_errors.map(|method| call(plan, method, Takes::FrameError));
+    let frame_errors =
+        frame_errors.map(|method| call(plan, method, messages.codec_span(), Takes::FrameError));
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::MessageHandler for #ty #where_clause {
@@ -46,7 +47,7 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
         methods => {
             let calls = methods.iter();
             calls
-                .map(|method| call(plan, method, Takes::Message))
+                .map(|method| call(plan, method, messages.codec_span(), Takes::Message))
                 .collect()
         }
     }
@@ -54,7 +55,7 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
 
 // fn message(&mut self, ...) -> Outcome { serve_command(self, message, replies) }
 fn by_command(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
-    let span = messages.word.span();
+    let span = messages.codec_span();
     let private = private(plan, span);
     let frame_error = messages.frame_error.is_empty().then(|| {
         quote_spanned! {span=>
@@ -118,7 +119,7 @@ enum Takes {
 // fn message(&mut self, message: Bytes, replies: &mut Replies<'_, Self::Framing>) -> Outcome {
 //     IntoOutcome::into_outcome(Self::message(self, message, replies))
 // }
-fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
+fn call(plan: &Plan<'_>, method: &Method, codec: Span, takes: Takes) -> TokenStream {
     let (name, cfgs) = (&method.sig.ident, method.cfgs());
     let span = name.span();
     let private = private(plan, span);
@@ -129,8 +130,8 @@ fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
         Ident::new("replies", place(1)),
     );
     let ty = match takes {
-        Takes::Message => quote_spanned!(span=> Item),
-        Takes::FrameError => quote_spanned!(span=> Error),
+        Takes::Message => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Item),
+        Takes::FrameError => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Error),
     };
     let output = method.output_span().resolved_at(span);
     let mut inner = name.clone();
@@ -142,7 +143,7 @@ fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
         #[allow(unused_variables)]
         fn #name(
             &mut self,
-            #taken: <Self::Codec as #private::Decoder>::#ty,
+            #taken: #ty,
             #replies: &mut #private::Replies<'_, Self::Framing>,
         ) -> #private::Outcome {
             #call
