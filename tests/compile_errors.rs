@@ -152,9 +152,12 @@ fn messages_of_the_macro() -> Vec<String> {
     let files = [
         "args",
         "args/entries",
+        "args/framings",
         "args/models",
         "handler",
         "plan",
+        "plan/commands",
+        "plan/messages",
         "plan/methods",
         "plan/hooks",
         "plan/values",

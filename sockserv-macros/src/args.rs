@@ -182,10 +182,10 @@ impl Args {
         let name = word.to_string();
         if let Some(rule) = Rule::of_server(&name) {
             self.options.extend(setting(rule, word, value, errors));
+        } else if framings::is_outside(&word, &self.framings) {
+            framings::outside_of_its_framing(&word, &self.framings, errors);
         } else if Rule::of_models(&name).next().is_some() {
             models::outside_of_its_model(&word, &self.models, errors);
-        } else if Rule::of_framings(&name).next().is_some() {
-            framings::outside_of_its_framing(&word, &self.framings, errors);
         } else {
             self.refuse(&word, matches!(value, Value::Nothing), errors);
         }

@@ -185,6 +185,24 @@ impl Framing {
         }
     }
 
+    /// Returns how it is written with an option.
+    pub(crate) fn example_with(self, rule: &Rule) -> String {
+        let first = self.first().map(|first| format!("{first}, "));
+        let (word, first, name) = (self.word(), first.unwrap_or_default(), rule.name);
+        match rule.kind {
+            Kind::Flag => format!("{word}({first}{name})"),
+            _ => format!("{word}({first}{name} = {})", rule.example),
+        }
+    }
+
+    /// Returns how it is written with parentheses.
+    pub(crate) fn full_example(self) -> String {
+        match (self.first(), self.rules().next()) {
+            (None, Some(rule)) => self.example_with(rule),
+            _ => self.example(),
+        }
+    }
+
     /// Returns the rows that stand between its parentheses.
     pub(crate) fn rules(self) -> impl Iterator<Item = &'static Rule> {
         OPTIONS
@@ -371,7 +389,7 @@ pub(crate) const OPTIONS: &[Rule] = &[
     framing(Framing::Lines, "on_overflow", OVERFLOW, "\"discard\""),
     framing(Framing::Delimited, "max", MAX, "\"8 KiB\""),
     framing(Framing::Delimited, "on_overflow", OVERFLOW, "\"discard\""),
-    framing(Framing::LengthPrefixed, "max", MAX, "\"64 KiB\""),
+    framing(Framing::LengthPrefixed, "max", MAX, "\"8 KiB\""),
     framing(
         Framing::LengthPrefixed,
         "on_overflow",

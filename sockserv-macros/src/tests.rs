@@ -1,5 +1,6 @@
 //! The option table row by row, and what an editor sees while somebody types.
 
+mod framings;
 mod golden;
 #[cfg(feature = "rpc")]
 mod procedures;
@@ -240,7 +241,7 @@ fn with_a_pair_it_is_enough_to_fit_one() {
 
 #[test]
 fn every_row_of_a_model_fits_exactly_its_models() {
-    for rule in OPTIONS.iter().filter(|rule| rule.owner != Owner::Server) {
+    for rule in Model::ALL.into_iter().flat_map(Model::rules) {
         for model in Model::ALL {
             let word = model.word();
             let option = written(rule, rule.example);
@@ -277,6 +278,7 @@ fn expressions_are_left_to_the_compiler() {
             let args = match rule.owner {
                 Owner::Server => format!("{transport}, {option}"),
                 Owner::Model(model) => format!("{transport}, {}({option})", model.word()),
+                Owner::Framing(_) => continue,
             };
             assert_eq!(judged(parsed(&args)), [""; 0], "{args}");
         }
@@ -307,6 +309,7 @@ fn the_page_of_the_attribute_has_every_row() {
         let begin = match rule.owner {
             Owner::Server => format!("| `{}` | ", rule.name),
             Owner::Model(model) => format!("| `{}` | ", model.word()),
+            Owner::Framing(framing) => format!("| `{}` | ", framing.example()),
         };
         let row = page.lines().find(|line| line.starts_with(&begin));
         let row = row.unwrap_or_else(|| panic!("no row {begin}"));
@@ -319,7 +322,7 @@ fn the_page_of_the_attribute_has_every_row() {
         };
         let said = match rule.owner {
             Owner::Server => format!("| {fits} | "),
-            Owner::Model(_) => format!("`{}", rule.name),
+            Owner::Model(_) | Owner::Framing(_) => format!("`{}", rule.name),
         };
         assert!(row.contains(&said), "no {said} in {row}");
     }

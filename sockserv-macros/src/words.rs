@@ -126,8 +126,18 @@ const FOREIGN: &[(&str, &str)] = &[
     ("uid", "write `owner`"),
     ("gid", "write `group`"),
     ("accesslog", "write `access_log`"),
+    ("framing", FRAMING),
+    ("decoder", FRAMING),
+    ("encoder", FRAMING),
+    ("LineReceiver", "write `lines`"),
+    ("LinesCodec", "write `lines`"),
+    ("LengthDelimitedCodec", "write `length_prefixed(u32_be)`"),
+    ("Int16StringReceiver", "write `length_prefixed(u16_be)`"),
+    ("delimiter", "write `delimited(b\"\\0\")`"),
+    ("case_insensitive", "write `ignore_case`"),
 ];
 
+const FRAMING: &str = "write `lines` or another framing, or `codec = MyCodec`";
 const WORKERS: &str = "write `pool(workers = 8)` or `prefork(workers = 4)`";
 
 /// What other frameworks call the options of a model, and ours.
@@ -146,6 +156,18 @@ const OF_WORKERS: &[(&str, &str)] = &[
     ("max_queue", "queue"),
     ("max_requests_per_child", "max_requests"),
     ("maxtasksperchild", "max_requests"),
+];
+
+/// What other frameworks call the options of a framing, and ours.
+const OF_FRAMINGS: &[(&str, &str)] = &[
+    ("max_length", "max"),
+    ("max_line", "max"),
+    ("max_frame_length", "max"),
+    ("max_size", "max"),
+    ("limit", "max"),
+    ("overflow", "on_overflow"),
+    ("line_ending", "ending"),
+    ("separator", "ending"),
 ];
 
 /// Words that are neither transports nor models, nor rows of the table.
@@ -177,6 +199,16 @@ pub(crate) fn meant_of_model(model: Model, word: &str) -> Option<&'static str> {
     let near = || closest(word, model.rules().map(|rule| rule.name));
     let meant = lookup(OF_WORKERS, word).or_else(near)?;
     model
+        .rules()
+        .map(|rule| rule.name)
+        .find(|name| *name == meant)
+}
+
+/// Returns the option of this framing that a word means.
+pub(crate) fn meant_of_framing(framing: Framing, word: &str) -> Option<&'static str> {
+    let near = || closest(word, framing.rules().map(|rule| rule.name));
+    let meant = lookup(OF_FRAMINGS, word).or_else(near)?;
+    framing
         .rules()
         .map(|rule| rule.name)
         .find(|name| *name == meant)

@@ -156,7 +156,10 @@ fn list(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
 /// Reads a value that has no name, with the comma behind it.
 fn first(input: ParseStream<'_>) -> Option<Expr> {
     let fork = input.fork();
-    let value = fork.parse().ok()?;
+    let value: Expr = fork.parse().ok()?;
+    if matches!(value, Expr::Assign(_)) {
+        return None; // An option.
+    }
     if !fork.is_empty() {
         fork.parse::<Token![,]>().ok()?; // A name perhaps, with its value.
     }

@@ -7,7 +7,7 @@ use super::entries::{Entry, Value};
 use super::models::alternatives;
 use super::{Args, FramingWord, Given, Setting, setting};
 use crate::errors::Errors;
-use crate::options::{Framing, Kind, Owner, Rule};
+use crate::options::{Framing, Rule};
 use crate::words;
 
 impl Args {
@@ -19,17 +19,23 @@ impl Args {
         errors: &mut Errors,
     ) {
         let (first, entries) = match value {
-            Value::Nothing | Value::Skipped => (None, Vec::new()),
+            Value::Nothing => (None, Vec::new()),
             Value::Framed(first, entries) => (first, entries),
-            _ => {
-                errors.at(
-                    &word,
-                    format_args!(
-                        "`{word}` takes its options in parentheses; write `{}`",
-                        framing.example()
-                    ),
-                );
-                (None, Vec::new())
+            value => {
+                if !matches!(value, Value::Skipped) {
+                    let example = framing.full_example();
+                    errors.at(
+                        &word,
+                        format_args!(
+                            "`{word}` takes its options in parentheses; write `{example}`"
+                        ),
+                    );
+                }
+                // So that no second error follows.
+                (
+                    framing.first().and_then(|first| syn::parse_str(first).ok()),
+                    Vec::new(),
+                )
             }
         };
         let mut options = Vec::new();
@@ -89,7 +95,7 @@ fn framing_setting(framing: Framing, entry: Entry, errors: &mut Errors) -> Optio
             format_args!("`{owner}` takes no options; write `{}`", framing.example()),
         );
     } else {
-        let meant = words::closest(&name, framing.rules().map(|rule| rule.name));
+        let meant = words::meant_of_framing(framing, &name);
         let meant = meant.map_or(list, |meant| format!("`{meant}`"));
         errors.at(
             &word,
@@ -99,6 +105,20 @@ fn framing_setting(framing: Framing, entry: Entry, errors: &mut Errors) -> Optio
     None
 }
 
+/// Tells whether a word that stands outside belongs to a framing: to one that was written, or to nobody else.
+pub(super) fn is_outside(word: &Ident, written: &[Given<FramingWord>]) -> bool {
+    let name = word.to_string();
+    let mut owners = Rule::of_framings(&name);
+    match Rule::of_models(&name).next() {
+        Some(_) => owners.any(|(framing, _)| is_written(framing, written)),
+        None => owners.next().is_some(),
+    }
+}
+
+fn is_written(framing: Framing, written: &[Given<FramingWord>]) -> bool {
+    written.iter().any(|given| given.word == framing.word())
+}
+
 /// Says where an option belongs that stands outside of every framing: in the one that was written, if that takes it.
 pub(super) fn outside_of_its_framing(
     word: &Ident,
@@ -106,27 +126,14 @@ pub(super) fn outside_of_its_framing(
     errors: &mut Errors,
 ) {
     let name = word.to_string();
-    let owns = |rule: &&Rule| match rule.owner {
-        Owner::Framing(framing) => written.iter().any(|given| given.word == framing.word()),
-        _ => false,
-    };
-    let rules: Vec<_> = Rule::of_framings(&name).map(|(_, rule)| rule).collect();
-    let rule = rules.iter().copied().find(owns).or(rules.first().copied());
-    let Some((Owner::Framing(framing), rule)) = rule.map(|rule| (rule.owner, rule)) else {
+    let mut owners = Rule::of_framings(&name);
+    let owner = owners.find(|(framing, _)| is_written(*framing, written));
+    let Some((framing, rule)) = owner.or_else(|| Rule::of_framings(&name).next()) else {
         return;
     };
-    let first = framing
-        .first()
-        .map_or(String::new(), |first| format!("{first}, "));
-    let value = match rule.kind {
-        Kind::Flag => String::new(),
-        _ => format!(" = {}", rule.example),
-    };
+    let place = framing.example_with(rule);
     errors.at(
         word,
-        format_args!(
-            "`{name}` is an option of the framing; write `{}({first}{name}{value})`",
-            framing.word()
-        ),
+        format_args!("`{name}` is an option of the framing; write `{place}`"),
     );
 }

@@ -36,6 +36,7 @@ pub(super) fn commands(
     let arms = all
         .iter()
         .enumerate()
+        .filter(|(_, command)| !command.is_broken)
         .map(|(at, command)| arm(plan, at, command));
     let error = error(plan, messages, commands);
     quote! {

@@ -36,7 +36,8 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
         (None, None) => (by_message(plan, messages), TokenStream::new()),
     };
     let frame_errors = messages.frame_error.iter();
-    let frame_errors = frame_errors.map(|method| call(plan, method, Takes::FrameError));
+    let frame_errors =
+        frame_errors.map(|method| call(plan, method, messages.codec_span(), Takes::FrameError));
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::MessageHandler for #ty #where_clause {
@@ -54,7 +55,7 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
         methods => {
             let calls = methods.iter();
             calls
-                .map(|method| call(plan, method, Takes::Message))
+                .map(|method| call(plan, method, messages.codec_span(), Takes::Message))
                 .collect()
         }
     }
@@ -67,7 +68,7 @@ fn by(
     serve: &str,
     serve_frame_error: &str,
 ) -> TokenStream {
-    let span = messages.word.span();
+    let span = messages.codec_span();
     let private = private(plan, span);
     let serve = Ident::new(serve, span);
     let serve_frame_error = Ident::new(serve_frame_error, span);
@@ -133,7 +134,7 @@ enum Takes {
 // fn message(&mut self, message: Bytes, replies: &mut Replies<'_, Self::Framing>) -> Outcome {
 //     IntoOutcome::into_outcome(Self::message(self, message, replies))
 // }
-fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
+fn call(plan: &Plan<'_>, method: &Method, codec: Span, takes: Takes) -> TokenStream {
     let (name, cfgs) = (&method.sig.ident, method.cfgs());
     let span = name.span();
     let private = private(plan, span);
@@ -144,8 +145,8 @@ fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
         Ident::new("replies", place(1)),
     );
     let ty = match takes {
-        Takes::Message => quote_spanned!(span=> Item),
-        Takes::FrameError => quote_spanned!(span=> Error),
+        Takes::Message => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Item),
+        Takes::FrameError => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Error),
     };
     let output = method.output_span().resolved_at(span);
     let mut inner = name.clone();
@@ -157,7 +158,7 @@ fn call(plan: &Plan<'_>, method: &Method, takes: Takes) -> TokenStream {
         #[allow(unused_variables)]
         fn #name(
             &mut self,
-            #taken: <Self::Codec as #private::Decoder>::#ty,
+            #taken: #ty,
             #replies: &mut #private::Replies<'_, Self::Framing>,
         ) -> #private::Outcome {
             #call

@@ -3,9 +3,12 @@
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Expr, FnArg, GenericArgument, Lit, LitStr, Pat, PathArguments, Token, Type};
+use syn::{
+    Attribute, Expr, FnArg, GenericArgument, GenericParam, Lit, LitStr, Pat, PathArguments, Token,
+    Type,
+};
 
-use super::messages::find;
+use super::messages::{check_near, find};
 use super::methods::{Kind, check_can_be_called};
 use crate::args::{Args, FramingWord};
 use crate::errors::Errors;
@@ -26,6 +29,8 @@ pub(crate) struct Command<'a> {
     pub(crate) verbs: Vec<LitStr>,
     pub(crate) when: Option<Expr>,
     pub(crate) parameters: Vec<Parameter<'a>>,
+    /// A mistake was reported: call nothing, so that no second error follows.
+    pub(crate) is_broken: bool,
 }
 
 /// A parameter behind `self`.
@@ -157,6 +162,7 @@ pub(super) fn commands<'a>(
     };
     let ignores_case = manner("ignore_case");
     check_verbs_once(&commands, ignores_case, errors);
+    check_near("command_error", COMMAND_ERROR, handler, errors);
     let error = find("command_error", COMMAND_ERROR, handler, 2..=2, errors);
     if let Some(FramingWord::Own(codec)) = framing.map(|given| &given.value)
         && handler.named("command_error").next().is_none()
@@ -179,6 +185,7 @@ pub(super) fn commands<'a>(
 
 /// Reads the attribute and the parameters.
 fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'a> {
+    let begin = errors.len();
     let (mut verbs, mut when) = (Vec::new(), None);
     for (at, attr) in method
         .attrs
@@ -210,6 +217,13 @@ fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'
             format_args!("a command is a method of its handler; write `{wanted}`"),
         );
     }
+    let mut generics = method.sig.generics.params.iter();
+    if let Some(generic) = generics.find(|one| !matches!(one, GenericParam::Lifetime(_))) {
+        errors.at(
+            generic,
+            "an argument of a command has one type; write it in place of a generic one",
+        );
+    }
     let typed = method.sig.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
@@ -235,6 +249,7 @@ fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'
         verbs,
         when,
         parameters,
+        is_broken: errors.len() > begin,
     }
 }
 
@@ -266,7 +281,8 @@ fn entries(
                 (true, Some(value)) if when.is_none() => *when = Some(value),
                 (true, Some(_)) => errors.at(word, "`when` is written twice; keep one"),
                 (true, None) => errors.at(word, "`when` needs a method that says whether the command is allowed; write `when = Self::authenticated`"),
-                (false, _) => errors.at(&word, format_args!("unknown option `{word}` of `#[command]`; write verbs, and `when = Self::authenticated`")),
+                (false, None) => errors.at(&word, format_args!("a verb is text; write `#[command(\"{word}\")]`")),
+                (false, Some(_)) => errors.at(&word, format_args!("unknown option `{word}` of `#[command]`; write verbs, and `when = Self::authenticated`")),
             }
         }
         if !input.is_empty() {
@@ -300,7 +316,23 @@ fn takes<'a>(ty: &'a Type, kind: Kind, errors: &mut Errors) -> Takes<'a> {
             }
         };
     }
-    let inner = || argument(ty).map(|inner| Box::new(takes(inner, kind, &mut Errors::default())));
+    if let Type::ImplTrait(_) = ungroup(ty) {
+        errors.at(
+            ty,
+            "an argument of a command has one type; write it in place of a generic one",
+        );
+    }
+    let mut inner = || {
+        let inner = argument(ty)?;
+        let takes = takes(inner, kind, errors);
+        if !takes.is_word() {
+            errors.at(
+                inner,
+                "the stream and the replies are always there; write them alone",
+            );
+        }
+        Some(Box::new(takes))
+    };
     match last_word(ty).map(ToString::to_string).as_deref() {
         Some("Bytes") => Takes::Shared,
         Some("Rest") => Takes::Rest,

@@ -1,6 +1,6 @@
 //! A framing in the attribute, and the methods that take its messages.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, Signature, Type};
 
@@ -27,6 +27,16 @@ pub(crate) struct Messages<'a> {
     pub(crate) commands: Option<Commands<'a>>,
     /// Likewise.
     pub(crate) opcodes: Option<Opcodes<'a>>,
+}
+
+impl Messages<'_> {
+    /// Returns where a wrong codec is to be reported.
+    pub(crate) fn codec_span(&self) -> Span {
+        match &self.codec {
+            Codec::Own(ty) => ty.span(),
+            Codec::Built { .. } => self.word.span(),
+        }
+    }
 }
 
 /// Where one message ends and the next begins.
@@ -116,6 +126,7 @@ pub(super) fn messages<'a>(
             missing(handler, methods, errors);
         }
     }
+    check_near("frame_error", FRAME_ERROR, handler, errors);
     Some(Messages {
         word,
         codec,
@@ -146,6 +157,22 @@ pub(super) fn find<'a>(
         found.truncate(1);
     }
     found
+}
+
+/// One letter away from a name that the server calls.
+pub(super) fn check_near(name: &str, wanted: &str, handler: &Handler, errors: &mut Errors) {
+    if handler.named(name).next().is_some() {
+        return;
+    }
+    for method in handler.methods() {
+        let near = &method.sig.ident;
+        if words::distance(&near.to_string(), name) == 1 && !method.is_verb() {
+            errors.at(
+                near,
+                format_args!("`{near}` is not called by the server; did you mean `{wanted}`?"),
+            );
+        }
+    }
 }
 
 fn check(
@@ -197,6 +224,7 @@ fn built<'a>(
         .collect();
     let max = setters.iter().position(|setter| setter.word == "max");
     let max = max.map(|at| setters.remove(at));
+    setters.retain(|setter| setter.word != "max"); // A second one was reported.
     let mut arguments = Vec::new();
     match framing {
         Framing::Lines => arguments.push(max_or(max, 8 << 10, word)),

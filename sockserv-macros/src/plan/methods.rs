@@ -71,7 +71,7 @@ pub(super) fn forwards<'a>(
 ) -> Option<Forwards<'a>> {
     let reader = reader(args);
     let Form::Impl(methods) = &handler.form else {
-        return reader.map(|_| Forwards::without_handle());
+        return args.is_rpc.then(Forwards::without_handle);
     };
     let kind = source.kind();
     let handle_is_missing = if let Some((word, calls)) = &reader {

@@ -143,7 +143,7 @@ use std::error::Error;
 pub use error::CommandError;
 pub use opcode::{OpcodeHandler, serve_opcode, serve_opcode_frame_error};
 pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
-pub use words::{Rest, Sentence, Split, Words};
+pub use words::{Argument, Rest, Sentence, Split, Words};
 
 use crate::codec::Decoder;
 use crate::error::Outcome;

@@ -3,9 +3,9 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(tcp)]
+#[server(tcp, codec = String)]
 impl Echo {
-    fn message(&mut self, _line: &str) {}
+    fn message(&mut self, _text: String) {}
 }
 
 fn main() {}
