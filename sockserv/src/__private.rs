@@ -29,3 +29,4 @@ pub use crate::server::declare::{
 };
 pub use crate::server::several::Serve;
 pub use crate::server::spawn::Running;
+pub use crate::testing::Trial;
