@@ -1,12 +1,14 @@
 //! Tests for a handler, in three sizes: in memory, over a socket, and under every model.
 //!
-//! Take the handler that is to be tested:
+//! **In memory**, where most tests belong: no socket, no thread, and a clock that jumps, so that ten seconds of silence take
+//! no time at all. The script comes first, then `run`, and what is left to do is to look at the [`Record`].
 //!
 //! ```
 //! use sockserv::prelude::*;
+//! use sockserv::testing;
 //!
 //! #[derive(Clone)]
-//! pub struct Echo;
+//! struct Echo;
 //!
 //! #[server(tcp, threading)]
 //! impl Echo {
@@ -14,22 +16,6 @@
 //!         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
 //!     }
 //! }
-//! ```
-//!
-//! **In memory**, where most tests belong: no socket, no thread, and a clock that jumps, so that ten seconds of silence take
-//! no time at all. The script comes first, then `run`, and what is left to do is to look at the [`Record`].
-//!
-//! ```
-//! # use sockserv::prelude::*;
-//! # #[derive(Clone)]
-//! # pub struct Echo;
-//! # #[server(tcp, threading)]
-//! # impl Echo {
-//! #     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-//! #         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
-//! #     }
-//! # }
-//! use sockserv::testing;
 //!
 //! // #[test]
 //! fn echoes_in_memory() {
@@ -45,7 +31,7 @@
 //! ```
 //! # use sockserv::prelude::*;
 //! # #[derive(Clone)]
-//! # pub struct Echo;
+//! # struct Echo;
 //! # #[server(tcp, threading)]
 //! # impl Echo {
 //! #     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
@@ -70,7 +56,7 @@
 //! ```
 //! # use sockserv::prelude::*;
 //! # #[derive(Clone)]
-//! # pub struct Echo;
+//! # struct Echo;
 //! # #[server(tcp, threading)]
 //! # impl Echo {
 //! #     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
