@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
+use crate::hooks::HookTable;
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
 use crate::request::Live;
@@ -397,6 +398,27 @@ pub(crate) fn report_on_clone<H: Clone>(
     if let Err(second) = told {
         crate::error::report(error, peer);
         crate::error::report(&second, peer);
+    }
+}
+
+/// Asks `verify_request` on the prototype. A panic in there refuses the request, and is reported.
+pub(crate) fn verify<H: Clone>(
+    hooks: &HookTable<H>,
+    prototype: &H,
+    requests: &Requests,
+    incoming: &Incoming,
+    peer: &Address,
+) -> bool {
+    let Some(verify) = hooks.verify_request else {
+        return true;
+    };
+    match guard_value(Phase::Verify, || verify(prototype, peer, incoming)) {
+        Ok(verified) => verified,
+        Err(error) => {
+            requests.failed(None, &error, peer);
+            report_on_clone(prototype, hooks.handle_error, &error, peer);
+            false
+        }
     }
 }
 

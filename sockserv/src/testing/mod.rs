@@ -73,6 +73,7 @@
 
 mod client;
 mod conformance;
+mod ground;
 mod memory;
 mod record;
 mod stream;
@@ -84,6 +85,9 @@ pub use conformance::Trial;
 pub use record::Record;
 pub use stream::StreamTest;
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::address::Address;
 use crate::handler::StreamHandler;
 use crate::server::declare::Declaration;
 
@@ -91,4 +95,9 @@ use crate::server::declare::Declaration;
 #[must_use]
 pub fn stream<H: Declaration + StreamHandler>(handler: H) -> StreamTest<H> {
     StreamTest::new(handler)
+}
+
+/// A peer on this machine.
+fn somebody() -> Address {
+    Address::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 49152)))
 }
