@@ -78,7 +78,24 @@ struct State {
 pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
     /// Where each of the pieces ends.
-    pub(super) ends: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl Written {
+    pub(super) fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn pieces(&self) -> Vec<&[u8]> {
+        let mut begin = 0;
+        let piece = |end: &usize| {
+            let piece = &self.bytes[begin..*end];
+            begin = *end;
+            piece
+        };
+        self.ends.iter().map(piece).collect()
+    }
 }
 
 /// What the peer still does.
@@ -245,8 +262,7 @@ impl State {
                 Peer::Left => return Now::Ready(Err(Errno::PIPE.into())),
                 Peer::Talks | Peer::Listens if self.reads => {
                     let count = bytes.len().min(most);
-                    self.written.bytes.extend_from_slice(&bytes[..count]);
-                    self.written.ends.push(self.written.bytes.len());
+                    self.written.push(&bytes[..count]);
                     return Now::Ready(Ok(count));
                 }
                 Peer::Talks | Peer::Listens => {}

@@ -73,6 +73,7 @@
 
 mod client;
 mod conformance;
+mod datagram;
 mod ground;
 mod memory;
 mod record;
@@ -82,19 +83,26 @@ mod under;
 pub use client::Client;
 #[doc(hidden)]
 pub use conformance::Trial;
+pub use datagram::DatagramTest;
 pub use record::Record;
 pub use stream::StreamTest;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::address::Address;
-use crate::handler::StreamHandler;
+use crate::handler::{DatagramHandler, StreamHandler};
 use crate::server::declare::Declaration;
 
 /// Begins a script for one connection to this handler: what its peer does, in order.
 #[must_use]
 pub fn stream<H: Declaration + StreamHandler>(handler: H) -> StreamTest<H> {
     StreamTest::new(handler)
+}
+
+/// Begins a script for this datagram handler: what its peers send, in order.
+#[must_use]
+pub fn datagram<H: Declaration + DatagramHandler>(handler: H) -> DatagramTest<H> {
+    DatagramTest::new(handler)
 }
 
 /// A peer on this machine.

@@ -71,13 +71,7 @@ impl Record {
     /// and one for each datagram.
     #[must_use]
     pub fn pieces(&self) -> Vec<&[u8]> {
-        let mut begin = 0;
-        let piece = |end: &usize| {
-            let piece = &self.written.bytes[begin..*end];
-            begin = *end;
-            piece
-        };
-        self.written.ends.iter().map(piece).collect()
+        self.written.pieces()
     }
 
     /// Returns the first thing that went wrong, with its phase: what `handle_error` was told.
