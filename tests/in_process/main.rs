@@ -23,6 +23,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod testing;
 mod unix;
 mod vouched;
 
@@ -81,6 +82,7 @@ fn together() -> Vec<Test> {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        testing::tests(),
         unix::tests(),
         unix::accounts::tests(),
     ]
