@@ -53,7 +53,6 @@ impl Obeys {
                 "error" => return Err(io::Error::other("in handle")),
                 "panic" => panic!("in handle"),
                 "unanswered" => {}
-                "stubborn" => while stream.rfile.read_line(&mut line).is_ok() {},
                 _ => stream.wfile.write_all(line.as_bytes())?,
             }
             line.clear();
@@ -218,8 +217,9 @@ fn drains() {
     assert_eq!(told.text(), "bye\n");
     assert_eq!(told.elapsed(), 8 * SECOND);
 
-    let stubborn = patient().options(|it| it.shutdown_grace(2 * SECOND));
-    let cut = stubborn.sends("stubborn\n").shuts_down().run();
+    let stuffed = patient().options(|it| it.wbufsize(0).shutdown_grace(2 * SECOND));
+    let stuffed = stuffed.sends("one\n").stops_reading().shuts_down();
+    let cut = stuffed.run();
     assert_eq!(cut.reason(), Some(Reason::Cut));
     assert_eq!(cut.elapsed(), 3 * SECOND);
 }
