@@ -126,8 +126,8 @@ mod inner {
 
     #[test]
     fn a_test_in_a_module_is_found() -> Result<(), io::Error> {
-        let said = (|| conformance!(Echo, |peer| peer.send("deep\n")))();
-        assert_eq!(said, b"deep\n");
+        let ask = || conformance!(Echo, |peer| peer.send("deep\n"));
+        assert_eq!(ask(), b"deep\n");
         Ok(())
     }
 }

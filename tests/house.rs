@@ -26,8 +26,8 @@ const RUNTIME: [&str; 22] = [
     "hooks",
     "concurrency",
     "server",
-    "testing",
     "__private",
+    "testing",
 ];
 
 /// The macro's, likewise.

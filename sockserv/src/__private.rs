@@ -29,4 +29,3 @@ pub use crate::server::declare::{
 };
 pub use crate::server::several::Serve;
 pub use crate::server::spawn::Running;
-pub use crate::testing::Trial;

@@ -237,24 +237,6 @@ impl Drop for Served {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::test_of;
-
-    #[test]
-    fn a_test_is_known_by_what_stands_in_it() {
-        assert_eq!(test_of("krate::every_model::here"), "every_model");
-        assert_eq!(
-            test_of("krate::tests::every_model::here"),
-            "tests::every_model"
-        );
-        assert_eq!(
-            test_of("krate::tests::every_model::{{closure}}::here"),
-            "tests::every_model"
-        );
-    }
-}
-
 /// Runs one script against a handler under every model, over real sockets, and returns what all of them said.
 ///
 /// Write it into a test. Each model serves in a process of its own: the test's program is started again for it, with this
@@ -320,7 +302,7 @@ macro_rules! conformance {
         fn here() {}
         let here = ::core::any::type_name_of_val(&here);
         let place = ::core::concat!(::core::file!(), ":", ::core::line!(), ":", ::core::column!());
-        let mut trial = $crate::__private::Trial::new(place, here);
+        let mut trial = $crate::testing::Trial::new(place, here);
         $(
             trial.under(
                 ::core::stringify!($model),
@@ -338,4 +320,22 @@ macro_rules! conformance {
     (@ pool) => { $crate::Pool<()> };
     (@ forking) => { $crate::UncheckedForking };
     (@ prefork) => { $crate::UncheckedPrefork };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_of;
+
+    #[test]
+    fn a_test_is_known_by_what_stands_in_it() {
+        assert_eq!(test_of("krate::every_model::here"), "every_model");
+        assert_eq!(
+            test_of("krate::tests::every_model::here"),
+            "tests::every_model"
+        );
+        assert_eq!(
+            test_of("krate::tests::every_model::{{closure}}::here"),
+            "tests::every_model"
+        );
+    }
 }

@@ -94,13 +94,11 @@ use crate::handler::{DatagramHandler, StreamHandler};
 use crate::server::declare::Declaration;
 
 /// Begins a script for one connection to this handler: what its peer does, in order.
-#[must_use]
 pub fn stream<H: Declaration + StreamHandler>(handler: H) -> StreamTest<H> {
     StreamTest::new(handler)
 }
 
 /// Begins a script for this datagram handler: what its peers send, in order.
-#[must_use]
 pub fn datagram<H: Declaration + DatagramHandler>(handler: H) -> DatagramTest<H> {
     DatagramTest::new(handler)
 }
