@@ -121,6 +121,39 @@ fn a_step_that_fails_names_the_model() {
     conformance!(Echo, |peer| peer.send("one\n").expect_line("ONE"));
 }
 
+/// Repeats what it is told in a voice of its own.
+#[derive(Clone)]
+struct Says(&'static str);
+
+#[server(tcp, pool)]
+impl Says {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        writeln!(stream, "{}", self.0)
+    }
+}
+
+fn says(text: &'static str) -> Vec<u8> {
+    conformance!(Says(text), [sync, prefork], |peer| peer.expect_line(text))
+}
+
+#[test]
+fn a_function_of_several_tests_may_ask() {
+    for text in ["one", "two", "three"] {
+        assert_eq!(says(text), format!("{text}\n").as_bytes());
+    }
+}
+
+#[test]
+#[should_panic(expected = "does not serve")]
+fn a_thread_of_the_tests_own_keeps_it_from_forking() {
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    let _other = std::thread::Builder::new()
+        .name("busy".into())
+        .spawn(move || end.recv());
+    let say = || conformance!(Echo, [forking], |peer| peer.send("one\n"));
+    drop((say(), ends));
+}
+
 mod inner {
     use super::*;
 

@@ -4,12 +4,13 @@
 //! program is started again, once for each model, and asked for that one test. There the macro serves instead of asking, and
 //! the script runs here, against it.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use std::{env, process, thread};
+use std::{env, fmt, process, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -20,9 +21,10 @@ use crate::address::Kind;
 use crate::server::Server;
 use crate::server::builder::Builder;
 use crate::server::declare::{Declaration, Transport};
+use crate::sys::fork;
 use crate::sys::poller::timespec;
 
-/// Says in which place of which test this process is to serve, and under which model.
+/// Says what the process is to serve that a test has started: a [`Task`].
 const VARIABLE: &str = "SOCKSERV_CONFORMANCE";
 
 /// What a server says before the place where it listens.
@@ -31,27 +33,43 @@ const LISTENING: &str = "listening on ";
 /// How long a server may take to end: more than it gives its requests.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a process is started for: the trial of its test, by number, the model, and what the trials before have said, so that
+/// the test gets there without running them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Task {
+    trial: usize,
+    model: String,
+    said: Vec<Vec<u8>>,
+}
+
+thread_local! {
+    /// What the trials of this test have said so far: the harness gives each test a thread.
+    static SAID: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// One `conformance!` of a test: what its runs have come to so far.
 #[derive(Debug)]
 pub struct Trial {
-    /// Where the macro stands: a test may have several.
-    place: &'static str,
     test: String,
+    number: usize,
+    /// What this process is started for, if it is.
+    task: Option<Task>,
     first: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Trial {
     /// `here` is the name of an item inside the test's function.
     #[must_use]
-    pub fn new(place: &'static str, here: &str) -> Self {
+    pub fn new(here: &str) -> Self {
         Self {
-            place,
-            test: test_of(here),
+            test: test_of(thread::current().name(), here),
+            number: SAID.with_borrow(Vec::len),
+            task: env::var(VARIABLE).ok().and_then(|text| Task::parse(&text)),
             first: None,
         }
     }
 
-    /// Runs the script against the handler under the model `M`; in the process that is started for it, serves.
+    /// Runs the script against the handler under the model `M`; in the process that is started for that, serves.
     #[track_caller]
     pub fn under<H, M>(
         &mut self,
@@ -63,11 +81,18 @@ impl Trial {
         H: Declaration,
         M: Word<Under<H, M>>,
     {
-        let task = format!("{} {model}", self.place);
-        if env::var(VARIABLE).is_ok_and(|wanted| wanted == task) {
-            serve::<H, M>(handler());
+        if let Some(task) = &self.task {
+            if (task.trial, &*task.model) == (self.number, model) {
+                serve::<H, M>(handler());
+            }
+            return; // It is started for another one.
         }
-        let server = Served::start(&self.test, &task, model);
+        let task = Task {
+            trial: self.number,
+            model: model.to_owned(),
+            said: SAID.with_borrow(Vec::clone),
+        };
+        let server = Served::start(&self.test, &task);
         let mut client = Client::connect(&*server.at).labelled(format!("under `{model}`: "));
         script(&mut client);
         client.finish();
@@ -90,15 +115,55 @@ impl Trial {
 
     /// Returns what all of them said.
     pub fn said(self) -> Vec<u8> {
-        self.first.map(|(_, said)| said).unwrap_or_default()
+        let known = self.task.and_then(|mut task| {
+            let is_known = self.number < task.said.len();
+            is_known.then(|| task.said.swap_remove(self.number))
+        });
+        let said = known.or(self.first.map(|(_, said)| said));
+        let said = said.unwrap_or_default();
+        SAID.with_borrow_mut(|all| all.push(said.clone()));
+        said
     }
 }
 
-/// A test's name, from that of an item in its function: without the crate and the item, and whatever closures are between.
-fn test_of(here: &str) -> String {
+/// A test's name. The harness calls the test's thread by it; where there is no such thread, it is the name of an item in its
+/// function, without the crate and the item, and whatever closures are between.
+fn test_of(thread: Option<&str>, here: &str) -> String {
+    if let Some(name) = thread.filter(|name| *name != "main") {
+        return name.to_owned();
+    }
     let path = here.split("::").skip(1);
     let path: Vec<&str> = path.filter(|part| !part.starts_with('{')).collect();
     path[..path.len().saturating_sub(1)].join("::")
+}
+
+impl Task {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        Some(Self {
+            trial: words.next()?.parse().ok()?,
+            model: words.next()?.to_owned(),
+            said: words.map(bytes).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.trial, self.model)?;
+        for said in &self.said {
+            f.write_str(" ")?;
+            said.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes from their hexadecimal digits.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
+    digits.map(byte).collect()
 }
 
 /// Serves until the test ends it, and ends this process.
@@ -120,6 +185,9 @@ where
     H: Declaration,
     M: Word<Under<H, M>>,
 {
+    if M::FORKS {
+        check_threads()?;
+    }
     // Should the test be killed, nobody else would end this process.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let builder = Builder::<_, Server<Under<H, M>>>::new(Under::new(handler));
@@ -131,6 +199,19 @@ where
         .lame_duck(Duration::ZERO)
         .bind()?
         .run()
+}
+
+/// A fork is sound beside the harness's own thread, which waits for this test and does nothing else, and beside no other.
+fn check_threads() -> io::Result<()> {
+    let others = fork::others()?;
+    if others.len() <= 1 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "cannot fork while other threads run ({}): start them in `setup` or `worker_start`, or try the models that thread \
+         alone: `conformance!(handler, [sync, threading, pool], |peer| ...)`",
+        others.join(", ")
+    )))
 }
 
 /// A place that nobody else has.
@@ -156,7 +237,7 @@ struct Served {
 
 impl Served {
     #[track_caller]
-    fn start(test: &str, task: &str, model: &str) -> Self {
+    fn start(test: &str, task: &Task) -> Self {
         let started = Command::new(env::current_exe().expect("a test knows its own path"))
             .args([
                 test,
@@ -165,7 +246,7 @@ impl Served {
                 "--test-threads=1",
                 "--include-ignored",
             ])
-            .env(VARIABLE, task)
+            .env(VARIABLE, task.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
@@ -177,7 +258,8 @@ impl Served {
         let said = server.listen();
         assert!(
             !server.at.is_empty(),
-            "under `{model}`: `{test}`, started again, does not serve; it says:\n{said}"
+            "under `{}`: the test `{test}`, started again, does not serve; it says:\n{said}",
+            task.model
         );
         server
     }
@@ -301,8 +383,7 @@ macro_rules! conformance {
     ($handler:expr, [$($model:ident),+ $(,)?], |$peer:ident| $script:expr $(,)?) => {{
         fn here() {}
         let here = ::core::any::type_name_of_val(&here);
-        let place = ::core::concat!(::core::file!(), ":", ::core::line!(), ":", ::core::column!());
-        let mut trial = $crate::testing::Trial::new(place, here);
+        let mut trial = $crate::testing::Trial::new(here);
         $(
             trial.under(
                 ::core::stringify!($model),
@@ -324,18 +405,31 @@ macro_rules! conformance {
 
 #[cfg(test)]
 mod tests {
-    use super::test_of;
+    use super::{Task, test_of};
 
     #[test]
-    fn a_test_is_known_by_what_stands_in_it() {
-        assert_eq!(test_of("krate::every_model::here"), "every_model");
+    fn a_test_is_known_by_its_thread_or_by_what_stands_in_it() {
         assert_eq!(
-            test_of("krate::tests::every_model::here"),
-            "tests::every_model"
+            test_of(Some("tests::one"), "krate::helper::here"),
+            "tests::one"
         );
+        let on_main = |here| test_of(Some("main"), here);
+        assert_eq!(on_main("krate::one::here"), "one");
+        assert_eq!(on_main("krate::tests::one::here"), "tests::one");
         assert_eq!(
-            test_of("krate::tests::every_model::{{closure}}::here"),
-            "tests::every_model"
+            on_main("krate::tests::one::{{closure}}::here"),
+            "tests::one"
         );
+    }
+
+    #[test]
+    fn a_task_survives_the_way_to_another_process() {
+        let task = Task {
+            trial: 2,
+            model: "pool".into(),
+            said: vec![b"\0one\xff".to_vec(), Vec::new()],
+        };
+        assert_eq!(Task::parse(&task.to_string()), Some(task));
+        assert_eq!(Task::parse("something else"), None);
     }
 }

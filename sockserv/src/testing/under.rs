@@ -16,6 +16,9 @@ use crate::server::declare::{Declaration, Transport};
 pub trait Word<H> {
     /// That model.
     type Model: Model<H> + Default;
+
+    /// Whether it forks: then the test's process must have no other threads but the harness's own.
+    const FORKS: bool = false;
 }
 
 impl<H> Word<H> for Synchronous {
@@ -32,10 +35,14 @@ impl<H: Send + 'static> Word<H> for Pool<()> {
 
 impl<H> Word<H> for UncheckedForking {
     type Model = Self;
+
+    const FORKS: bool = true;
 }
 
 impl<H> Word<H> for UncheckedPrefork {
     type Model = Self;
+
+    const FORKS: bool = true;
 }
 
 /// A handler under the model of the word `M`.
