@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 23] = [
+const RUNTIME: [&str; 24] = [
     "sys",
     "address",
     "error",
@@ -29,6 +29,7 @@ const RUNTIME: [&str; 23] = [
     "concurrency",
     "server",
     "__private",
+    "testing",
 ];
 
 /// The macro's, likewise.

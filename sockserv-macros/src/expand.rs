@@ -259,7 +259,7 @@ fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
     // Between two messages nothing of it is on any stack.
     let talks = (plan.messages.is_some() && request == "Stream").then(|| {
         quote_spanned! {span=>
-            fn talks() -> ::core::option::Option<#private::OpenTalk<Self>> { ::core::option::Option::Some(#private::open_talk::<Self>) }
+            fn talks() -> ::core::option::Option<#private::Talks<Self>> { ::core::option::Option::Some(#private::Talks::new()) }
         }
     });
     quote_spanned! {span=>

@@ -19,9 +19,7 @@ pub use crate::error::{IntoOutcome, Outcome, RequestError};
 pub use crate::handler::{DatagramHandler, StreamHandler};
 pub use crate::hooks::{HookProbe, HookTable, Hooks, NoHooks};
 pub use crate::listener::Incoming;
-pub use crate::message::{
-    Frames, MessageHandler, OpenTalk, Replies, open_talk, serve_messages, serve_packet,
-};
+pub use crate::message::{Frames, MessageHandler, Replies, Talks, serve_messages, serve_packet};
 pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;

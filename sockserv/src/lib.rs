@@ -35,6 +35,7 @@
 //! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
+//! | [`testing`] | a handler without a server: bytes in memory, a clock of its own |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
 //! # The life of a request
@@ -84,6 +85,7 @@ pub mod rpc;
 mod server;
 mod signals;
 mod sys;
+pub mod testing;
 mod transport;
 
 #[doc(hidden)]

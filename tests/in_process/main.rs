@@ -25,6 +25,7 @@ mod runs;
 mod senders;
 mod served;
 mod several;
+mod testing;
 mod unix;
 mod vouched;
 
@@ -85,6 +86,7 @@ fn together() -> Vec<Test> {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        testing::tests(),
         unix::tests(),
         unix::accounts::tests(),
     ]

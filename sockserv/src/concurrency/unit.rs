@@ -9,9 +9,10 @@ use crate::address::Address;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
+use crate::hooks::HookTable;
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
-use crate::message::{OpenTalk, Progress, Talks};
+use crate::message::{AnyTalk, Progress, Talks};
 use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
@@ -30,7 +31,7 @@ pub struct Unit<H> {
     tell: Tell<H>,
     refusal: Option<RequestError>,
     /// Where the conversation stands, if `setup` has run and the next message is waited for.
-    talk: Option<Box<dyn Talks<H>>>,
+    talk: Option<AnyTalk>,
     /// Whether the poller knows its socket.
     is_watched: bool,
     /// Whether it gives its thread back between two messages.
@@ -260,7 +261,7 @@ impl<H> Unit<H> {
 
     /// Runs the life cycle as far as it goes without waiting for a message; that of a stream handler to its end.
     pub(crate) fn advance(mut self) -> Lent<H> {
-        let Some((link, calls, open)) = self.conversation() else {
+        let Some((link, calls, talks)) = self.conversation() else {
             self.run();
             return Lent::Ended;
         };
@@ -279,8 +280,8 @@ impl<H> Unit<H> {
         }
         let (talk, is_lent, mut progress) = (&mut self.talk, self.is_lent, Progress::Ended);
         let handled = method(&mut stream, Phase::Handle, |stream| {
-            let talk = talk.get_or_insert_with(|| open(&handler));
-            progress = talk.advance(&mut handler, stream, is_lent)?;
+            let talk = talk.get_or_insert_with(|| (talks.begin)(&handler));
+            progress = (talks.advance)(talk, &mut handler, stream, is_lent)?;
             Ok(())
         });
         if handled.is_err() || progress == Progress::Ended {
@@ -298,7 +299,7 @@ impl<H> Unit<H> {
         clippy::type_complexity,
         reason = "three things that nobody else puts together"
     )]
-    fn conversation(&self) -> Option<(Arc<Link>, Calls<H, Stream>, OpenTalk<H>)> {
+    fn conversation(&self) -> Option<(Arc<Link>, Calls<H, Stream>, Talks<H>)> {
         match &self.request {
             Accepted::Stream(link, calls) => Some((Arc::clone(link), *calls, calls.talks?)),
             Accepted::Packet(..) => None,
@@ -530,6 +531,27 @@ pub(crate) fn report_on_clone<H: Clone>(
     if let Err(second) = told {
         crate::error::report(error, peer);
         crate::error::report(&second, peer);
+    }
+}
+
+/// Asks `verify_request` on the prototype. A panic in there refuses the request, and is reported.
+pub(crate) fn verify<H: Clone>(
+    hooks: &HookTable<H>,
+    prototype: &H,
+    requests: &Requests,
+    incoming: &Incoming,
+    peer: &Address,
+) -> bool {
+    let Some(verify) = hooks.verify_request else {
+        return true;
+    };
+    match guard_value(Phase::Verify, || verify(prototype, peer, incoming)) {
+        Ok(verified) => verified,
+        Err(error) => {
+            requests.failed(None, &error, peer);
+            report_on_clone(prototype, hooks.handle_error, &error, peer);
+            false
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use meeting::Once;
 use places::Places;
 use shutdown::LifeEnd;
 use sides::Sides;
-pub(crate) use slot::{Ended, Slot, Told};
+pub(crate) use slot::{Due, Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
 pub(crate) use workers::Seat;
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::address::{Address, Kind};
+use crate::drain::Stage;
 use crate::error::Phase;
 use crate::observer::Reason;
 use crate::requests::meeting::Waiting;
@@ -88,6 +89,13 @@ impl Told {
     }
 }
 
+/// What [`Slot::due`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Now(Told),
+    Later(Option<Tick>),
+}
+
 /// How a request ended, as far as the counters tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -141,13 +149,45 @@ impl Slot {
     }
 
     /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
-    pub(crate) fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
+    fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
         if self.bytes_in.load(Ordering::Relaxed) > 0 {
             return None;
         }
         // A handler that does something else is looked at again.
         let since = self.waiting.since().map_or(now, Tick);
         Some(since.after(timeout))
+    }
+
+    /// Why the request is to be told something now, or when to look again: a shutdown may have come so far, or one of its
+    /// deadlines. `first_byte`: the timeout, if it is not the request itself that looks at it.
+    pub(crate) fn due(&self, stage: Stage, now: Tick, first_byte: Option<Duration>) -> Due {
+        let told = self.told();
+        let by_shutdown = match stage {
+            Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+            Stage::Told if told == Told::No => Some(Told::Shutdown),
+            Stage::Draining if told == Told::No && self.is_idle() => Some(Told::Shutdown),
+            _ => None,
+        };
+        let expires = self
+            .expires()
+            .filter(|_| told != Told::Request && told != Told::Cut);
+        let silent = first_byte
+            .filter(|_| told == Told::No)
+            .and_then(|timeout| self.silent_until(now, timeout));
+        let patience = self.patience().filter(|_| told == Told::No);
+        let is_past = |at: &Tick| *at <= now;
+        let impatient = patience.filter(|(at, _)| is_past(at)).map(|(_, why)| why);
+        let why = by_shutdown
+            .or(impatient)
+            .or(expires.filter(is_past).map(|_| Told::Request))
+            .or(silent.filter(is_past).map(|_| Told::FirstByte));
+        match why {
+            Some(why) => Due::Now(why),
+            None => {
+                let patience = patience.map(|(at, _)| at);
+                Due::Later([expires, silent, patience].into_iter().flatten().min())
+            }
+        }
     }
 
     pub(super) fn ended(&self) -> Ended {

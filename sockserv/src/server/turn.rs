@@ -9,7 +9,7 @@ use crate::drain::{Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
 use crate::requests::children;
-use crate::requests::{PARKED, Told, lock};
+use crate::requests::{Due, PARKED, lock};
 use crate::server::declare::Declaration;
 use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, WAKE, linger};
 use crate::signals::Signals;
@@ -294,35 +294,15 @@ impl<H: Declaration> Server<H> {
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
         let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
-        let request = options.request_timeout;
         let mut next: Option<Tick> = None;
         let mut late = Vec::new();
         self.requests.for_each(|slot, index| {
-            let told = slot.told();
-            let why = match stage {
-                Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
-                _ if !self.requests.is_mine(slot) => return,
-                Stage::Told if told == Told::No => Some(Told::Shutdown),
-                Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
-                _ => None,
-            };
-            let expired = request
-                .and(slot.expires())
-                .filter(|_| told != Told::Request && told != Told::Cut);
-            let silent = first_byte
-                .filter(|_| told == Told::No)
-                .and_then(|timeout| slot.silent_until(now, timeout));
-            let waits = slot.patience().filter(|_| told == Told::No);
-            let impatient = waits.filter(|&(at, _)| at <= now).map(|(_, why)| why);
-            let why = why.or(impatient);
-            let why = why.or(expired.filter(|&at| at <= now).map(|_| Told::Request));
-            let why = why.or(silent.filter(|&at| at <= now).map(|_| Told::FirstByte));
-            match why {
-                Some(why) => late.push((index, why)),
-                None => {
-                    let until = waits.map(|(at, _)| at);
-                    next = [next, expired, silent, until].into_iter().flatten().min();
-                }
+            if stage < Stage::Cut && !self.requests.is_mine(slot) {
+                return; // Its worker looks after it.
+            }
+            match slot.due(stage, now, first_byte) {
+                Due::Now(why) => late.push((index, why)),
+                Due::Later(at) => next = [next, at].into_iter().flatten().min(),
             }
         });
         for (index, why) in late {

@@ -104,6 +104,19 @@ pub(crate) fn check_alone() -> io::Result<()> {
         }
         thread::sleep(Duration::from_millis(1));
     }
+    let names = others()?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    Err(io::Error::other(format!(
+        "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
+         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
+    )))
+}
+
+/// Returns the names of this process's other threads, each between backticks.
+pub(crate) fn others() -> io::Result<Vec<String>> {
     let own = rustix::thread::gettid().as_raw_nonzero().to_string();
     let mut names = Vec::new();
     for task in fs::read_dir("/proc/self/task")?.flatten() {
@@ -115,14 +128,7 @@ pub(crate) fn check_alone() -> io::Result<()> {
             );
         }
     }
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names = names.join(", ");
-    Err(io::Error::other(format!(
-        "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
-         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
-    )))
+    Ok(names)
 }
 
 /// Ends a child without running anybody's destructors twice; the parent's exit code for it is `code`.
