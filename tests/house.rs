@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 23] = [
+const RUNTIME: [&str; 24] = [
     "sys",
     "address",
     "error",
@@ -19,6 +19,7 @@ const RUNTIME: [&str; 23] = [
     "signals",
     "limits",
     "requests",
+    "upgrade",
     "listener",
     "request",
     "message",

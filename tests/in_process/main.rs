@@ -24,6 +24,7 @@ mod paths;
 mod runs;
 mod senders;
 mod unix;
+mod upgrade;
 mod vouched;
 
 /// A test by its name.
@@ -97,6 +98,7 @@ fn alone() -> Vec<Test> {
         paths::alone(),
         unix::alone(),
         unix::accounts::alone(),
+        upgrade::alone(),
         vouched::alone(),
     ]
     .concat()

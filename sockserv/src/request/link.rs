@@ -238,7 +238,7 @@ impl Link {
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.begin(Tick::coarse().0);
         let requests = self.ticket.requests();
-        let result = if requests.is_draining() && slot.owes_nothing() {
+        let result = if requests.is_draining() && requests.may_end(slot) {
             self.read_the_last(buffer)
         } else {
             self.recv(buffer, Wait::Block)

@@ -99,13 +99,7 @@ pub(crate) enum Ended {
 pub(super) const REFUSED: u8 = u8::MAX;
 
 impl Slot {
-    /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
-    pub(crate) fn is_idle(&self) -> bool {
-        // Pairs with the handler's own stores, which come before its `waiting`.
-        self.waiting.since().is_some() && self.owes_nothing()
-    }
-
-    pub(crate) fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         !self.taken.load(Ordering::Relaxed) && self.busy.load(Ordering::Acquire) == 0
     }
 
@@ -138,9 +132,14 @@ impl Slot {
         self.told.store(why as u8, Ordering::Release); // Before the socket is shut down, so whoever wakes finds it.
     }
 
+    /// Whether its peer has said nothing yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.bytes_in.load(Ordering::Relaxed) == 0
+    }
+
     /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
     pub(crate) fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
-        if self.bytes_in.load(Ordering::Relaxed) > 0 {
+        if !self.is_silent() {
             return None;
         }
         // A handler that does something else is looked at again.

@@ -55,7 +55,8 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let has_workers = servers.iter().any(|server| server.has_workers());
-    let signals = Signals::handle(&targets, has_workers)?;
+    let upgrades = servers.iter().any(|server| server.upgrades());
+    let signals = Signals::handle(&targets, has_workers, upgrades)?;
     servers.iter().for_each(|server| server.announce());
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
@@ -100,6 +101,8 @@ pub trait Each {
     #[doc(hidden)]
     fn has_workers(&self) -> bool;
     #[doc(hidden)]
+    fn upgrades(&self) -> bool;
+    #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
     #[doc(hidden)]
@@ -120,7 +123,8 @@ impl<H: Declaration> Each for Server<H> {
         self.handles_signals = true;
         self.prepare()?;
         self.stays = true;
-        self.see_to_workers(); // Nothing else would wake the loop for them.
+        self.see_to_workers(); // Nothing else would wake the loop for them, or for the next.
+        self.see_to_predecessor();
         Ok(())
     }
 
@@ -130,6 +134,10 @@ impl<H: Declaration> Each for Server<H> {
 
     fn has_workers(&self) -> bool {
         self.crew.is_some()
+    }
+
+    fn upgrades(&self) -> bool {
+        self.wants_upgrades()
     }
 
     fn targets(&self) -> Targets {
