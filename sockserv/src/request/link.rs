@@ -195,7 +195,7 @@ impl Link {
                 result => break result,
             }
         };
-        let is_told = || self.requests().is_draining() && self.slot().owes_nothing();
+        let is_told = || self.requests().is_draining() && self.requests().may_end(self.slot());
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Ok(is_told().then_some(0)) // Nobody would be woken who has not waited before.
