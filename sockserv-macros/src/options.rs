@@ -366,6 +366,13 @@ pub(crate) const OPTIONS: &[Rule] = &[
         "\"1s\"",
     ),
     server("announce", Kind::Flag, ANY, "false"),
+    server("upgrade", Kind::Flag, ANY, "true"),
+    server(
+        "upgrade_timeout",
+        Kind::Duration(Zero::CannotWork),
+        ANY,
+        "\"30s\"",
+    ),
     server("access_log", Kind::Flag, ANY, "true"),
     server("observer", Kind::Type, ANY, "MyObserver"),
     model(Model::Threading, "max", COUNT, ANY, "1000"),
@@ -491,6 +498,7 @@ impl Rule {
     pub(crate) fn missing_feature(&self) -> Option<&'static str> {
         match self.name {
             "access_log" if cfg!(not(feature = "log")) => Some("log"),
+            "upgrade" | "upgrade_timeout" if cfg!(not(feature = "upgrade")) => Some("upgrade"),
             _ => None,
         }
     }

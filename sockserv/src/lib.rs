@@ -32,6 +32,7 @@
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
+//! | [`upgrade`] | a new version in the place of the old one, and no client notices |
 //! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
@@ -55,6 +56,7 @@
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
+//! | `upgrade` | a new process takes over from the old one, and no client notices: [`upgrade`] |
 //! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
 
 #![doc(test(attr(deny(warnings))))]
@@ -87,6 +89,7 @@ mod signals;
 mod sys;
 pub mod testing;
 mod transport;
+pub mod upgrade;
 
 #[doc(hidden)]
 pub mod __private;

@@ -153,6 +153,24 @@ pub enum Event<'a> {
     Draining,
     /// A run has ended. Every request of it has had its stop.
     Drained(&'a DrainReport),
+    /// Another process of the same program was started, which is to take over.
+    #[non_exhaustive]
+    Upgrading {
+        /// Its process.
+        pid: u32,
+    },
+    /// It has taken over: this one drains.
+    #[non_exhaustive]
+    Upgraded {
+        /// The process that accepts from now on.
+        pid: u32,
+    },
+    /// It could not take over: this one goes on.
+    #[non_exhaustive]
+    UpgradeFailed {
+        /// Why.
+        why: &'a str,
+    },
     /// A worker process of `prefork` was started. Told in the master.
     #[non_exhaustive]
     WorkerStarted {

@@ -31,12 +31,20 @@ impl Targets {
 }
 
 impl Signals {
-    /// Handles both signals, and SIGHUP if there are workers to renew, for servers that live at least as long.
-    pub(crate) fn handle(targets: &[Targets], has_workers: bool) -> io::Result<Self> {
+    /// Handles both signals, SIGHUP if there are workers to renew, and SIGUSR2 if that asks for an upgrade, for servers that
+    /// live at least as long.
+    pub(crate) fn handle(
+        targets: &[Targets],
+        has_workers: bool,
+        upgrades: bool,
+    ) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
         let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
         if has_workers {
             handled.push(signal::handle_hang_up()?);
+        }
+        if upgrades {
+            handled.push(signal::handle_upgrade()?);
         }
         Ok(Self { _handled: handled })
     }
@@ -44,6 +52,12 @@ impl Signals {
     /// How often SIGHUP came.
     pub(crate) fn hang_ups() -> u32 {
         signal::hang_ups()
+    }
+
+    /// How often SIGUSR2 came.
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn upgrades() -> u32 {
+        signal::upgrades()
     }
 
     /// How many of the signals came.
@@ -60,7 +74,9 @@ impl Drop for Signals {
 
 /// In a worker: as in a child, but SIGTERM ends this worker alone, with all the grace that a shutdown has.
 pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
-    std::mem::forget(signal::ignore(signal::SIGHUP)?); // A hang-up is its parent's business, too.
+    for signal in [signal::SIGHUP, signal::SIGUSR2] {
+        std::mem::forget(signal::ignore(signal)?); // Its parent's business, too.
+    }
     own(wake, over)
 }
 

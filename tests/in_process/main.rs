@@ -27,6 +27,7 @@ mod served;
 mod several;
 mod testing;
 mod unix;
+mod upgrade;
 mod vouched;
 
 /// A test by its name.
@@ -104,6 +105,7 @@ fn alone() -> Vec<Test> {
         several::alone(),
         unix::alone(),
         unix::accounts::alone(),
+        upgrade::alone(),
         vouched::alone(),
     ]
     .concat()

@@ -94,7 +94,7 @@ fn shutdown_while_renewing(cell: Cell) {
 }
 
 /// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
-fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
+pub(crate) fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {

@@ -19,6 +19,7 @@ use crate::observer::{Event, Observer, Stop};
 /// | `sockserv_refused_total` | counter | | `reason`: the [refusal's name](crate::observer::Refusal::name) |
 /// | `sockserv_pauses_total` | counter | | |
 /// | `sockserv_workers` | gauge | | |
+/// | `sockserv_upgrades_failed_total` | counter | | |
 ///
 /// Every request is in exactly one `finished`. Bytes are added when a request ends.
 ///
@@ -92,6 +93,7 @@ const SENT: &str = "sockserv_sent_bytes_total";
 const REFUSED: &str = "sockserv_refused_total";
 const PAUSES: &str = "sockserv_pauses_total";
 const WORKERS: &str = "sockserv_workers";
+const UPGRADES_FAILED: &str = "sockserv_upgrades_failed_total";
 
 impl Observer for Metrics {
     fn observe(&self, event: &Event<'_>) {
@@ -105,8 +107,13 @@ impl Observer for Metrics {
             Event::Paused { .. } => counter!(PAUSES).increment(1),
             Event::WorkerStarted { .. } => gauge!(WORKERS).increment(1),
             Event::WorkerEnded { .. } => gauge!(WORKERS).decrement(1),
+            Event::UpgradeFailed { .. } => counter!(UPGRADES_FAILED).increment(1),
             // Each failure is the reason of a stop, and a drain is over before anybody asks.
-            Event::Failed { .. } | Event::Draining | Event::Drained(_) => {}
+            Event::Failed { .. }
+            | Event::Draining
+            | Event::Drained(_)
+            | Event::Upgrading { .. }
+            | Event::Upgraded { .. } => {}
         }
     }
 }

@@ -198,7 +198,7 @@ impl Link {
                 result => break result,
             }
         };
-        let is_told = || self.requests().is_draining() && self.slot().owes_nothing();
+        let is_told = || self.requests().is_draining() && self.requests().may_end(self.slot());
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Ok(is_told().then_some(0)) // Nobody would be woken who has not waited before.
@@ -241,7 +241,7 @@ impl Link {
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.begin(Tick::coarse().0);
         let requests = self.ticket.requests();
-        let result = if requests.is_draining() && slot.owes_nothing() {
+        let result = if requests.is_draining() && requests.may_end(slot) {
             self.read_the_last(buffer)
         } else {
             self.recv(buffer, Wait::Block)

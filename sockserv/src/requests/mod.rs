@@ -14,6 +14,7 @@ mod places;
 mod shutdown;
 mod sides;
 mod slot;
+mod succession;
 mod ticket;
 pub(crate) mod workers;
 
@@ -60,6 +61,13 @@ struct Control {
     ended_before: AtomicU64,
     alive_then: AtomicU32,
     suspended: AtomicBool,
+    /// Whether another process still accepts, whose place this one is to take.
+    held: AtomicBool,
+    /// Whether another process accepts now.
+    handed_over: AtomicBool,
+    /// How often an upgrade was asked for.
+    #[cfg(feature = "upgrade")]
+    upgrades: AtomicU32,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
     /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
@@ -107,6 +115,9 @@ pub(crate) struct Requests {
     retired: Once,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
+    /// Whether this process could accept, if it were not held.
+    #[cfg(feature = "upgrade")]
+    prepared: AtomicBool,
     /// Whether the life line was written to.
     lined: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
@@ -155,6 +166,8 @@ impl Requests {
             process: AtomicU32::new(0),
             retired: Once::default(),
             bell: workers.is_some().then(Wake::new).transpose()?,
+            #[cfg(feature = "upgrade")]
+            prepared: AtomicBool::new(false),
             crew: Shared::zeroed(workers.unwrap_or(0))?,
             lined: AtomicBool::new(false),
             accepting: Mutex::new(None),

@@ -212,6 +212,7 @@ impl Requests {
         [&control.asked, &control.begun, &control.over_at]
             .into_iter()
             .for_each(Once::forget);
+        control.handed_over.store(false, Ordering::SeqCst);
         for seat in &*self.crew {
             seat.exhausted.store(false, Ordering::SeqCst);
         }

@@ -109,13 +109,7 @@ pub(crate) enum Ended {
 pub(super) const REFUSED: u8 = u8::MAX;
 
 impl Slot {
-    /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
-    pub(crate) fn is_idle(&self) -> bool {
-        // Pairs with the handler's own stores, which come before its `waiting`.
-        self.waiting.since().is_some() && self.owes_nothing()
-    }
-
-    pub(crate) fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         !self.taken.load(Ordering::Relaxed) && self.busy.load(Ordering::Acquire) == 0
     }
 
@@ -148,9 +142,14 @@ impl Slot {
         self.told.store(why as u8, Ordering::Release); // Before the socket is shut down, so whoever wakes finds it.
     }
 
+    /// Whether its peer has said nothing yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.bytes_in.load(Ordering::Relaxed) == 0
+    }
+
     /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
     fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
-        if self.bytes_in.load(Ordering::Relaxed) > 0 {
+        if !self.is_silent() {
             return None;
         }
         // A handler that does something else is looked at again.
@@ -159,13 +158,20 @@ impl Slot {
     }
 
     /// Why the request is to be told something now, or when to look again: a shutdown may have come so far, or one of its
-    /// deadlines. `first_byte`: the timeout, if it is not the request itself that looks at it.
-    pub(crate) fn due(&self, stage: Stage, now: Tick, first_byte: Option<Duration>) -> Due {
+    /// deadlines. `first_byte`: the timeout, if it is not the request itself that looks at it. `is_idle`: whether a
+    /// shutdown may end it now.
+    pub(crate) fn due(
+        &self,
+        stage: Stage,
+        now: Tick,
+        first_byte: Option<Duration>,
+        is_idle: impl Fn(&Self) -> bool,
+    ) -> Due {
         let told = self.told();
         let by_shutdown = match stage {
             Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
             Stage::Told if told == Told::No => Some(Told::Shutdown),
-            Stage::Draining if told == Told::No && self.is_idle() => Some(Told::Shutdown),
+            Stage::Draining if told == Told::No && is_idle(self) => Some(Told::Shutdown),
             _ => None,
         };
         let expires = self

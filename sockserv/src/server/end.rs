@@ -59,6 +59,7 @@ impl<H: Declaration> Server<H> {
         if self.requests.worker().is_none() || self.requests.is_server_ending() {
             self.requests.note_drain();
         }
+        self.give_up_upgrade();
         self.requests.options.observers.tell(|| Event::Draining);
         let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
@@ -72,7 +73,8 @@ impl<H: Declaration> Server<H> {
     /// Whether nobody else goes on serving those who have connected.
     fn are_mine_to_take(&self) -> bool {
         let is_worker = self.requests.worker().is_some();
-        !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
+        let is_ours = !self.requests.is_held() && !self.requests.is_handed_over();
+        is_ours && !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
     }
 
     /// Serves what the kernel has completed already: closing the listener would reset those clients.
@@ -107,9 +109,13 @@ impl<H: Declaration> Server<H> {
     }
 
     fn close_listeners(&mut self) {
+        let is_handed_over = self.requests.is_handed_over();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
+            if let Some(place) = source.listener.place().filter(|_| is_handed_over) {
+                place.disown();
+            }
         }
         self.sources
             .retain(|source| source.listener.place().is_none());

@@ -12,6 +12,11 @@ pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;
 mod turn;
+#[cfg(feature = "upgrade")]
+mod upgrade;
+#[cfg(not(feature = "upgrade"))]
+#[path = "no_upgrade.rs"]
+mod upgrade;
 mod workers;
 
 use std::collections::{HashMap, VecDeque};
@@ -51,6 +56,8 @@ const TIMER: u64 = 1;
 const BELL: u64 = 2;
 /// What tells a worker that the server ends.
 const LIFE: u64 = 3;
+/// What the process says that is to take over, or the one that is to be taken over from.
+const UPGRADE: u64 = 4;
 const FIRST_LISTENER: u64 = 16;
 
 /// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
@@ -89,6 +96,7 @@ pub struct Server<H: Declaration> {
     handles_signals: bool,
     /// How many of the operator's SIGHUPs were heeded.
     hang_ups: u32,
+    upgrade: upgrade::Upgrade,
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
     /// The workers, where they accept.
@@ -150,6 +158,8 @@ impl<H: Declaration> Server<H> {
         let mut options = options.with_observers();
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);
+        #[cfg(feature = "upgrade")]
+        crate::upgrade::handover::enlist(&requests);
         let mut server = Self {
             prototype: handler,
             model,
@@ -174,6 +184,7 @@ impl<H: Declaration> Server<H> {
             ready: Vec::new(),
             handles_signals: false,
             hang_ups: Signals::hang_ups(),
+            upgrade: upgrade::Upgrade::default(),
             stays: false,
             crew: workers.map(workers::Crew::new),
             left: None,
@@ -451,7 +462,8 @@ impl<H: Declaration> Server<H> {
     /// As [`serve_forever`](Self::serve_forever), or that requests had to be cut, with their peers in the text.
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
-        let signals = Signals::handle(&[self.targets()], self.crew.is_some())?;
+        let upgrades = self.wants_upgrades();
+        let signals = Signals::handle(&[self.targets()], self.crew.is_some(), upgrades)?;
         self.handles_signals = true;
         self.announce();
         let result = self.serve_forever();

@@ -8,6 +8,7 @@ use socket2::Socket;
 use crate::address::{Address, Endpoint, Kind};
 use crate::listener::place::{self, Place};
 use crate::options::Options;
+use crate::upgrade::label::Label;
 
 /// How often a free port is tried that must be free for two kinds of socket at once.
 const ATTEMPTS: usize = 16;
@@ -147,7 +148,12 @@ fn bind_one(
         Endpoint::Host(host, port) => {
             bind_host(host, *port, |at, own| bind(&with_port(at, first.or(own))))
         }
-        Endpoint::Fd(fd) => adopt(*fd, &[kind]).map(|place| vec![place]),
+        Endpoint::Fd(fd) => {
+            let label = &Label::Numbered(*fd);
+            #[cfg(feature = "upgrade")]
+            let fd = &place::handover::numbered(*fd);
+            adopt(*fd, label, &[kind]).map(|place| vec![place])
+        }
         Endpoint::Systemd(name, index) => adopt_named(kind, name, *index),
         Endpoint::Only(_, endpoint) => bind_one(kind, endpoint, first, options, last_word),
     }
@@ -193,9 +199,9 @@ fn bind_host(
     }
 }
 
-fn adopt(fd: std::os::fd::RawFd, kinds: &[Kind]) -> io::Result<Place> {
+fn adopt(fd: std::os::fd::RawFd, label: &Label, kinds: &[Kind]) -> io::Result<Place> {
     match place::inherited_kind(fd) {
-        Some(kind) if kinds.contains(&kind) => Place::adopt(fd),
+        Some(kind) if kinds.contains(&kind) => Place::adopt(fd, label),
         Some(kind) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"),
@@ -210,10 +216,10 @@ fn adopt(fd: std::os::fd::RawFd, kinds: &[Kind]) -> io::Result<Place> {
 fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Place>> {
     let fds = place::handed_over()
         .into_iter()
-        .filter(|(_, name)| wanted(name));
+        .filter(|(_, label)| label.name().is_some_and(&wanted));
     let fds =
         fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
-    let places: io::Result<Vec<_>> = fds.map(|(fd, _)| adopt(fd, kinds)).collect();
+    let places: io::Result<Vec<_>> = fds.map(|(fd, label)| adopt(fd, &label, kinds)).collect();
     Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
 }
 
@@ -229,9 +235,10 @@ fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<P
         Some(index) => {
             let fd = place::handed_over()
                 .into_iter()
-                .filter(|(_, other)| other == name)
+                .filter(|(_, label)| label.name() == Some(name))
                 .nth(index);
-            vec![adopt(fd.ok_or_else(missing)?.0, &[kind])?]
+            let (fd, label) = fd.ok_or_else(missing)?;
+            vec![adopt(fd, &label, &[kind])?]
         }
     };
     if places.is_empty() {

@@ -56,7 +56,8 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let has_workers = servers.iter().any(|server| server.has_workers());
-    let signals = Signals::handle(&targets, has_workers)?;
+    let upgrades = servers.iter().any(|server| server.upgrades());
+    let signals = Signals::handle(&targets, has_workers, upgrades)?;
     servers.iter().for_each(|server| server.announce());
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
@@ -104,6 +105,8 @@ pub trait Each {
     #[doc(hidden)]
     fn has_workers(&self) -> bool;
     #[doc(hidden)]
+    fn upgrades(&self) -> bool;
+    #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
     #[doc(hidden)]
@@ -128,7 +131,8 @@ impl<H: Declaration> Each for Server<H> {
         self.check_forks()?;
         self.handles_signals = true;
         self.stays = true;
-        self.see_to_workers(); // Nothing else would wake the loop for them.
+        self.see_to_workers(); // Nothing else would wake the loop for them, or for the next.
+        self.see_to_predecessor();
         Ok(())
     }
 
@@ -138,6 +142,10 @@ impl<H: Declaration> Each for Server<H> {
 
     fn has_workers(&self) -> bool {
         self.crew.is_some()
+    }
+
+    fn upgrades(&self) -> bool {
+        self.wants_upgrades()
     }
 
     fn targets(&self) -> Targets {

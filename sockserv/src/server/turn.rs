@@ -11,7 +11,7 @@ use crate::options::OnFull;
 use crate::requests::children;
 use crate::requests::{Due, PARKED, lock};
 use crate::server::declare::Declaration;
-use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, WAKE, linger};
+use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger};
 use crate::signals::Signals;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
@@ -42,6 +42,7 @@ impl<H: Declaration> Server<H> {
     pub(super) fn turn(&mut self, until: Option<Tick>, most: Most) -> io::Result<Turn> {
         self.stays = most == Most::Many;
         self.see_to_workers();
+        self.see_to_predecessor();
         self.watch_sources()?;
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
@@ -63,6 +64,7 @@ impl<H: Declaration> Server<H> {
                     self.look_anew()?;
                 }
                 LIFE => self.end_of_life(),
+                UPGRADE => self.upgrade_goes_on(),
                 FIRST_LISTENER..children::TOKENS
                     if self.may_accept() && (most == Most::Many || !turn.served) =>
                 {
@@ -87,6 +89,7 @@ impl<H: Declaration> Server<H> {
         turn.served |= self.ask_sources(most, turn.served)?;
         self.model.tend();
         self.see_to_deadlines();
+        self.see_to_successor();
         Ok(turn)
     }
 
@@ -110,7 +113,8 @@ impl<H: Declaration> Server<H> {
     /// Whether new requests are welcome now.
     pub(super) fn may_accept(&self) -> bool {
         let requests = &self.requests;
-        if self.state != State::Active || requests.is_draining() || requests.is_suspended() {
+        let is_closed = requests.is_draining() || requests.is_suspended() || requests.is_held();
+        if self.state != State::Active || is_closed {
             return false;
         }
         if self.leaves_it_to_workers() {
@@ -179,6 +183,7 @@ impl<H: Declaration> Server<H> {
             .chain(self.lingering.next())
             .chain(model)
             .chain(self.next_worker())
+            .chain(self.upgrade.due())
             .min()
     }
 
@@ -188,6 +193,8 @@ impl<H: Declaration> Server<H> {
         if self.handles_signals {
             self.heed_signals();
         }
+        self.see_to_predecessor();
+        self.heed_upgrades();
         if self.requests.is_shutting_down() {
             self.requests.pull_life_line(); // A worker, or a child, may have asked for it.
         }
@@ -300,7 +307,8 @@ impl<H: Declaration> Server<H> {
             if stage < Stage::Cut && !self.requests.is_mine(slot) {
                 return; // Its worker looks after it.
             }
-            match slot.due(stage, now, first_byte) {
+            let is_idle = |slot: &_| self.requests.is_idle(slot);
+            match slot.due(stage, now, first_byte, is_idle) {
                 Due::Now(why) => late.push((index, why)),
                 Due::Later(at) => next = [next, at].into_iter().flatten().min(),
             }

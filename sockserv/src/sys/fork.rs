@@ -155,7 +155,7 @@ fn flush() {
 }
 
 impl Child {
-    fn adopt(pid: Pid) -> io::Result<Self> {
+    pub(super) fn adopt(pid: Pid) -> io::Result<Self> {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self { pid, pidfd }),
             Err(error) => {

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{fmt, io, mem, ptr};
 
-pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM};
+pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 
 /// How many servers one set of signals can reach.
 const SERVERS: usize = 64;
@@ -18,6 +18,9 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// How often SIGHUP came.
 static HANG_UPS: AtomicU32 = AtomicU32::new(0);
+
+/// How often SIGUSR2 came.
+static UPGRADES: AtomicU32 = AtomicU32::new(0);
 
 /// Handles one signal until it is dropped; then what was there before handles it again.
 pub(crate) struct Handled {
@@ -61,6 +64,17 @@ pub(crate) fn handle_hang_up() -> io::Result<Handled> {
 /// How often SIGHUP came.
 pub(crate) fn hang_ups() -> u32 {
     HANG_UPS.load(Ordering::SeqCst)
+}
+
+/// Makes SIGUSR2 wake the servers, and be remembered.
+pub(crate) fn handle_upgrade() -> io::Result<Handled> {
+    set(SIGUSR2, on_upgrade as *const () as usize)
+}
+
+/// How often SIGUSR2 came.
+#[cfg(feature = "upgrade")]
+pub(crate) fn upgrades() -> u32 {
+    UPGRADES.load(Ordering::SeqCst)
 }
 
 /// All signals wait while this lives.
@@ -114,6 +128,13 @@ extern "C" fn on_signal(_: i32) {
 extern "C" fn on_hang_up(_: i32) {
     with_errno_kept(|| {
         HANG_UPS.fetch_add(1, Ordering::SeqCst);
+        DRAIN.iter().for_each(|[wake, _]| tell(wake));
+    });
+}
+
+extern "C" fn on_upgrade(_: i32) {
+    with_errno_kept(|| {
+        UPGRADES.fetch_add(1, Ordering::SeqCst);
         DRAIN.iter().for_each(|[wake, _]| tell(wake));
     });
 }

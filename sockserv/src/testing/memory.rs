@@ -214,7 +214,8 @@ impl Memory {
             requests.note_drain();
         }
         let first_byte = requests.options.first_byte_timeout;
-        match requests.slot(*index).due(stage, now, first_byte) {
+        let is_idle = |slot: &_| requests.is_idle(slot);
+        match requests.slot(*index).due(stage, now, first_byte, is_idle) {
             Due::Now(why) => {
                 requests.end(*index, why);
                 Due::Now(why)

@@ -97,6 +97,10 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
         "abort" => process::abort(),
         "pid" => write!(datagram.wfile, "{}", process::id())?,
         "stats" => write!(datagram.wfile, "{}", counts(datagram.server()))?,
+        "upgrade" => {
+            datagram.server().upgrade();
+            datagram.wfile.write_all(b"asked")?;
+        }
         "shutdown" => {
             datagram.server().shutdown();
             datagram.server().shutdown();

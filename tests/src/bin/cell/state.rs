@@ -35,6 +35,8 @@ pub(crate) struct Hooks {
     pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
     pub(crate) no_worker_while: Option<PathBuf>,
+    /// What `server_activate` does while this file is there: `hang`, or else fail.
+    pub(crate) obstacle: Option<PathBuf>,
 }
 
 /// A failure so many times, after so many times in which all is well. Each process counts for itself.
@@ -235,9 +237,16 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
     say("activate", &[("listens", &listens)]);
+    let obstacle = hooks().obstacle.as_ref();
+    let obstacle = obstacle.and_then(|path| std::fs::read_to_string(path).ok());
+    if obstacle.as_deref() == Some("hang") {
+        loop {
+            thread::park();
+        }
+    }
     match act(hooks().activate, &COUNT, "server_activate") {
-        true => Ok(()),
-        false => Err(io::Error::other("server_activate fails")),
+        true if obstacle.is_none() => Ok(()),
+        _ => Err(io::Error::other("server_activate fails")),
     }
 }
 

@@ -142,6 +142,10 @@ fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> 
             stream.server().shutdown();
             writeln!(stream.wfile, "asked")?;
         }
+        "upgrade" => {
+            stream.server().upgrade();
+            writeln!(stream.wfile, "asked")?;
+        }
         "suspend" => {
             stream.server().suspend();
             writeln!(stream.wfile, "suspended")?;
