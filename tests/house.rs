@@ -20,6 +20,7 @@ const RUNTIME: [&str; 24] = [
     "limits",
     "requests",
     "listener",
+    "admin",
     "request",
     "message",
     "command",

@@ -63,6 +63,9 @@
 extern crate self as sockserv;
 
 mod address;
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 pub mod codec;
 pub mod command;
 mod concurrency;

@@ -87,6 +87,11 @@ pub struct Options {
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,
     pub(crate) observers: Observers,
+    /// Where the operator's endpoint listens.
+    #[cfg(feature = "admin")]
+    pub(crate) admin: Vec<Result<Endpoint, EndpointError>>,
+    #[cfg(feature = "admin")]
+    pub(crate) admin_public: bool,
 }
 
 impl Default for Options {
@@ -149,6 +154,11 @@ impl Options {
             allow: Vec::new(),
             deny: Vec::new(),
             observers: Observers::default(),
+            #[cfg(feature = "admin")]
+            admin: Vec::new(),
+            // It tells everybody who connects who else does.
+            #[cfg(feature = "admin")]
+            admin_public: false,
         }
     }
 
@@ -254,6 +264,9 @@ macro_rules! for_each_option {
             /// `sockserv::access`. See the [observer module](mod@crate::observer) for their meaning.
             #[cfg(feature = "log")]
             plain access_log: bool;
+            /// Sets whether `admin` may listen where other machines reach it (no): it answers everybody who connects.
+            #[cfg(feature = "admin")]
+            plain admin_public: bool;
         }
     };
 }
@@ -322,6 +335,23 @@ impl Options {
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(observer);
+        self
+    }
+
+    /// Has the operator's endpoint listen there, in place of what was said before. What cannot be parsed is reported by
+    /// `bind`.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin.clear();
+        at.add_to(&mut self.admin);
+        self
+    }
+
+    /// Lets no inherited socket take the place of these endpoints.
+    #[cfg(feature = "admin")]
+    pub(crate) fn explicitly(mut self) -> Self {
+        self.explicit = true;
         self
     }
 

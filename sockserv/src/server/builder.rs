@@ -105,6 +105,15 @@ impl<H: Declaration, S> Builder<H, S> {
         self
     }
 
+    /// Has the operator's endpoint listen there (`admin = ...` in the attribute): see [`admin`](mod@crate::admin).
+    #[cfg(feature = "admin")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+    #[must_use]
+    pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
+        self.options = self.options.admin(at);
+        self
+    }
+
     /// Runs requests by this value of the model, in place of its default.
     #[must_use]
     pub fn model(mut self, model: H::Model) -> Self {

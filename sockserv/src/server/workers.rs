@@ -300,6 +300,8 @@ impl<H: Declaration> Server<H> {
     /// Leaves behind what is the parent's, and prepares the handler's prototype.
     fn prepare_worker(&mut self, index: u32) -> io::Result<()> {
         self.handles_signals = true;
+        #[cfg(feature = "admin")]
+        self.leave_admin();
         self.pending.clear();
         self.lingering.clear();
         self.unsent.clear();

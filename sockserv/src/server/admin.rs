@@ -1,0 +1,211 @@
+//! The operator's endpoint in the accept loop: a few entries of its poll set, none of which it ever waits for.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+
+use crate::address::{Address, Endpoint, Kind as Carrier};
+use crate::admin::{self, Connection};
+use crate::error::Throttle;
+use crate::listener::streams::Streams;
+use crate::listener::{Failure, Kind};
+use crate::options::Options;
+use crate::requests::Requests;
+use crate::server::declare::Declaration;
+use crate::server::source::Source;
+use crate::server::{Server, State, open};
+use crate::sys::clock::Tick;
+
+/// Tokens of the endpoint in the poller begin here: its listeners, and then its connections.
+pub(super) const TOKENS: u64 = 8 << 32;
+const CONNECTIONS: u64 = TOKENS + (1 << 16);
+
+/// How many connections there may be at once. Then the oldest is closed: who holds them must not keep a health check out.
+const MOST: usize = 8;
+
+/// What is said about a listener that cannot accept, at most so often a second.
+static LINES: Throttle = Throttle::new(1);
+
+/// The endpoint of one server.
+#[derive(Debug)]
+pub(super) struct Admin {
+    sources: Vec<Source>,
+    connections: VecDeque<Connection>,
+    addrs: Vec<Address>,
+    next: u64,
+}
+
+impl Admin {
+    /// Binds the endpoint where the options say so.
+    pub(super) fn bind(options: &mut Options) -> io::Result<Option<Self>> {
+        if options.admin.is_empty() {
+            return Ok(None);
+        }
+        let endpoints: Result<Vec<_>, _> = options.admin.iter().cloned().collect();
+        let mut admin = Self {
+            sources: Vec::new(),
+            connections: VecDeque::new(),
+            addrs: Vec::new(),
+            next: CONNECTIONS,
+        };
+        admin.listen(&endpoints?, options.admin_public)?;
+        Ok(Some(admin))
+    }
+
+    fn listen(&mut self, endpoints: &[Endpoint], is_public: bool) -> io::Result<()> {
+        for endpoint in endpoints {
+            let kind = [Carrier::Tcp, Carrier::Unix]
+                .into_iter()
+                .find(|kind| endpoint.fits(*kind));
+            let kind = kind.unwrap_or(Carrier::Tcp); // `places` says what does not fit.
+            let options = Options::new().addr(endpoint.clone()).explicitly();
+            for place in open::places(&[kind], &options, &|_| Ok(()))? {
+                check_is_private(&place.address, is_public)?;
+                place.activate(&options)?;
+                self.addrs.push(place.address.clone());
+                let token = TOKENS + self.sources.len() as u64;
+                self.sources
+                    .push(Source::new(Box::new(Streams::new(place)), token));
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, index: usize, requests: &Requests) {
+        let source = &mut self.sources[index];
+        for _ in 0..MOST {
+            let error = match source.listener.accept() {
+                Ok((incoming, _)) => {
+                    source.took_one();
+                    self.next += 1;
+                    let Kind::Stream { transport, .. } = incoming.kind else {
+                        continue;
+                    };
+                    let new = Connection::new(transport, self.next, &requests.poller);
+                    self.connections.extend(new);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match Failure::of(error) {
+                Failure::Nothing => break,
+                Failure::Skip => {}
+                Failure::Pause(error) | Failure::Fatal(error) => {
+                    let (at, pause) = (source.listener.local_addr(), source.pause());
+                    LINES.say(|missed| {
+                        format!("cannot accept on `admin` at {at}: {error}; pausing {pause:?} ({missed} more not shown)")
+                    });
+                    break;
+                }
+                Failure::Exhausted => break,
+            }
+        }
+        while self.connections.len() > MOST {
+            self.connections
+                .pop_front()
+                .inspect(|oldest| oldest.leave(&requests.poller));
+        }
+    }
+
+    fn go_on(&mut self, token: u64, requests: &Requests) {
+        let poller = &requests.poller;
+        self.connections.retain_mut(|connection| {
+            let stays = connection.token() != token || connection.go_on(poller, admin::answer);
+            if !stays {
+                connection.leave(poller);
+            }
+            stays
+        });
+    }
+}
+
+/// The endpoint tells everybody who connects: that strangers can must have been said.
+fn check_is_private(at: &Address, is_public: bool) -> io::Result<()> {
+    let is_private = |ip: IpAddr| ip.to_canonical().is_loopback();
+    if is_public || at.as_inet().is_none_or(|at| is_private(at.ip())) {
+        return Ok(());
+    }
+    let text = format!(
+        "`admin` at `{at}` can be reached from other machines, and answers everybody; write `127.0.0.1`, or \
+         `admin_public = true` beside it"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+impl<H: Declaration> Server<H> {
+    /// Returns where the operator's endpoint listens, with real ports.
+    #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+    #[must_use]
+    pub fn admin_addrs(&self) -> &[Address] {
+        self.admin.as_ref().map_or(&[], |admin| &admin.addrs)
+    }
+
+    /// One of the endpoint's entries is ready.
+    pub(super) fn answer_admin(&mut self, token: u64) {
+        let Some(admin) = &mut self.admin else {
+            return;
+        };
+        match token {
+            ..CONNECTIONS => admin.accept((token - TOKENS) as usize, &self.requests),
+            _ => admin.go_on(token, &self.requests),
+        }
+    }
+
+    pub(super) fn watch_admin(&mut self) -> io::Result<()> {
+        let (requests, wanted) = (&self.requests, self.state == State::Active);
+        let mut sources = self.admin.iter_mut().flat_map(|admin| &mut admin.sources);
+        sources.try_for_each(|source| source.watch(requests, wanted))
+    }
+
+    /// When a connection's patience ends, or a listener's pause.
+    pub(super) fn next_admin(&self) -> Option<Tick> {
+        let admin = self.admin.as_ref()?;
+        let connections = admin.connections.iter().map(Connection::until);
+        let sources = admin.sources.iter().filter_map(Source::paused_until);
+        connections.chain(sources).min()
+    }
+
+    /// Closes the connections whose patience is over.
+    pub(super) fn expire_admin(&mut self) {
+        let Some(admin) = &mut self.admin else {
+            return;
+        };
+        if !admin.connections.is_empty() {
+            let (now, poller) = (Tick::now(), &self.requests.poller);
+            admin.connections.retain(|connection| {
+                let stays = connection.until() > now;
+                if !stays {
+                    connection.leave(poller);
+                }
+                stays
+            });
+        }
+    }
+
+    /// A run has ended.
+    pub(super) fn close_admin(&mut self) {
+        if let Some(admin) = &mut self.admin {
+            let poller = &self.requests.poller;
+            admin
+                .connections
+                .drain(..)
+                .for_each(|connection| connection.leave(poller));
+            admin.sources.clear();
+        }
+    }
+
+    /// Listens at the same addresses for another run.
+    pub(super) fn reopen_admin(&mut self) -> io::Result<()> {
+        let is_public = self.requests.options.admin_public;
+        let Some(admin) = &mut self.admin else {
+            return Ok(());
+        };
+        let endpoints: Vec<_> = admin.addrs.drain(..).map(Endpoint::from).collect();
+        admin.listen(&endpoints, is_public)
+    }
+
+    /// In a worker: it is the parent's, and its descriptors are closed.
+    pub(super) fn leave_admin(&mut self) {
+        std::mem::forget(self.admin.take());
+    }
+}
