@@ -5,6 +5,7 @@
 //! | `log` | `access_log = true` | a line for each request, at its end |
 //! | `tracing` | `observer = sockserv::observer::Tracing::new()` | a span for each request, and events |
 //! | `metrics` | `observer = sockserv::observer::Metrics::new()` | counters, gauges and a histogram |
+//! | `admin` | `admin = "127.0.0.1:9100"` | the same numbers over HTTP, for Prometheus and on a page |
 //!
 //! # The access log
 //!
@@ -22,6 +23,8 @@
 pub(crate) mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(any(feature = "admin", feature = "metrics"))]
+pub(crate) mod names;
 #[cfg(feature = "tracing")]
 mod tracing;
 

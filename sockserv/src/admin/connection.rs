@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const LAST_BYTES: usize = 64 << 10;
 
+/// What a page from elsewhere is told that asks through somebody's browser.
+const ELSEWHERE: &str = "ask for `localhost` or an IP address: another name could be anybody's\n";
+
 /// A connection, and how far it has come.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -26,6 +29,8 @@ pub(crate) struct Connection {
     _closed_in_children: ClosedInChildren,
     transport: Arc<dyn Transport>,
     token: u64,
+    /// Whether only this machine can reach it.
+    is_local: bool,
     until: Tick,
     state: State,
 }
@@ -42,12 +47,18 @@ enum State {
 
 impl Connection {
     /// Waits for a question, or returns `None` if the connection cannot be watched.
-    pub(crate) fn new(transport: Arc<dyn Transport>, token: u64, poller: &Poller) -> Option<Self> {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        token: u64,
+        is_local: bool,
+        poller: &Poller,
+    ) -> Option<Self> {
         let fd = transport.descriptor()?;
         poller.add(fd, token, Interest::IN).ok()?; // Without memory for it the client sees its end.
         Some(Self {
             _closed_in_children: ClosedInChildren::new(fd),
             token,
+            is_local,
             until: Tick::now().after(PATIENCE),
             state: State::Asking(Vec::new()),
             transport,
@@ -68,6 +79,9 @@ impl Connection {
         if let State::Asking(bytes) = &mut self.state {
             let (reply, wants_body) = match receive(&*self.transport, bytes) {
                 Ok(None) => return true,
+                Ok(Some(ask)) if self.is_local && !ask.is_for_this_machine() => {
+                    (Reply::text(421, ELSEWHERE), ask.wants_body)
+                }
                 Ok(Some(ask)) => (answer(&ask), ask.wants_body),
                 Err(Some(reply)) => (reply, true),
                 Err(None) => return false,

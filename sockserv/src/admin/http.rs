@@ -1,5 +1,6 @@
 //! As much of HTTP/1.1 as a reader of numbers needs: a question without a body, an answer, the end.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 /// How long a question may be, its header fields included.
@@ -65,6 +66,18 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// Whether the host that was asked for is this machine. A page from elsewhere whose name was made to mean this machine
+    /// asks for another: DNS rebinding.
+    pub(super) fn is_for_this_machine(&self) -> bool {
+        let Some(host) = &self.host else {
+            return true; // HTTP/1.0, which no browser speaks.
+        };
+        let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+        host.parse::<IpAddr>().is_ok() || host == "localhost" || host.ends_with(".localhost")
+    }
+}
+
 fn without_port(host: &str) -> String {
     let host = host.trim();
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
@@ -122,7 +135,6 @@ fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
-        408 => "Request Timeout",
         421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         _ => "Service Unavailable",

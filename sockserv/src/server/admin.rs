@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 
 use crate::address::{Address, Endpoint, Kind as Carrier};
-use crate::admin::{self, Connection};
+use crate::admin::{self, Ask, Connection, Readiness, Reply, Tally, View};
+use crate::drain::Stage;
 use crate::error::Throttle;
 use crate::listener::streams::Streams;
 use crate::listener::{Failure, Kind};
@@ -15,6 +15,7 @@ use crate::server::declare::Declaration;
 use crate::server::source::Source;
 use crate::server::{Server, State, open};
 use crate::sys::clock::Tick;
+use crate::sys::poller::Poller;
 
 /// Tokens of the endpoint in the poller begin here: its listeners, and then its connections.
 pub(super) const TOKENS: u64 = 8 << 32;
@@ -33,6 +34,8 @@ pub(super) struct Admin {
     connections: VecDeque<Connection>,
     addrs: Vec<Address>,
     next: u64,
+    tally: Tally,
+    since: Tick,
 }
 
 impl Admin {
@@ -47,7 +50,10 @@ impl Admin {
             connections: VecDeque::new(),
             addrs: Vec::new(),
             next: CONNECTIONS,
+            tally: Tally::new()?,
+            since: Tick::now(),
         };
+        options.observers.push(admin.tally.clone());
         admin.listen(&endpoints?, options.admin_public)?;
         Ok(Some(admin))
     }
@@ -81,7 +87,8 @@ impl Admin {
                     let Kind::Stream { transport, .. } = incoming.kind else {
                         continue;
                     };
-                    let new = Connection::new(transport, self.next, &requests.poller);
+                    let is_local = is_loopback(&source.listener.local_addr());
+                    let new = Connection::new(transport, self.next, is_local, &requests.poller);
                     self.connections.extend(new);
                     continue;
                 }
@@ -107,10 +114,9 @@ impl Admin {
         }
     }
 
-    fn go_on(&mut self, token: u64, requests: &Requests) {
-        let poller = &requests.poller;
+    fn go_on(&mut self, token: u64, poller: &Poller, answer: impl Fn(&Ask) -> Reply) {
         self.connections.retain_mut(|connection| {
-            let stays = connection.token() != token || connection.go_on(poller, admin::answer);
+            let stays = connection.token() != token || connection.go_on(poller, &answer);
             if !stays {
                 connection.leave(poller);
             }
@@ -121,8 +127,7 @@ impl Admin {
 
 /// The endpoint tells everybody who connects: that strangers can must have been said.
 fn check_is_private(at: &Address, is_public: bool) -> io::Result<()> {
-    let is_private = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if is_public || at.as_inet().is_none_or(|at| is_private(at.ip())) {
+    if is_public || at.as_inet().is_none() || is_loopback(at) {
         return Ok(());
     }
     let text = format!(
@@ -130,6 +135,11 @@ fn check_is_private(at: &Address, is_public: bool) -> io::Result<()> {
          `admin_public = true` beside it"
     );
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+fn is_loopback(at: &Address) -> bool {
+    at.as_inet()
+        .is_some_and(|at| at.ip().to_canonical().is_loopback())
 }
 
 impl<H: Declaration> Server<H> {
@@ -140,14 +150,47 @@ impl<H: Declaration> Server<H> {
         self.admin.as_ref().map_or(&[], |admin| &admin.addrs)
     }
 
+    /// What `run` says of the endpoint.
+    pub(super) fn admin_lines(&self) -> String {
+        let line = |at: &Address| match at {
+            Address::Inet(at) => format!("admin on http://{at}\n"),
+            at => format!("admin on {at}\n"),
+        };
+        self.admin_addrs().iter().map(line).collect()
+    }
+
     /// One of the endpoint's entries is ready.
     pub(super) fn answer_admin(&mut self, token: u64) {
+        let readiness = self.readiness();
         let Some(admin) = &mut self.admin else {
             return;
         };
-        match token {
-            ..CONNECTIONS => admin.accept((token - TOKENS) as usize, &self.requests),
-            _ => admin.go_on(token, &self.requests),
+        if token < CONNECTIONS {
+            return admin.accept((token - TOKENS) as usize, &self.requests);
+        }
+        let (tally, since) = (admin.tally.clone(), admin.since);
+        admin.go_on(token, &self.requests.poller, |ask| {
+            let view = View {
+                handler: word::<H>(),
+                model: word::<H::Model>(),
+                listening: &self.announced,
+                uptime: Tick::now().since(since),
+                readiness,
+                requests: &self.requests,
+                tally: &tally,
+            };
+            admin::answer(ask, &view)
+        });
+    }
+
+    fn readiness(&self) -> Readiness {
+        let requests = &self.requests;
+        match requests.stage() {
+            Stage::Serving if requests.is_suspended() => Readiness::Suspended,
+            Stage::Serving if !requests.has_begun() => Readiness::Starting,
+            Stage::Serving => Readiness::Ready,
+            Stage::LameDuck => Readiness::LameDuck,
+            _ => Readiness::Draining,
         }
     }
 
@@ -208,4 +251,11 @@ impl<H: Declaration> Server<H> {
     pub(super) fn leave_admin(&mut self) {
         std::mem::forget(self.admin.take());
     }
+}
+
+/// The last word of a type's path.
+fn word<T>() -> &'static str {
+    let path = std::any::type_name::<T>();
+    let path = path.split('<').next().unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path)
 }

@@ -476,6 +476,8 @@ impl<H: Declaration> Server<H> {
         if self.requests.options.announce {
             let line = |at: &Endpoint| format!("listening on {at}\n");
             let lines: String = self.announced.iter().map(line).collect();
+            #[cfg(feature = "admin")]
+            let lines = lines + &self.admin_lines();
             let mut stdout = io::stdout().lock();
             // Who closed stdout does not want to know.
             let _ = stdout

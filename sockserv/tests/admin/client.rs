@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,5 +42,14 @@ pub(crate) fn read(mut stream: TcpStream) -> Answer {
         status: status.expect("a status"),
         head: head.to_owned(),
         body: body.to_owned(),
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) fn until(is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it did not come to that");
+        std::thread::yield_now();
     }
 }
