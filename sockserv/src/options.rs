@@ -91,7 +91,7 @@ pub struct Options {
     #[cfg(feature = "admin")]
     pub(crate) admin: Vec<Result<Endpoint, EndpointError>>,
     #[cfg(feature = "admin")]
-    pub(crate) admin_public: bool,
+    pub(crate) admin_public: Vec<Result<Endpoint, EndpointError>>,
 }
 
 impl Default for Options {
@@ -156,9 +156,8 @@ impl Options {
             observers: Observers::default(),
             #[cfg(feature = "admin")]
             admin: Vec::new(),
-            // It tells everybody who connects who else does.
             #[cfg(feature = "admin")]
-            admin_public: false,
+            admin_public: Vec::new(),
         }
     }
 
@@ -264,9 +263,6 @@ macro_rules! for_each_option {
             /// `sockserv::access`. See the [observer module](mod@crate::observer) for their meaning.
             #[cfg(feature = "log")]
             plain access_log: bool;
-            /// Sets whether `admin` may listen where other machines reach it (no): it answers everybody who connects.
-            #[cfg(feature = "admin")]
-            plain admin_public: bool;
         }
     };
 }
@@ -345,6 +341,15 @@ impl Options {
     pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
         self.admin.clear();
         at.add_to(&mut self.admin);
+        self
+    }
+
+    /// As [`admin`](Self::admin), at addresses that other machines may reach: it answers everybody who connects.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_public(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin_public.clear();
+        at.add_to(&mut self.admin_public);
         self
     }
 

@@ -27,6 +27,14 @@ const MOST: usize = 8;
 /// What is said about a listener that cannot accept, at most so often a second.
 static LINES: Throttle = Throttle::new(1);
 
+/// From where the endpoint may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// From this machine.
+    Private,
+    Public,
+}
+
 /// The endpoint of one server.
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -41,10 +49,16 @@ pub(super) struct Admin {
 impl Admin {
     /// Binds the endpoint where the options say so.
     pub(super) fn bind(options: &mut Options) -> io::Result<Option<Self>> {
-        if options.admin.is_empty() {
+        let Options {
+            admin,
+            admin_public,
+            ..
+        } = &*options;
+        if admin.is_empty() && admin_public.is_empty() {
             return Ok(None);
         }
-        let endpoints: Result<Vec<_>, _> = options.admin.iter().cloned().collect();
+        let all = |endpoints: &Vec<_>| endpoints.iter().cloned().collect();
+        let [private, public]: [Result<Vec<Endpoint>, _>; 2] = [admin, admin_public].map(all);
         let mut admin = Self {
             sources: Vec::new(),
             connections: VecDeque::new(),
@@ -54,11 +68,12 @@ impl Admin {
             since: Tick::now(),
         };
         options.observers.push(admin.tally.clone());
-        admin.listen(&endpoints?, options.admin_public)?;
+        admin.listen(&private?, Reach::Private)?;
+        admin.listen(&public?, Reach::Public)?;
         Ok(Some(admin))
     }
 
-    fn listen(&mut self, endpoints: &[Endpoint], is_public: bool) -> io::Result<()> {
+    fn listen(&mut self, endpoints: &[Endpoint], reach: Reach) -> io::Result<()> {
         for endpoint in endpoints {
             let kind = [Carrier::Tcp, Carrier::Unix]
                 .into_iter()
@@ -66,7 +81,7 @@ impl Admin {
             let kind = kind.unwrap_or(Carrier::Tcp); // `places` says what does not fit.
             let options = Options::new().addr(endpoint.clone()).explicitly();
             for place in open::places(&[kind], &options, &|_| Ok(()))? {
-                check_is_private(&place.address, is_public)?;
+                check_reach(&place.address, reach)?;
                 place.activate(&options)?;
                 self.addrs.push(place.address.clone());
                 let token = TOKENS + self.sources.len() as u64;
@@ -125,14 +140,14 @@ impl Admin {
     }
 }
 
-/// The endpoint tells everybody who connects: that strangers can must have been said.
-fn check_is_private(at: &Address, is_public: bool) -> io::Result<()> {
-    if is_public || at.as_inet().is_none() || is_loopback(at) {
+/// The endpoint answers everybody who connects: that strangers can must have been said.
+fn check_reach(at: &Address, reach: Reach) -> io::Result<()> {
+    if reach == Reach::Public || at.as_inet().is_none() || is_loopback(at) {
         return Ok(());
     }
     let text = format!(
-        "`admin` at `{at}` can be reached from other machines, and answers everybody; write `127.0.0.1`, or \
-         `admin_public = true` beside it"
+        "`{at}` can be reached from elsewhere, and `admin` answers everybody; write `127.0.0.1`, or `admin_public` in \
+         place of `admin`"
     );
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
@@ -239,12 +254,11 @@ impl<H: Declaration> Server<H> {
 
     /// Listens at the same addresses for another run.
     pub(super) fn reopen_admin(&mut self) -> io::Result<()> {
-        let is_public = self.requests.options.admin_public;
         let Some(admin) = &mut self.admin else {
             return Ok(());
         };
         let endpoints: Vec<_> = admin.addrs.drain(..).map(Endpoint::from).collect();
-        admin.listen(&endpoints, is_public)
+        admin.listen(&endpoints, Reach::Public) // Each was checked before.
     }
 
     /// In a worker: it is the parent's, and its descriptors are closed.

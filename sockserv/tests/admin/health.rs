@@ -33,7 +33,7 @@ fn ready() {
     let (running, admin) = spawn();
     assert_eq!(health(admin), is(200, 200, "ready"));
     running.shutdown().expect("it ends");
-    assert!(TcpStream::connect(admin).is_err(), "closed with the run");
+    until(|| TcpStream::connect(admin).is_err()); // Another test's process may hold the listener until it begins.
 }
 
 fn suspended() {
@@ -99,6 +99,6 @@ fn again() {
             drop(TcpStream::connect(at).expect("it listens"));
             serving.join().expect("no panic").expect("it serves");
         });
-        assert!(TcpStream::connect(admin).is_err(), "closed with the run");
+        until(|| TcpStream::connect(admin).is_err());
     }
 }

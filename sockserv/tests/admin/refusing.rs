@@ -115,12 +115,11 @@ fn public() {
         .expect_err("nobody asked for it");
     let said = error.to_string();
     assert!(
-        said.contains("`admin_public = true`") && said.contains("0.0.0.0"),
+        said.contains("`admin_public`") && said.contains("0.0.0.0"),
         "{said}"
     );
     let server = builder()
-        .admin("0.0.0.0:0")
-        .admin_public(true)
+        .admin_public("0.0.0.0:0")
         .bind()
         .expect("a free port");
     let port = server.admin_addrs()[0].port().expect("it has one");
