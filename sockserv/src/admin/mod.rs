@@ -55,9 +55,18 @@ impl Readiness {
     }
 }
 
+/// The page, which asks for `status.json` again and again.
+const PAGE: &str = include_str!("page.html");
+
+/// What the page may do: what it is made of, and no more.
+const NOTHING_FROM_ELSEWHERE: &str = "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; \
+    style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n";
+
 /// Answers one question.
 pub(crate) fn answer(ask: &Ask, view: &View<'_>) -> Reply {
     match &*ask.path {
+        "/" => Reply::new(200, "text/html; charset=utf-8", PAGE).with(NOTHING_FROM_ELSEWHERE),
         "/healthz" => Reply::text(200, "ok\n"),
         "/readyz" => {
             let is_ready = view.readiness == Readiness::Ready;
