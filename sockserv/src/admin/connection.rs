@@ -164,3 +164,44 @@ fn forget(transport: &dyn Transport, left: &mut usize) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+
+    use socket2::Socket;
+
+    use super::*;
+
+    #[test]
+    fn a_slow_reader_is_waited_for_by_the_poll_set() {
+        let poller = Poller::new().expect("descriptors");
+        let (near, mut far) = UnixStream::pair().expect("descriptors");
+        let near = Socket::from(near);
+        near.set_send_buffer_size(4096).expect("a socket");
+        io::Write::write_all(&mut far, b"GET / HTTP/1.0\r\n\r\n").expect("room");
+        let body = "x".repeat(1 << 20);
+        let answer = |_: &Ask| Reply::text(200, body.clone());
+        let mut connection =
+            Connection::new(Arc::new(near), 7, false, &poller).expect("it is watched");
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            far.read_to_string(&mut text).map(|_| text)
+        });
+        let mut turns = 0;
+        loop {
+            let mut ready = Vec::new();
+            poller.wait(&mut ready, None).expect("a poll set");
+            assert_eq!(ready, [7]);
+            turns += 1;
+            if !connection.go_on(&poller, answer) {
+                break;
+            }
+        }
+        connection.leave(&poller);
+        let text = reader.join().expect("no panic").expect("text");
+        assert!(text.ends_with(&body));
+        assert!(turns > 2, "it never had to wait: {turns}");
+    }
+}

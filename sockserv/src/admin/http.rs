@@ -140,3 +140,32 @@ fn reason(status: u16) -> &'static str {
         _ => "Service Unavailable",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_found_without_its_port() {
+        for (written, host) in [
+            ("localhost", "localhost"),
+            ("localhost:9100", "localhost"),
+            ("[::1]:9100", "[::1]"),
+            ("[::1]", "[::1]"),
+            (" 127.0.0.1:80 ", "127.0.0.1"),
+        ] {
+            assert_eq!(without_port(written), host);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..MOST + 100)) {
+            let begins = [b"GET / HTTP/1.1\r\nHost: ".as_slice(), &bytes].concat();
+            for bytes in [bytes, begins] {
+                let read = Ask::read(&bytes);
+                assert!(bytes.len() < MOST || !matches!(read, Ok(None)), "nobody waits for more than that");
+            }
+        }
+    }
+}

@@ -62,3 +62,17 @@ pub(super) fn list(items: impl IntoIterator<Item = impl Display>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
     format!("[{}]", items.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_comes_back(name in ".*", text in proptest::prelude::any::<String>()) {
+            let json = Object::new().with("one", list([1, 2])).with_text(&name, &text).to_string();
+            let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            assert_eq!(read[&name], text.as_str());
+        }
+    }
+}

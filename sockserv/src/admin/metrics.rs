@@ -92,3 +92,70 @@ fn histogram(text: &mut String, number: Number, numbers: &Numbers) {
 fn say(text: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(what); // A `String` takes everything.
 }
+
+#[cfg(all(test, feature = "metrics"))]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use metrics::{
+        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+        with_local_recorder,
+    };
+
+    use super::text;
+    use crate::admin::Tally;
+    use crate::observer::Metrics;
+
+    /// What is described: the kind, the unit and the help of each name.
+    #[derive(Default)]
+    struct Described(Mutex<BTreeMap<String, (String, Option<Unit>)>>);
+
+    impl Described {
+        fn add(&self, kind: &str, name: &KeyName, unit: Option<Unit>, help: &str) {
+            let mut all = self.0.lock().expect("no panic");
+            let help = format!("# HELP {0} {help}\n# TYPE {0} {kind}\n", name.as_str());
+            all.insert(name.as_str().to_owned(), (help, unit));
+        }
+    }
+
+    impl Recorder for Described {
+        fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+            self.add("counter", &name, unit, &help);
+        }
+
+        fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+            self.add("gauge", &name, unit, &help);
+        }
+
+        fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+            self.add("histogram", &name, unit, &help);
+        }
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn the_adapter_knows_the_same_numbers() {
+        let described = Described::default();
+        with_local_recorder(&described, Metrics::new);
+        let described = described.0.into_inner().expect("no panic");
+        let text = text(&Tally::new().expect("memory").numbers());
+        assert_eq!(text.matches("# TYPE ").count(), described.len());
+        for (name, (head, unit)) in described {
+            assert!(text.contains(&head), "no {head} in {text}");
+            let unit = unit.map_or("", |unit| unit.as_str());
+            assert!(name.contains(unit), "`{name}` is in {unit}"); // Prometheus wants it in the name.
+        }
+    }
+}

@@ -1,4 +1,63 @@
 //! The operator's endpoint: health, metrics and a page of live numbers, over HTTP.
+//!
+//! ```
+//! use sockserv::prelude::*;
+//!
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! #[server(tcp, threading, addr = "127.0.0.1:0", admin = "127.0.0.1:0")]
+//! impl Echo {
+//!     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+//!         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+//!     }
+//! }
+//!
+//! let server = EchoServer::bind(Echo)?;
+//! let admin = server.admin_addrs()[0].as_inet().unwrap();
+//! let running = server.spawn()?;
+//!
+//! let mut client = std::net::TcpStream::connect(admin)?;
+//! client.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
+//! let answer = io::read_to_string(client)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nready\n"));
+//! # drop(running);
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! The option needs the feature `admin`. [`run`](crate::Server::run) prints `admin on http://127.0.0.1:9100` below the lines
+//! that say where the server listens.
+//!
+//! | path | |
+//! |---|---|
+//! | `/` | the page: open requests, requests a second, how long they take, errors by phase; for a browser, from this one answer |
+//! | `/healthz` | 200 while the accept loop turns |
+//! | `/readyz` | 200 while new clients are welcome; else 503, and why: `starting` (no worker of `prefork` has prepared itself), `suspended`, `lame duck`, `draining` |
+//! | `/metrics` | the numbers below, in the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus |
+//! | `/status.json` | what the page shows; its members may become more |
+//!
+//! Nothing here changes anything: `GET` and `HEAD` are all there is.
+//!
+//! # Metrics
+//!
+//! Names, kinds, units and labels are those of [`observer::Metrics`](crate::observer#the-numbers), for all processes of the
+//! server together. The histogram has three bounds a decade, from 100 µs to 1000 s. What has not happened yet is there with
+//! a zero, so that a rate begins with the first time.
+//!
+//! # Who may ask
+//!
+//! The page shows who is connected, so `admin` takes only addresses that this machine alone can reach: loopback ones and
+//! Unix paths. Elsewhere `bind` fails, and says what to write: `admin_public`, for a network where a firewall or a container
+//! decides who can ask. A loopback endpoint answers only those who ask for `localhost` or for an IP address, so that a page
+//! from elsewhere cannot read it through the operator's own browser (DNS rebinding): others get a 421.
+//!
+//! # What it costs
+//!
+//! The endpoint has no thread: it is a few entries of the poll set in which the server waits for its clients, in the master
+//! under `prefork`. So it also answers while a shutdown drains; and under `sync`, whose one thread serves, only between two
+//! requests. It holds eight connections at most, closes the oldest for a ninth, and gives each five seconds to ask and five
+//! to take the answer: nobody who asks slowly holds up anything. An idle server still makes no system call; a server without
+//! the option pays nothing.
 
 mod connection;
 mod http;

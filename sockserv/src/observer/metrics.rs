@@ -11,20 +11,7 @@ use crate::observer::{Event, Observer, Stop};
 
 /// Counts requests, refusals and workers for whatever recorder the program has installed.
 ///
-/// | name | kind | unit | labels |
-/// |---|---|---|---|
-/// | `sockserv_requests_started_total` | counter | | |
-/// | `sockserv_requests_active` | gauge | | |
-/// | `sockserv_requests_finished_total` | counter | | `reason`: the [reason's name](crate::observer::Reason::name) |
-/// | `sockserv_request_duration_seconds` | histogram | seconds | |
-/// | `sockserv_received_bytes_total` | counter | bytes | |
-/// | `sockserv_sent_bytes_total` | counter | bytes | |
-/// | `sockserv_refused_total` | counter | | `reason`: the [refusal's name](crate::observer::Refusal::name) |
-/// | `sockserv_errors_total` | counter | | `phase`: the [phase](crate::Phase) that failed, unless it was that the peer left |
-/// | `sockserv_pauses_total` | counter | | |
-/// | `sockserv_workers` | gauge | | |
-///
-/// Every request is in exactly one `finished`. Bytes are added when a request ends.
+/// The [numbers](crate::observer#the-numbers) have the same names as those of the operator's endpoint.
 ///
 /// # Platforms
 ///

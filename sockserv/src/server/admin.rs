@@ -80,7 +80,10 @@ impl Admin {
                 .find(|kind| endpoint.fits(*kind));
             let kind = kind.unwrap_or(Carrier::Tcp); // `places` says what does not fit.
             let options = Options::new().addr(endpoint.clone()).explicitly();
-            for place in open::places(&[kind], &options, &|_| Ok(()))? {
+            let places = open::places(&[kind], &options, &|_| Ok(()));
+            let places = places
+                .map_err(|error| io::Error::new(error.kind(), format!("`admin`: {error}")))?;
+            for place in places {
                 check_reach(&place.address, reach)?;
                 place.activate(&options)?;
                 self.addrs.push(place.address.clone());
@@ -187,7 +190,7 @@ impl<H: Declaration> Server<H> {
         admin.go_on(token, &self.requests.poller, |ask| {
             let view = View {
                 handler: word::<H>(),
-                model: word::<H::Model>(),
+                model: &model::<H::Model>(),
                 listening: &self.announced,
                 uptime: Tick::now().since(since),
                 readiness,
@@ -272,4 +275,12 @@ fn word<T>() -> &'static str {
     let path = std::any::type_name::<T>();
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The word that chooses a model.
+fn model<T>() -> String {
+    match word::<T>().trim_start_matches("Unchecked") {
+        "Synchronous" => "sync".to_owned(),
+        other => other.to_lowercase(),
+    }
 }

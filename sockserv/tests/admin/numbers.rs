@@ -104,7 +104,7 @@ fn status() {
     let status = status();
     assert_eq!(
         (&status["handler"], &status["model"], &status["state"]),
-        (&"Lines".into(), &"Threading".into(), &"ready".into())
+        (&"Lines".into(), &"threading".into(), &"ready".into())
     );
     assert_eq!(status["listening"][0], format!("tcp://{}", served.at[0]));
     assert_eq!(

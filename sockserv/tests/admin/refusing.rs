@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use sockserv::Endpoint;
 
 use crate::Test;
@@ -14,6 +15,8 @@ pub(crate) fn tests() -> Vec<Test> {
         ("a_head_has_no_body", head),
         ("a_name_that_could_be_anybodys_is_refused", rebinding),
         ("who_says_nothing_keeps_nobody_out", silent),
+        ("who_says_nothing_is_closed", forgotten),
+        ("handle_request_answers_between_requests", by_request),
         ("a_question_may_come_in_pieces", pieces),
         ("strangers_must_have_been_let_in", public),
         ("a_wrong_address_is_told_by_bind", wrong),
@@ -95,6 +98,34 @@ fn silent() {
         "the oldest had to go"
     );
     running.shutdown().expect("nobody is waited for");
+}
+
+fn forgotten() {
+    let (_running, admin) = spawn();
+    let mut half = connect(admin);
+    half.write_all(b"GET / HT").expect("it is taken");
+    assert_eq!(half.read(&mut [0]).expect("an end"), 0);
+}
+
+fn by_request() {
+    let builder = threading::LinesServer::builder(threading::Lines).addr("127.0.0.1:0");
+    let mut server = builder.admin("127.0.0.1:0").bind().expect("free ports");
+    let admin = server.admin_addrs()[0].as_inet().expect("it is one");
+    let asking = std::thread::spawn(move || get(admin, "/healthz").status);
+    while !asking.is_finished() {
+        let timer = rustix::time::Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        let mut fds = [PollFd::new(&server, PollFlags::IN)];
+        if poll(&mut fds, Some(&timer)).expect("a descriptor") > 0 {
+            assert!(
+                !server.handle_request().expect("it goes on"),
+                "it was no request"
+            );
+        }
+    }
+    assert_eq!(asking.join().expect("no panic"), 200);
 }
 
 fn pieces() {
