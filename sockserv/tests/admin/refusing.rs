@@ -7,7 +7,7 @@ use sockserv::Endpoint;
 
 use crate::Test;
 use crate::client::{ask, connect, get};
-use crate::served::{spawn, threading};
+use crate::served::{Served, say, spawn, threading};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -100,11 +100,17 @@ fn silent() {
     running.shutdown().expect("nobody is waited for");
 }
 
+/// A child that holds the connection, too, would keep it open.
 fn forgotten() {
-    let (_running, admin) = spawn();
-    let mut half = connect(admin);
+    let served = Served::start("forking");
+    let mut half = connect(served.admin[0]);
     half.write_all(b"GET / HT").expect("it is taken");
+    assert_eq!(get(served.admin[0], "/healthz").status, 200); // Who came before it was accepted before it.
+    let mut client = served.connect();
+    assert_eq!(say(&mut client, "text"), "text\n");
     assert_eq!(half.read(&mut [0]).expect("an end"), 0);
+    drop(client);
+    assert!(served.end().success());
 }
 
 fn by_request() {
