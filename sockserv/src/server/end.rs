@@ -145,7 +145,7 @@ impl<H: Declaration> Server<H> {
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;

@@ -74,7 +74,7 @@ impl<H: Declaration> Server<H> {
                 }
                 FIRST_LISTENER..children::TOKENS => {}
                 children::TOKENS..linger::TOKENS => children = true,
-                linger::TOKENS..SENDERS => self.lingering.ready(token),
+                linger::TOKENS..SENDERS => self.lingering.ready(token, &self.requests.poller),
                 SENDERS..PARKED => self.send_more(token),
                 #[cfg(feature = "admin")]
                 super::admin::TOKENS.. => self.answer_admin(token),
@@ -282,7 +282,7 @@ impl<H: Declaration> Server<H> {
 
     /// Ends what has waited too long, and looks for when to look again.
     pub(super) fn see_to_deadlines(&mut self) {
-        self.lingering.expire();
+        self.lingering.expire(&self.requests.poller);
         #[cfg(feature = "admin")]
         self.expire_admin();
         let now = Tick::now();

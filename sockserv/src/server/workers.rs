@@ -303,7 +303,7 @@ impl<H: Declaration> Server<H> {
         #[cfg(feature = "admin")]
         self.leave_admin();
         self.pending.clear();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         (self.next_look, self.next_service) = (None, None);
         let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
