@@ -121,13 +121,17 @@ pub(super) fn list<'a>(rule: &Rule, expr: &'a Expr, errors: &mut Errors) -> Opti
     {
         return Some(Value::Expr(expr)); // A list that stands elsewhere.
     }
-    let (what, judge): (_, fn(&Rule, &str) -> Result<(), String>) = match rule.kind {
-        Kind::Endpoints => ("an address", endpoint),
-        _ => ("a network", |_, text| network::read(text).map(drop)),
+    let judge = |text: &str| match rule.kind {
+        Kind::Endpoints => endpoint(rule, text),
+        _ => network::read(text).map(drop),
+    };
+    let what = match rule.kind {
+        Kind::Endpoints => "an address",
+        _ => "a network",
     };
     let mut good = |one: &&Expr| {
         let judged = match literal(one) {
-            Some(Lit::Str(text)) => judge(rule, &text.value()),
+            Some(Lit::Str(text)) => judge(&text.value()),
             Some(_) => Err(format!("{what} is text; write `{name} = {example}`")),
             None => Ok(()),
         };

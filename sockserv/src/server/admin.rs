@@ -95,46 +95,48 @@ impl Admin {
         Ok(())
     }
 
+    /// Takes who has connected, and lets the oldest go if these are too many.
     fn accept(&mut self, index: usize, requests: &Requests) {
+        let poller = &requests.poller;
         let source = &mut self.sources[index];
+        let at = source.listener.local_addr();
         for _ in 0..MOST {
-            let error = match source.listener.accept() {
+            match source.listener.accept().map_err(Failure::of) {
                 Ok((incoming, _)) => {
                     source.took_one();
                     self.next += 1;
-                    let Kind::Stream { transport, .. } = incoming.kind else {
-                        continue;
-                    };
-                    let is_local = is_loopback(&source.listener.local_addr());
-                    let new = Connection::new(transport, self.next, is_local, &requests.poller);
-                    self.connections.extend(new);
-                    continue;
+                    if let Kind::Stream { transport, .. } = incoming.kind {
+                        let new = Connection::new(transport, self.next, is_loopback(&at), poller);
+                        self.connections.extend(new);
+                    }
                 }
-                Err(error) => error,
-            };
-            match Failure::of(error) {
-                Failure::Nothing => break,
-                Failure::Skip => {}
-                Failure::Pause(error) | Failure::Fatal(error) => {
-                    let (at, pause) = (source.listener.local_addr(), source.pause());
+                Err(Failure::Skip) => {}
+                Err(Failure::Nothing | Failure::Exhausted) => break,
+                Err(Failure::Pause(error) | Failure::Fatal(error)) => {
+                    let pause = source.pause();
                     LINES.say(|missed| {
                         format!("cannot accept on `admin` at {at}: {error}; pausing {pause:?} ({missed} more not shown)")
                     });
                     break;
                 }
-                Failure::Exhausted => break,
             }
         }
         while self.connections.len() > MOST {
-            self.connections
-                .pop_front()
-                .inspect(|oldest| oldest.leave(&requests.poller));
+            let oldest = self.connections.pop_front();
+            oldest.inspect(|oldest| oldest.leave(poller));
         }
     }
 
     fn go_on(&mut self, token: u64, poller: &Poller, answer: impl Fn(&Ask) -> Reply) {
+        self.keep(poller, |connection| {
+            connection.token() != token || connection.go_on(poller, &answer)
+        });
+    }
+
+    /// Closes the connections that do not stay.
+    fn keep(&mut self, poller: &Poller, mut stays: impl FnMut(&mut Connection) -> bool) {
         self.connections.retain_mut(|connection| {
-            let stays = connection.token() != token || connection.go_on(poller, &answer);
+            let stays = stays(connection);
             if !stays {
                 connection.leave(poller);
             }
@@ -212,9 +214,17 @@ impl<H: Declaration> Server<H> {
         }
     }
 
-    pub(super) fn watch_admin(&mut self) -> io::Result<()> {
+    /// Closes the connections whose patience is over, and watches the listeners.
+    pub(super) fn tend_admin(&mut self) -> io::Result<()> {
         let (requests, wanted) = (&self.requests, self.state == State::Active);
-        let mut sources = self.admin.iter_mut().flat_map(|admin| &mut admin.sources);
+        let Some(admin) = &mut self.admin else {
+            return Ok(());
+        };
+        if !admin.connections.is_empty() {
+            let now = Tick::now();
+            admin.keep(&requests.poller, |connection| connection.until() > now);
+        }
+        let mut sources = admin.sources.iter_mut();
         sources.try_for_each(|source| source.watch(requests, wanted))
     }
 
@@ -226,31 +236,10 @@ impl<H: Declaration> Server<H> {
         connections.chain(sources).min()
     }
 
-    /// Closes the connections whose patience is over.
-    pub(super) fn expire_admin(&mut self) {
-        let Some(admin) = &mut self.admin else {
-            return;
-        };
-        if !admin.connections.is_empty() {
-            let (now, poller) = (Tick::now(), &self.requests.poller);
-            admin.connections.retain(|connection| {
-                let stays = connection.until() > now;
-                if !stays {
-                    connection.leave(poller);
-                }
-                stays
-            });
-        }
-    }
-
     /// A run has ended.
     pub(super) fn close_admin(&mut self) {
         if let Some(admin) = &mut self.admin {
-            let poller = &self.requests.poller;
-            admin
-                .connections
-                .drain(..)
-                .for_each(|connection| connection.leave(poller));
+            admin.keep(&self.requests.poller, |_| false);
             admin.sources.clear();
         }
     }

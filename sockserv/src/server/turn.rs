@@ -145,7 +145,7 @@ impl<H: Declaration> Server<H> {
         let model = &self.model;
         let has_room = [false, true].map(|is_stream| model.has_room(is_stream));
         #[cfg(feature = "admin")]
-        self.watch_admin()?;
+        self.tend_admin()?;
         self.sources.iter_mut().try_for_each(|source| {
             let wanted = wanted && has_room[usize::from(source.is_stream())];
             source.watch(&self.requests, wanted)
@@ -283,8 +283,6 @@ impl<H: Declaration> Server<H> {
     /// Ends what has waited too long, and looks for when to look again.
     pub(super) fn see_to_deadlines(&mut self) {
         self.lingering.expire(&self.requests.poller);
-        #[cfg(feature = "admin")]
-        self.expire_admin();
         let now = Tick::now();
         let stage = self
             .requests

@@ -53,19 +53,19 @@ impl Browser {
             requests: Vec::new(),
             complaints: Vec::new(),
         };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
-        let session = browser.call("Target.attachToTarget", attach);
+        let session = browser.call("Target.attachToTarget", &attach);
         browser.session = session["sessionId"].as_str().map(str::to_owned);
         for domain in ["Runtime", "Log", "Network", "Page"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
-        browser.call("Page.navigate", json!({ "url": url }));
+        browser.call("Page.navigate", &json!({ "url": url }));
         browser
     }
 
     /// Gives an order and returns its result; what happens meanwhile is kept.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.count += 1;
         let mut order = json!({ "id": self.count, "method": method, "params": params });
         if let Some(session) = &self.session {
@@ -104,7 +104,7 @@ impl Browser {
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let order =
             json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let mut result = self.call("Runtime.evaluate", order);
+        let mut result = self.call("Runtime.evaluate", &order);
         assert!(
             result["exceptionDetails"].is_null(),
             "{expression}: {result}"
@@ -137,7 +137,7 @@ impl Browser {
             };
             let order =
                 json!({ "type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code });
-            self.call("Input.dispatchKeyEvent", order);
+            self.call("Input.dispatchKeyEvent", &order);
         }
     }
 
@@ -146,14 +146,14 @@ impl Browser {
         let mobile = width < 600;
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
-        self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call("Emulation.setDeviceMetricsOverride", &size);
         let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", scheme);
+        self.call("Emulation.setEmulatedMedia", &scheme);
     }
 
     /// Saves what is seen where it can be looked at.
     pub(crate) fn save(&mut self, name: &str) -> PathBuf {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
         let path = folder().join(name);
         let base64 = shot["data"].as_str().expect("a picture");
         fs::write(&path, decode(base64)).expect("the folder is there");
