@@ -175,7 +175,7 @@ impl Observer for Tally {
             Event::Paused { .. } => Some(&counters.pauses),
             Event::WorkerStarted { .. } => Some(&counters.workers_started),
             Event::WorkerEnded { .. } => Some(&counters.workers_ended),
-            Event::Failed { .. } | Event::Draining | Event::Drained(_) => None,
+            _ => None, // Nobody counts it.
         };
         counter.into_iter().for_each(|counter| add(counter, 1));
     }
