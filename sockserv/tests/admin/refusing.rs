@@ -89,14 +89,14 @@ fn rebinding() {
 
 fn silent() {
     let (running, admin) = spawn();
-    let silent: Vec<_> = (0..20).map(|_| connect(admin)).collect();
+    let mut silent: Vec<_> = (0..20).map(|_| connect(admin)).collect();
     assert_eq!(get(admin, "/healthz").status, 200);
+    let mut last = silent.pop().expect("there are many");
     let mut first = &silent[0];
-    assert_eq!(
-        first.read(&mut [0]).expect("an end"),
-        0,
-        "the oldest had to go"
-    );
+    assert_eq!(first.read(&mut [0]).expect("an end"), 0, "it had to go");
+    last.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")
+        .expect("it is taken");
+    assert_eq!(crate::client::read(last).status, 200, "it has its time");
     running.shutdown().expect("nobody is waited for");
 }
 
