@@ -21,6 +21,7 @@ const RUNTIME: &[&str] = &[
     "requests",
     "upgrade",
     "listener",
+    "admin",
     "request",
     "message",
     "command",

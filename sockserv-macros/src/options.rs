@@ -250,6 +250,8 @@ pub(crate) enum Kind {
     Choice(&'static str, &'static [(&'static str, &'static str)]),
     /// `"10.0.0.0/8"`, or a list of such.
     Networks,
+    /// `"127.0.0.1:9100"`, or a list of such.
+    Endpoints,
     /// Text or bytes.
     Bytes,
     /// A user or a group, by name or number.
@@ -375,6 +377,8 @@ pub(crate) const OPTIONS: &[Rule] = &[
     ),
     server("access_log", Kind::Flag, ANY, "true"),
     server("observer", Kind::Type, ANY, "MyObserver"),
+    server("admin", Kind::Endpoints, ANY, "\"127.0.0.1:9100\""),
+    server("admin_public", Kind::Endpoints, ANY, "\"0.0.0.0:9100\""),
     model(Model::Threading, "max", COUNT, ANY, "1000"),
     model(Model::Threading, "stack_size", STACK, ANY, "\"256 KiB\""),
     model(Model::Pool, "workers", COUNT, ANY, "8"),
@@ -499,6 +503,7 @@ impl Rule {
         match self.name {
             "access_log" if cfg!(not(feature = "log")) => Some("log"),
             "upgrade" | "upgrade_timeout" if cfg!(not(feature = "upgrade")) => Some("upgrade"),
+            "admin" | "admin_public" if cfg!(not(feature = "admin")) => Some("admin"),
             _ => None,
         }
     }

@@ -7,7 +7,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("multiplexing", "write `threading` or `pool`"),
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
-    ("admin", "leave it out and call `handle().stats()`"),
     ("cli", "leave it out and call `builder`"),
 ];
 

@@ -32,6 +32,7 @@
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
+//! | `admin` | the same for operators, over HTTP; with the feature `admin` |
 //! | [`upgrade`] | a new version in the place of the old one, and no client notices |
 //! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
@@ -52,6 +53,7 @@
 //!
 //! | feature | |
 //! |---|---|
+//! | `admin` | `admin = "127.0.0.1:9100"` in the attribute: health, metrics for Prometheus and a page of live numbers, over HTTP |
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
@@ -65,6 +67,9 @@
 extern crate self as sockserv;
 
 mod address;
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 pub mod codec;
 pub mod command;
 mod concurrency;

@@ -91,6 +91,11 @@ pub struct Options {
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,
     pub(crate) observers: Observers,
+    /// Where the operator's endpoint listens.
+    #[cfg(feature = "admin")]
+    pub(crate) admin: Vec<Result<Endpoint, EndpointError>>,
+    #[cfg(feature = "admin")]
+    pub(crate) admin_public: Vec<Result<Endpoint, EndpointError>>,
 }
 
 impl Default for Options {
@@ -159,6 +164,10 @@ impl Options {
             allow: Vec::new(),
             deny: Vec::new(),
             observers: Observers::default(),
+            #[cfg(feature = "admin")]
+            admin: Vec::new(),
+            #[cfg(feature = "admin")]
+            admin_public: Vec::new(),
         }
     }
 
@@ -338,6 +347,32 @@ impl Options {
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(observer);
+        self
+    }
+
+    /// Has the operator's endpoint listen there, in place of what was said before. What cannot be parsed is reported by
+    /// `bind`.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin.clear();
+        at.add_to(&mut self.admin);
+        self
+    }
+
+    /// As [`admin`](Self::admin), at addresses that other machines may reach: it answers everybody who connects.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_public(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin_public.clear();
+        at.add_to(&mut self.admin_public);
+        self
+    }
+
+    /// Lets no inherited socket take the place of these endpoints.
+    #[cfg(feature = "admin")]
+    pub(crate) fn explicitly(mut self) -> Self {
+        self.explicit = true;
         self
     }
 

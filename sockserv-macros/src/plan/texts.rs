@@ -1,12 +1,14 @@
 //! Options whose values are words, names, text or networks.
 
+use std::net::SocketAddr;
+
 use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
 use super::values::{Value, elements, literal, ungroup};
 use crate::errors::Errors;
-use crate::network;
-use crate::options::Rule;
+use crate::options::{Kind, Rule, Transport};
+use crate::{address, network};
 
 type Choices = &'static [(&'static str, &'static str)];
 
@@ -103,8 +105,8 @@ pub(super) fn account<'a>(rule: &Rule, expr: &'a Expr, literal: &Lit) -> Result<
     }
 }
 
-/// Reads a network or a list; each that is wrong is reported for itself and left out.
-pub(super) fn networks<'a>(rule: &Rule, expr: &'a Expr, errors: &mut Errors) -> Option<Value<'a>> {
+/// Reads a network, an endpoint, or a list of such; each that is wrong is reported for itself and left out.
+pub(super) fn list<'a>(rule: &Rule, expr: &'a Expr, errors: &mut Errors) -> Option<Value<'a>> {
     let Rule { name, example, .. } = rule;
     let all = elements(expr);
     if all.is_empty() {
@@ -119,14 +121,43 @@ pub(super) fn networks<'a>(rule: &Rule, expr: &'a Expr, errors: &mut Errors) -> 
     {
         return Some(Value::Expr(expr)); // A list that stands elsewhere.
     }
+    let judge = |text: &str| match rule.kind {
+        Kind::Endpoints => endpoint(rule, text),
+        _ => network::read(text).map(drop),
+    };
+    let what = match rule.kind {
+        Kind::Endpoints => "an address",
+        _ => "a network",
+    };
     let mut good = |one: &&Expr| {
         let judged = match literal(one) {
-            Some(Lit::Str(text)) => network::read(&text.value()).map(drop),
-            Some(_) => Err(format!("a network is text; write `{name} = {example}`")),
+            Some(Lit::Str(text)) => judge(&text.value()),
+            Some(_) => Err(format!("{what} is text; write `{name} = {example}`")),
             None => Ok(()),
         };
         judged.map_err(|message| errors.at(*one, message)).is_ok()
     };
     let kept: Vec<_> = all.into_iter().filter(|one| good(one)).collect();
     (!kept.is_empty()).then_some(Value::List(kept, expr.span()))
+}
+
+/// Judges an address where the operator's endpoint may listen.
+fn endpoint(rule: &Rule, text: &str) -> Result<(), String> {
+    let Rule { name, example, .. } = rule;
+    let family = address::read(text)?;
+    if !family.fits(Transport::Tcp) && !family.fits(Transport::Unix) {
+        return Err(format!(
+            "`{text}` carries no HTTP; write `{name} = {example}`"
+        ));
+    }
+    let at = text.strip_prefix("tcp://").unwrap_or(text);
+    let at = at.parse::<SocketAddr>();
+    let is_reached = at.is_ok_and(|at| !at.ip().to_canonical().is_loopback());
+    if *name == "admin" && is_reached {
+        return Err(format!(
+            "`{text}` can be reached from elsewhere, and `admin` answers everybody; \
+             write `{name} = {example}`, or `admin_public` in place of `admin`"
+        ));
+    }
+    Ok(())
 }

@@ -40,13 +40,15 @@ pub(crate) enum Value<'a> {
 
 /// Reads the value; a wrong one is reported and the option left out.
 pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Option<Setter<'a>> {
+    let setter = written(option, errors)?;
+    check_feature(option.value.rule, setter.word, errors).then_some(setter)
+}
+
+fn written<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Option<Setter<'a>> {
     let Given {
         word,
         value: Setting { rule, value },
     } = option;
-    if !check_feature(rule, word, errors) {
-        return None;
-    }
     let expr = match value {
         Some(Written::Expr(expr)) => Some(expr),
         Some(Written::Type(ty)) => {
@@ -70,8 +72,8 @@ pub(super) fn setter<'a>(option: &'a Given<Setting>, errors: &mut Errors) -> Opt
         );
         return None;
     };
-    if rule.kind == Kind::Networks && !is_none(expr) {
-        return texts::networks(rule, expr, errors).map(|value| Setter { word, value });
+    if matches!(rule.kind, Kind::Networks | Kind::Endpoints) && !is_none(expr) {
+        return texts::list(rule, expr, errors).map(|value| Setter { word, value });
     }
     match read(rule, expr) {
         Ok(value) => Some(Setter { word, value }),
@@ -129,7 +131,7 @@ pub(super) fn read<'a>(rule: &Rule, expr: &'a Expr) -> Result<Value<'a>, String>
         Kind::Choice(name, choices) => texts::choice(rule, name, choices, literal),
         Kind::Bytes => texts::bytes(rule, expr, literal),
         Kind::Account => texts::account(rule, expr, literal),
-        Kind::Networks | Kind::Type => Ok(Value::Expr(expr)), // Read before.
+        Kind::Networks | Kind::Endpoints | Kind::Type => Ok(Value::Expr(expr)), // Read before.
     }
 }
 

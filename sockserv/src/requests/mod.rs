@@ -7,6 +7,8 @@
 pub(crate) mod children;
 mod handle;
 mod limits;
+#[cfg(feature = "admin")]
+mod live;
 mod meeting;
 mod observed;
 mod peer;
@@ -36,6 +38,8 @@ use crate::transport::{Linger, Transport, Unsent};
 
 use children::Children;
 pub use handle::{ServerHandle, Stats};
+#[cfg(feature = "admin")]
+pub(crate) use live::Live;
 use meeting::Once;
 use places::Places;
 use shutdown::LifeEnd;
@@ -391,7 +395,7 @@ impl Requests {
         control.finished.load(Ordering::Relaxed) + control.failed.load(Ordering::Relaxed)
     }
 
-    fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let control = self.control();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut stats = Stats {

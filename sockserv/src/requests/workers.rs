@@ -108,6 +108,13 @@ impl Requests {
         self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
     }
 
+    /// Whether a worker has prepared itself, or there are none to wait for.
+    #[cfg(feature = "admin")]
+    pub(crate) fn has_begun(&self) -> bool {
+        let is_ready = |seat: &Seat| seat.ready.load(Ordering::SeqCst) != 0;
+        self.bell.is_none() || self.crew.iter().any(is_ready)
+    }
+
     fn seat(&self, index: u32) -> &Seat {
         &self.crew[index as usize]
     }

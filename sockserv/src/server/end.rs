@@ -151,10 +151,12 @@ impl<H: Declaration> Server<H> {
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
+        #[cfg(feature = "admin")]
+        self.close_admin();
         let observers = &self.requests.options.observers;
         observers.tell(|| Event::Drained(&report));
     }
@@ -185,6 +187,8 @@ impl<H: Declaration> Server<H> {
         listeners.extend(self.sources.drain(..).map(|source| source.listener)); // Own ones were never closed.
         self.listen_to(listeners);
         self.multiply_sockets()?;
+        #[cfg(feature = "admin")]
+        self.reopen_admin()?;
         self.state = State::Bound;
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! [`Server`]: bind, activate, serve, drain. The loop itself is in `turn.rs`, its end in `drain.rs`.
 
 mod accept;
+#[cfg(feature = "admin")]
+mod admin;
 pub(crate) mod builder;
 pub(crate) mod declare;
 mod end;
@@ -105,6 +107,8 @@ pub struct Server<H: Declaration> {
     left: Option<u64>,
     /// How many of the clients that siblings passed on this process has looked for.
     passed_on: u32,
+    #[cfg(feature = "admin")]
+    admin: Option<admin::Admin>,
 }
 
 /// Where a server stands in its life.
@@ -157,6 +161,8 @@ impl<H: Declaration> Server<H> {
         let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
+        #[cfg(feature = "admin")]
+        let admin = admin::Admin::bind(&mut options)?;
         let requests = Arc::new(Requests::new(options, most, workers)?);
         #[cfg(feature = "upgrade")]
         crate::upgrade::handover::enlist(&requests);
@@ -189,6 +195,8 @@ impl<H: Declaration> Server<H> {
             crew: workers.map(workers::Crew::new),
             left: None,
             passed_on: 0,
+            #[cfg(feature = "admin")]
+            admin,
             requests,
         };
         server.watch_own()?;
@@ -480,6 +488,8 @@ impl<H: Declaration> Server<H> {
         if self.requests.options.announce {
             let line = |at: &Endpoint| format!("listening on {at}\n");
             let lines: String = self.announced.iter().map(line).collect();
+            #[cfg(feature = "admin")]
+            let lines = lines + &self.admin_lines();
             let mut stdout = io::stdout().lock();
             // Who closed stdout does not want to know.
             let _ = stdout

@@ -76,8 +76,10 @@ impl<H: Declaration> Server<H> {
                 }
                 FIRST_LISTENER..children::TOKENS => {}
                 children::TOKENS..linger::TOKENS => children = true,
-                linger::TOKENS..SENDERS => self.lingering.ready(token),
+                linger::TOKENS..SENDERS => self.lingering.ready(token, &self.requests.poller),
                 SENDERS..PARKED => self.send_more(token),
+                #[cfg(feature = "admin")]
+                super::admin::TOKENS.. => self.answer_admin(token),
                 _ => self.model.spoke((token - PARKED) as u32),
             }
         }
@@ -146,6 +148,8 @@ impl<H: Declaration> Server<H> {
         let wanted = self.may_accept();
         let model = &self.model;
         let has_room = [false, true].map(|is_stream| model.has_room(is_stream));
+        #[cfg(feature = "admin")]
+        self.tend_admin()?;
         self.sources.iter_mut().try_for_each(|source| {
             let wanted = wanted && has_room[usize::from(source.is_stream())];
             source.watch(&self.requests, wanted)
@@ -177,6 +181,8 @@ impl<H: Declaration> Server<H> {
         let looks = [self.next_look, self.requests.patience()].into_iter();
         let look = looks.flatten().min().filter(must_look);
         let model = self.model.next_due().map(Tick);
+        #[cfg(feature = "admin")]
+        let look = [look, self.next_admin()].into_iter().flatten().min();
         paused
             .chain(look)
             .chain(stage)
@@ -283,7 +289,7 @@ impl<H: Declaration> Server<H> {
 
     /// Ends what has waited too long, and looks for when to look again.
     pub(super) fn see_to_deadlines(&mut self) {
-        self.lingering.expire();
+        self.lingering.expire(&self.requests.poller);
         let now = Tick::now();
         let stage = self
             .requests

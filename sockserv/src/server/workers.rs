@@ -300,8 +300,10 @@ impl<H: Declaration> Server<H> {
     /// Leaves behind what is the parent's, and prepares the handler's prototype.
     fn prepare_worker(&mut self, index: u32) -> io::Result<()> {
         self.handles_signals = true;
+        #[cfg(feature = "admin")]
+        self.leave_admin();
         self.pending.clear();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         (self.next_look, self.next_service) = (None, None);
         let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
