@@ -1,21 +1,171 @@
-//! What there is to choose from.
+//! What there is to choose from, and what goes together.
+
+use std::fmt;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Transport {
+pub(super) enum Transport {
     /// A byte stream over IP
     Tcp,
+    /// Packets over IP
+    Udp,
+    /// A byte stream between processes of this machine
+    Unix,
+    /// Packets between processes of this machine
+    UnixDatagram,
+    /// Both over IP, on one port
+    #[value(name = "tcp+udp")]
+    TcpUdp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Model {
+pub(super) enum Model {
+    /// One after another
+    Sync,
     /// A thread for each request
     Threading,
+    /// One of a number of threads
+    Pool,
+    /// A child process for each request
+    Forking,
+    /// One of a number of processes
+    Prefork,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Protocol {
-    /// Bytes, as they come
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
     Raw,
+    Lines,
+    Commands,
+    LengthPrefixed,
+    Http,
+}
+
+/// What a handler is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Stream,
+    Datagram,
+    Either,
+}
+
+/// The name that is typed, and what it stands for.
+pub(super) fn described<V: ValueEnum>(value: &V) -> String {
+    let possible = value.to_possible_value().expect("none is skipped");
+    match possible.get_help() {
+        Some(help) => format!("{:<13}  {help}", possible.get_name()),
+        None => possible.get_name().to_owned(),
+    }
+}
+
+impl Transport {
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Tcp | Self::Unix => Kind::Stream,
+            Self::Udp | Self::UnixDatagram => Kind::Datagram,
+            Self::TcpUdp => Kind::Either,
+        }
+    }
+
+    pub(super) fn is_unix(self) -> bool {
+        matches!(self, Self::Unix | Self::UnixDatagram)
+    }
+
+    /// Its words in the attribute, which are also those in announced endpoints.
+    pub(super) fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Tcp => &["tcp"],
+            Self::Udp => &["udp"],
+            Self::Unix => &["unix"],
+            Self::UnixDatagram => &["unix_datagram"],
+            Self::TcpUdp => &["tcp", "udp"],
+        }
+    }
+}
+
+impl Model {
+    /// Its word in the attribute.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Threading => "threading",
+            Self::Pool => "pool",
+            Self::Forking => "forking",
+            Self::Prefork => "prefork",
+        }
+    }
+
+    /// What happens to a request, as the end of a sentence.
+    pub(super) fn says(self) -> &'static str {
+        match self {
+            Self::Sync => "requests are served one after another",
+            Self::Threading => "each request has a thread of its own",
+            Self::Pool => "requests share a fixed number of threads",
+            Self::Forking => "each request has a process of its own, and may crash there",
+            Self::Prefork => "requests share a fixed number of processes",
+        }
+    }
+
+    /// What a request that waits keeps from others.
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Self::Sync => "everybody else",
+            Self::Threading | Self::Pool => "a thread",
+            Self::Forking | Self::Prefork => "a process",
+        }
+    }
+}
+
+impl Protocol {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Raw,
+        Self::Lines,
+        Self::Commands,
+        Self::LengthPrefixed,
+        Self::Http,
+    ];
+
+    /// Says why the two do not go together, if they do not.
+    pub(super) fn check(&self, transport: Transport) -> Result<(), String> {
+        let needs = match self {
+            Self::Raw => return Ok(()),
+            Self::Http => "requests of HTTP/1.1 follow one another in a byte stream",
+            _ => "it finds where messages end in a byte stream, and a packet is a message already",
+        };
+        match transport.kind() {
+            Kind::Stream => Ok(()),
+            _ => Err(format!(
+                "protocol `{self}` does not work over {}: {needs}; choose `--transport tcp` or `unix`, or `--protocol raw`",
+                transport.words().join(" and "),
+            )),
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut known = Self::ALL.into_iter();
+        known
+            .find(|protocol| protocol.to_string() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(|protocol| format!("`{protocol}`"));
+                format!("there are {}", known.join(", "))
+            })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raw => f.write_str("raw"),
+            Self::Lines => f.write_str("lines"),
+            Self::Commands => f.write_str("commands"),
+            Self::LengthPrefixed => f.write_str("length-prefixed"),
+            Self::Http => f.write_str("http"),
+        }
+    }
 }

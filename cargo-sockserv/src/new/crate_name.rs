@@ -1,46 +1,99 @@
 //! Names that cargo takes, and the Rust names that follow from them.
 
-use std::env;
-use std::process::Command;
-
 use crate::Result;
+use crate::new::place::cargo;
 
-pub(crate) struct CrateName(String);
+/// What the program of a template names without a path.
+const TAKEN: [&str; 28] = [
+    "Address",
+    "Arc",
+    "Asked",
+    "BTreeMap",
+    "Box",
+    "BufRead",
+    "Datagram",
+    "DatagramHandler",
+    "Endpoint",
+    "Err",
+    "Hooks",
+    "None",
+    "Ok",
+    "Option",
+    "Outcome",
+    "Read",
+    "Refusal",
+    "Request",
+    "RequestError",
+    "Result",
+    "Self",
+    "Some",
+    "Stream",
+    "StreamHandler",
+    "String",
+    "Vec",
+    "Write",
+    "Send",
+];
+
+pub(super) struct CrateName(String);
 
 impl CrateName {
     /// Asks cargo itself, in a folder that nobody else sees.
     ///
     /// # Errors
     ///
-    /// Cargo's reason for refusing the name.
-    pub(crate) fn new(name: &str) -> Result<Self> {
+    /// Cargo's reason for refusing the name, or what would keep the crate from compiling.
+    pub(super) fn new(name: &str) -> Result<Self> {
         let scratch = tempfile::tempdir()?;
-        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["init", "--quiet", "--vcs", "none", "--bin", "--name", name])
+        let output = cargo()
+            .args(["init", "--vcs", "none", "--bin", "--name", name])
             .current_dir(&scratch)
             .output()
             .map_err(|error| format!("cannot run cargo: {error}"))?;
-        if output.status.success() {
-            return Ok(Self(name.to_owned()));
-        }
         let said = String::from_utf8_lossy(&output.stderr);
-        let reason = said.lines().find_map(|line| line.strip_prefix("error: "));
-        Err(reason.unwrap_or(&said).into())
+        if !output.status.success() {
+            let reason = said.lines().find_map(|line| line.strip_prefix("error: "));
+            return Err(reason.unwrap_or(&said).into());
+        }
+        if !name.is_ascii() {
+            return Err(format!(
+                "invalid package name `{name}`: rustc takes ASCII only in the name of a crate"
+            )
+            .into());
+        }
+        if matches!(name, "sockserv" | "sockserv-macros") {
+            return Err(
+                format!("invalid package name `{name}`: the crate would depend on itself").into(),
+            );
+        }
+        Ok(Self(name.to_owned()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The handler's name: `line-counter` and `line-counter-server` are a `LineCounter`, which makes a `LineCounterServer`.
-    pub(crate) fn handler(&self) -> String {
-        let words = self.0.split(['-', '_']).filter(|word| !word.is_empty());
-        let words: Vec<&str> = words.collect();
+    /// The handler's name: `line-counter` and `line-counter-server` are a `LineCounter`, which makes a
+    /// `LineCounterServer`.
+    pub(super) fn handler(&self) -> String {
+        let words: Vec<&str> = self
+            .0
+            .split(['-', '_'])
+            .filter(|word| !word.is_empty())
+            .collect();
         let words = match words.as_slice() {
             [first @ .., "server"] if !first.is_empty() => first,
             words => words,
         };
-        words.iter().map(|word| capitalized(word)).collect()
+        let name: String = words.iter().map(|word| capitalized(word)).collect();
+        if TAKEN.contains(&&*name) {
+            return format!("{name}Service");
+        }
+        if name.starts_with(|first: char| first.is_alphabetic()) {
+            name
+        } else {
+            format!("Service{name}")
+        }
     }
 }
 

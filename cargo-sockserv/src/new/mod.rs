@@ -1,10 +1,12 @@
 //! `cargo sockserv new`: a crate that compiles, with tests that pass.
 
+mod ask;
 mod choice;
 mod crate_name;
+mod place;
 mod render;
+mod script;
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -15,23 +17,25 @@ use choice::{Model, Protocol, Transport};
 use crate_name::CrateName;
 
 /// Starts a crate with a server, its tests and a README
+///
+/// On a terminal it asks for what is missing.
 #[derive(Args)]
 pub(crate) struct New {
     /// What the crate is called, and its folder
-    name: String,
-    /// What carries the bytes
+    name: Option<String>,
+    /// What carries the bytes [default: tcp]
     #[arg(long, value_enum)]
     transport: Option<Transport>,
-    /// How requests meet processors
+    /// How requests meet processors [default: threading]
     #[arg(long, value_enum)]
     model: Option<Model>,
-    /// What the bytes mean
-    #[arg(long, value_enum)]
+    /// What the bytes mean: raw, lines, commands, length-prefixed or http [default: raw]
+    #[arg(long)]
     protocol: Option<Protocol>,
-    /// The folder that the crate's folder is made in
+    /// Where the crate's folder is made
     #[arg(long, value_name = "DIR", default_value = ".")]
     into: PathBuf,
-    /// Depends on sockserv in this clone of its repository
+    /// Depend on sockserv in this clone of its repository
     #[arg(long, value_name = "CHECKOUT")]
     local: Option<PathBuf>,
 }
@@ -48,32 +52,49 @@ struct Blueprint {
 
 impl New {
     pub(crate) fn run(self) -> Result {
-        let into = self.into;
-        let blueprint = Blueprint {
-            name: CrateName::new(&self.name)?,
-            transport: self.transport.unwrap_or(Transport::Tcp),
-            model: self.model.unwrap_or(Model::Threading),
-            protocol: self.protocol.unwrap_or(Protocol::Raw),
-            local: self.local.map(|checkout| checkout.join("sockserv")),
-        };
-        let folder = into.join(&self.name);
-        if fs::symlink_metadata(&folder).is_ok() {
-            return Err(
-                format!("`{}` exists already; nothing was changed", folder.display()).into(),
-            );
+        let into = self.into.clone();
+        let blueprint = self.blueprint()?;
+        let files = render::files(&blueprint)?;
+        let folder = place::put(&into, blueprint.name.as_str(), &files)?;
+        let mut out = io::stdout();
+        writeln!(out, "made `{}`; now:", folder.display())?;
+        writeln!(out, "    cd {}", folder.display())?;
+        writeln!(out, "    cargo test")?;
+        writeln!(out, "    cargo run")?;
+        if let Some(reason) = place::outside_its_workspace(&folder) {
+            writeln!(io::stderr(), "warning: {reason}")?;
         }
-        // Complete, or not at all: it is made beside its place and moved there at the end.
-        let beside = tempfile::Builder::new()
-            .prefix(".cargo-sockserv-")
-            .tempdir_in(&into)?;
-        let made = beside.path().join(&self.name);
-        for (path, text) in render::files(&blueprint)? {
-            let path = made.join(path);
-            fs::create_dir_all(path.parent().unwrap_or(&made))?;
-            fs::write(path, text)?;
-        }
-        fs::rename(&made, &folder)?;
-        writeln!(io::stdout(), "made `{}`", folder.display())?;
         Ok(())
+    }
+
+    fn blueprint(self) -> Result<Blueprint> {
+        let local = self.local.as_deref().map(place::runtime).transpose()?;
+        let name = self.name.map_or_else(ask::name, Ok)?;
+        let name = CrateName::new(&name)?;
+        place::check_is_free(&self.into, name.as_str())?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => ask::choose("transport", Transport::Tcp, |transport| {
+                self.protocol
+                    .as_ref()
+                    .is_none_or(|protocol| protocol.check(transport).is_ok())
+            })?,
+        };
+        let model = match self.model {
+            Some(model) => model,
+            None => ask::choose("model", Model::Threading, |_| true)?,
+        };
+        let protocol = match self.protocol {
+            Some(protocol) => protocol,
+            None => ask::protocol(transport)?,
+        };
+        protocol.check(transport)?;
+        Ok(Blueprint {
+            name,
+            transport,
+            model,
+            protocol,
+            local,
+        })
     }
 }

@@ -1,55 +1,218 @@
 //! The files of a crate, from their templates.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::Blueprint;
+use super::choice::{Kind, Protocol};
+use super::script;
 use crate::Result;
 
-const TEMPLATES: [(&str, &str); 3] = [
-    ("Cargo.toml", include_str!("../../templates/Cargo.toml.j2")),
-    ("src/main.rs", include_str!("../../templates/src/raw.rs.j2")),
+const TEMPLATES: [(&str, &str); 9] = [
     (
-        "tests/server.rs",
+        "Cargo.toml.j2",
+        include_str!("../../templates/Cargo.toml.j2"),
+    ),
+    ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    ("main.rs.j2", include_str!("../../templates/main.rs.j2")),
+    ("raw", include_str!("../../templates/main/raw.rs.j2")),
+    ("lines", include_str!("../../templates/main/lines.rs.j2")),
+    (
+        "commands",
+        include_str!("../../templates/main/commands.rs.j2"),
+    ),
+    (
+        "length-prefixed",
+        include_str!("../../templates/main/length_prefixed.rs.j2"),
+    ),
+    ("http", include_str!("../../templates/main/http.rs.j2")),
+    (
+        "server.rs.j2",
         include_str!("../../templates/tests/server.rs.j2"),
     ),
 ];
 
-pub(crate) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .keep_trailing_newline(true)
-            .build()?,
-    );
-    let context = context! {
-        name => blueprint.name.as_str(),
-        handler => blueprint.name.handler(),
-        transport => "tcp",
-        model => "threading",
-        addr => "127.0.0.1:7007",
-        test_addr => "127.0.0.1:0",
-        talk => "nc 127.0.0.1 7007",
-        dependencies => vec![dependency(blueprint)],
+/// Returns the path and the text of each.
+pub(super) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
+    let environment = environment()?;
+    let context = facts(blueprint);
+    let render = |template: &str| -> Result<String> {
+        Ok(environment.get_template(template)?.render(&context)?)
     };
-    let mut files = vec![(
-        PathBuf::from(".gitignore"),
-        include_str!("../../templates/gitignore").to_owned(),
-    )];
-    for (path, template) in TEMPLATES {
-        files.push((path.into(), environment.render_str(template, &context)?));
+    let mut files: Vec<(PathBuf, String)> = vec![
+        (".gitignore".into(), "/target\n".to_owned()),
+        ("Cargo.toml".into(), render("Cargo.toml.j2")?),
+        ("README.md".into(), render("README.md.j2")?),
+        (
+            "src/main.rs".into(),
+            render(&blueprint.protocol.to_string())?,
+        ),
+        ("tests/server.rs".into(), render("server.rs.j2")?),
+    ];
+    if blueprint.protocol == Protocol::Http {
+        files.push((
+            "src/http.rs".into(),
+            include_str!("../../templates/http.rs").to_owned(),
+        ));
+    }
+    for (path, text) in &mut files {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            *text = formatted(text);
+        }
     }
     Ok(files)
 }
 
-fn dependency(blueprint: &Blueprint) -> String {
-    match &blueprint.local {
-        Some(folder) => format!("sockserv = {{ path = {:?} }}", folder.display().to_string()),
-        None => format!("sockserv = {:?}", env!("CARGO_PKG_VERSION")),
+fn environment() -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()?;
+    environment.set_syntax(syntax);
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
     }
+    Ok(environment)
+}
+
+fn facts(blueprint: &Blueprint) -> Value {
+    let Blueprint {
+        transport,
+        model,
+        protocol,
+        ..
+    } = blueprint;
+    let name = blueprint.name.as_str();
+    let addr = if transport.is_unix() {
+        format!("unix:/tmp/{name}.sock")
+    } else if *protocol == Protocol::Http {
+        "127.0.0.1:8080".to_owned()
+    } else {
+        "127.0.0.1:7007".to_owned()
+    };
+    let talks = talks(blueprint, &addr);
+    let tests = script::exchanges(protocol, *transport, name);
+    let tests: Vec<Value> = tests.iter().map(script::Exchange::value).collect();
+    let words: Vec<&str> = transport
+        .words()
+        .iter()
+        .copied()
+        .chain([model.word()])
+        .collect();
+    let endpoints: Vec<String> = transport
+        .words()
+        .iter()
+        .map(|word| announced(word, &addr))
+        .collect();
+    context! {
+        name,
+        handler => blueprint.name.handler(),
+        summary => summary(blueprint),
+        kind => match transport.kind() {
+            Kind::Stream => "stream",
+            Kind::Datagram => "datagram",
+            Kind::Either => "either",
+        },
+        kinds => endpoints.len(),
+        words => words.join(", "),
+        model => model.word(),
+        model_says => model.says(),
+        unit => model.unit(),
+        is_unix => transport.is_unix(),
+        addr,
+        endpoints,
+        elsewhere => if transport.is_unix() { format!("unix:/tmp/{name}-2.sock") } else { "'[::1]:7008'".to_owned() },
+        talk => talks[0].as_str(),
+        talks,
+        tests,
+        dependencies => dependencies(blueprint),
+        files => match protocol {
+            Protocol::Http => vec![vec!["src/http.rs", "as much of HTTP as it needs"]],
+            _ => vec![],
+        },
+    }
+}
+
+/// What is said at the start about an address.
+fn announced(transport: &str, addr: &str) -> String {
+    match addr.strip_prefix("unix:") {
+        Some(path) => format!("{}:{path}", transport.replace('_', "-")),
+        None => format!("{transport}://{addr}"),
+    }
+}
+
+fn summary(blueprint: &Blueprint) -> &'static str {
+    match (&blueprint.protocol, blueprint.transport.kind()) {
+        (Protocol::Raw, Kind::Datagram) => "Sends back each packet.",
+        (Protocol::Raw, _) => "Sends back what it receives.",
+        (Protocol::Lines, _) => "Answers each line with the same line in capitals.",
+        (Protocol::Commands, _) => {
+            "Remembers what a client sets, by commands of one line: `SET NAME VALUE`, `GET NAME`, `QUIT`."
+        }
+        (Protocol::LengthPrefixed, _) => {
+            "Answers each message with its bytes in reverse; a message stands behind its length in two bytes."
+        }
+        (Protocol::Http, _) => "Answers requests of HTTP/1.1.",
+    }
+}
+
+/// Commands that talk to the server, the simplest one first.
+fn talks(blueprint: &Blueprint, addr: &str) -> Vec<String> {
+    let (host, path) = ("127.0.0.1 7007", addr.trim_start_matches("unix:"));
+    let to = |flags: &str, words: &str| match blueprint.transport.is_unix() {
+        true => format!("nc -{flags}U {path}"),
+        false if flags.is_empty() => format!("nc {words}"),
+        false => format!("nc -{flags} {words}"),
+    };
+    match (&blueprint.protocol, blueprint.transport.kind()) {
+        (Protocol::Http, _) if blueprint.transport.is_unix() => {
+            vec![format!("curl -i --unix-socket {path} http://localhost/")]
+        }
+        (Protocol::Http, _) => vec![format!("curl -i http://{addr}/")],
+        (Protocol::LengthPrefixed, _) => {
+            vec![format!("printf '\\0\\5hello' | {} | od -c", to("N", host))]
+        }
+        (_, Kind::Stream) => vec![to("", host)],
+        (_, Kind::Datagram) => vec![to("u", host)],
+        (_, Kind::Either) => vec![to("", host), to("u", host)],
+    }
+}
+
+fn dependencies(blueprint: &Blueprint) -> Vec<String> {
+    let runtime = match &blueprint.local {
+        Some(folder) => format!("{{ path = {:?} }}", folder.display().to_string()),
+        None => format!("{:?}", env!("CARGO_PKG_VERSION")),
+    };
+    let mut dependencies = vec![format!("sockserv = {runtime}")];
+    if blueprint.protocol == Protocol::Http {
+        dependencies.insert(0, "httparse = \"1.10\"".to_owned());
+        dependencies.insert(1, "httpdate = \"1.0\"".to_owned());
+    }
+    dependencies
+}
+
+/// As rustfmt likes it, where there is one: names differ in length, and lines with them.
+fn formatted(text: &str) -> String {
+    try_format(text).unwrap_or_else(|| text.to_owned())
+}
+
+fn try_format(text: &str) -> Option<String> {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024", "--emit", "stdout", "--quiet"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    rustfmt.stdin.take()?.write_all(text.as_bytes()).ok()?;
+    let output = rustfmt.wait_with_output().ok()?;
+    let formatted = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !formatted.is_empty()).then_some(formatted)
 }
