@@ -61,6 +61,13 @@ pub(super) fn described<V: ValueEnum>(value: &V) -> String {
 }
 
 impl Transport {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .expect("none is skipped")
+            .get_name()
+            .to_owned()
+    }
+
     pub(super) fn kind(self) -> Kind {
         match self {
             Self::Tcp | Self::Unix => Kind::Stream,
@@ -108,7 +115,7 @@ impl Model {
         }
     }
 
-    /// What a request that waits keeps from others.
+    /// What a request that waits keeps waiting.
     pub(super) fn unit(self) -> &'static str {
         match self {
             Self::Sync => "everybody else",
@@ -137,8 +144,8 @@ impl Protocol {
         match transport.kind() {
             Kind::Stream => Ok(()),
             _ => Err(format!(
-                "protocol `{self}` does not work over {}: {needs}; choose `--transport tcp` or `unix`, or `--protocol raw`",
-                transport.words().join(" and "),
+                "protocol `{self}` does not work over `{}`: {needs}; choose `--transport tcp` or `unix`, or `--protocol raw`",
+                transport.name(),
             )),
         }
     }
