@@ -43,14 +43,14 @@ const LINES: usize = 500;
 #[test]
 fn imports_run_one_way() {
     check_order("sockserv/src", &RUNTIME);
-    check_order("sockserv-macros/src", &MACROS);
+    check_order("sockserv-codegen/src", &MACROS);
 }
 
 #[test]
 fn files_are_short() {
     let long: Vec<String> = [
         "sockserv/src",
-        "sockserv-macros/src",
+        "sockserv-codegen/src",
         "cargo-sockserv",
         "examples",
         "tests",
@@ -66,7 +66,7 @@ fn files_are_short() {
 
 #[test]
 fn unsafe_code_lives_in_sys() {
-    let outside: Vec<PathBuf> = ["sockserv/src", "sockserv-macros/src", "examples"]
+    let outside: Vec<PathBuf> = ["sockserv/src", "sockserv-codegen/src", "examples"]
         .iter()
         .flat_map(|folder| sources(folder))
         .filter(|file| !file.components().any(|part| part.as_os_str() == "sys"))
@@ -93,7 +93,12 @@ fn tests_wait_on_events() {
 
 #[test]
 fn published_crates_have_their_licences() {
-    for krate in ["sockserv", "sockserv-macros", "cargo-sockserv"] {
+    for krate in [
+        "sockserv",
+        "sockserv-macros",
+        "sockserv-codegen",
+        "cargo-sockserv",
+    ] {
         for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
             let path = root().join(krate).join(licence);
             assert!(path.is_file(), "{} is missing", path.display());
