@@ -32,9 +32,20 @@ const RUNTIME: [&str; 23] = [
 ];
 
 /// The macro's, likewise.
-const MACROS: [&str; 11] = [
-    "errors", "units", "options", "address", "network", "words", "rpc", "args", "handler", "plan",
+const MACROS: [&str; 13] = [
+    "errors",
+    "units",
+    "options",
+    "address",
+    "network",
+    "words",
+    "rpc",
+    "args",
+    "handler",
+    "plan",
+    "interface",
     "expand",
+    "inspect",
 ];
 
 /// How many lines of code a file may have.

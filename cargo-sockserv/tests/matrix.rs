@@ -13,10 +13,17 @@ use tool::{checkout, sockserv};
 
 const TRANSPORTS: [&str; 5] = ["tcp", "udp", "unix", "unix-datagram", "tcp+udp"];
 const MODELS: [&str; 5] = ["sync", "threading", "pool", "forking", "prefork"];
-const PROTOCOLS: [&str; 5] = ["raw", "lines", "commands", "length-prefixed", "http"];
+const PROTOCOLS: [&str; 6] = [
+    "raw",
+    "lines",
+    "commands",
+    "length-prefixed",
+    "http",
+    "rpc=calculator.x",
+];
 
 /// HTTP alone wants a byte stream.
-const COMBINATIONS: usize = (5 * 4 + 2) * MODELS.len();
+const COMBINATIONS: usize = (5 * 5 + 2) * MODELS.len();
 
 /// Names that could be taken for something else in the program.
 const NAMES: [&str; 10] = [
@@ -66,6 +73,10 @@ fn workspace() -> io::Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n\n[profile.dev]\ndebug = 0\nincremental = false\n";
     fs::write(folder.join("Cargo.toml"), manifest)?;
+    fs::copy(
+        checkout().join("examples/calculator.x"),
+        folder.join("calculator.x"),
+    )?;
     fs::copy(checkout().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     Ok(folder)
 }
@@ -76,7 +87,8 @@ fn every_combination(workspace: &Path) -> io::Result<usize> {
     for transport in TRANSPORTS {
         for protocol in PROTOCOLS {
             for model in MODELS {
-                let name = format!("{}-{protocol}-{model}", transport.replace('+', "-"));
+                let name = format!("{transport}-{protocol}-{model}").replace(['+', '='], "-");
+                let name = name.replace(".x", "");
                 let choices = [
                     "--transport",
                     transport,

@@ -8,6 +8,8 @@ mod args;
 mod errors;
 mod expand;
 mod handler;
+#[cfg(feature = "rpc")]
+mod interface;
 mod network;
 mod options;
 mod plan;
@@ -19,6 +21,9 @@ mod units;
 mod words;
 
 use proc_macro2::TokenStream;
+
+#[cfg(feature = "rpc")]
+pub use interface::{Interface, Procedure};
 
 /// Returns what the attribute makes of its arguments and its item: the item as it is, what it needs to be a server, and a
 /// `compile_error!` for each mistake.

@@ -1,5 +1,6 @@
 //! Asking for what was not said: on a terminal only.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
@@ -40,13 +41,18 @@ pub(super) fn protocol(transport: Transport) -> Result<Protocol> {
     if !can_ask() {
         return Ok(Protocol::Raw);
     }
-    let mut fitting: Vec<Protocol> = Protocol::ALL.into();
+    let mut fitting: Vec<Protocol> = Protocol::PLAIN.into();
     fitting.retain(|protocol| protocol.check(transport).is_ok());
-    let texts: Vec<String> = fitting.iter().map(Protocol::to_string).collect();
-    Ok(fitting.swap_remove(select("protocol", &texts, 0)?))
+    let names = fitting.iter().map(Protocol::name).chain(["rpc"]);
+    let chosen = select("protocol", &names.collect::<Vec<_>>(), 0)?;
+    if chosen == fitting.len() {
+        let file: String = Input::new().with_prompt("interface file").interact_text()?;
+        return Ok(Protocol::Rpc(file.into()));
+    }
+    Ok(fitting.swap_remove(chosen))
 }
 
-fn select(what: &str, texts: &[String], first: usize) -> Result<usize> {
+fn select(what: &str, texts: &[impl Display], first: usize) -> Result<usize> {
     let select = Select::new().with_prompt(what).items(texts).default(first);
     Ok(select.interact()?)
 }

@@ -1,6 +1,6 @@
 //! What there is to choose from, and what goes together.
 
-use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
@@ -41,6 +41,8 @@ pub(super) enum Protocol {
     Commands,
     LengthPrefixed,
     Http,
+    /// The interface file.
+    Rpc(PathBuf),
 }
 
 /// What a handler is given.
@@ -126,13 +128,26 @@ impl Model {
 }
 
 impl Protocol {
-    pub(super) const ALL: [Self; 5] = [
+    /// Those that need nothing else.
+    pub(super) const PLAIN: [Self; 5] = [
         Self::Raw,
         Self::Lines,
         Self::Commands,
         Self::LengthPrefixed,
         Self::Http,
     ];
+
+    /// Its word, which is also its template's.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Lines => "lines",
+            Self::Commands => "commands",
+            Self::LengthPrefixed => "length-prefixed",
+            Self::Http => "http",
+            Self::Rpc(_) => "rpc",
+        }
+    }
 
     /// Says why the two do not go together, if they do not.
     pub(super) fn check(&self, transport: Transport) -> Result<(), String> {
@@ -151,24 +166,15 @@ impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut known = Self::ALL.into_iter();
-        known
-            .find(|protocol| protocol.to_string() == text)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(|protocol| format!("`{protocol}`"));
-                format!("there are {}", known.join(", "))
-            })
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Raw => f.write_str("raw"),
-            Self::Lines => f.write_str("lines"),
-            Self::Commands => f.write_str("commands"),
-            Self::LengthPrefixed => f.write_str("length-prefixed"),
-            Self::Http => f.write_str("http"),
+        if let Some(file) = text.strip_prefix("rpc=") {
+            return Ok(Self::Rpc(file.into()));
         }
+        let mut plain = Self::PLAIN.into_iter();
+        plain
+            .find(|protocol| protocol.name() == text)
+            .ok_or_else(|| {
+                let plain = Self::PLAIN.map(|protocol| format!("`{}`", protocol.name()));
+                format!("there are {} and `rpc=FILE.x`", plain.join(", "))
+            })
     }
 }

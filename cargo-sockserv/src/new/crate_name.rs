@@ -4,7 +4,7 @@ use crate::Result;
 use crate::new::place::cargo;
 
 /// What the program of a template names without a path.
-const TAKEN: [&str; 31] = [
+const TAKEN: [&str; 32] = [
     "Address",
     "Asked",
     "Box",
@@ -16,6 +16,7 @@ const TAKEN: [&str; 31] = [
     "Drop",
     "Endpoint",
     "Err",
+    "Fault",
     "From",
     "Hooks",
     "Into",
@@ -64,7 +65,7 @@ impl CrateName {
             )
             .into());
         }
-        if matches!(name, "sockserv" | "sockserv-macros") {
+        if matches!(name, "sockserv" | "sockserv-macros" | "sockserv-codegen") {
             return Err(
                 format!("invalid package name `{name}`: the crate would depend on itself").into(),
             );

@@ -3,6 +3,7 @@
 mod ask;
 mod choice;
 mod crate_name;
+mod interface;
 mod place;
 mod render;
 mod script;
@@ -29,7 +30,7 @@ pub(crate) struct New {
     /// How requests meet processors [default: threading]
     #[arg(long, value_enum)]
     model: Option<Model>,
-    /// What the bytes mean: raw, lines, commands, length-prefixed or http [default: raw]
+    /// What the bytes mean: raw, lines, commands, length-prefixed, http or rpc=FILE.x [default: raw]
     #[arg(long)]
     protocol: Option<Protocol>,
     /// Where the crate's folder is made

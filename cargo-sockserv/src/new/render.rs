@@ -9,10 +9,11 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::Blueprint;
 use super::choice::{Kind, Protocol};
+use super::interface::InterfaceFile;
 use super::script;
 use crate::Result;
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     (
         "Cargo.toml.j2",
         include_str!("../../templates/Cargo.toml.j2"),
@@ -30,6 +31,7 @@ const TEMPLATES: [(&str, &str); 9] = [
         include_str!("../../templates/main/length_prefixed.rs.j2"),
     ),
     ("http", include_str!("../../templates/main/http.rs.j2")),
+    ("rpc", include_str!("../../templates/main/rpc.rs.j2")),
     (
         "server.rs.j2",
         include_str!("../../templates/tests/server.rs.j2"),
@@ -39,7 +41,11 @@ const TEMPLATES: [(&str, &str); 9] = [
 /// Returns the path and the text of each.
 pub(super) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
     let environment = environment()?;
-    let context = facts(blueprint);
+    let interface = match &blueprint.protocol {
+        Protocol::Rpc(path) => Some(InterfaceFile::read(path)?),
+        _ => None,
+    };
+    let context = facts(blueprint, interface.as_ref());
     let render = |template: &str| -> Result<String> {
         Ok(environment.get_template(template)?.render(&context)?)
     };
@@ -47,10 +53,7 @@ pub(super) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
         (".gitignore".into(), "/target\n".to_owned()),
         ("Cargo.toml".into(), render("Cargo.toml.j2")?),
         ("README.md".into(), render("README.md.j2")?),
-        (
-            "src/main.rs".into(),
-            render(&blueprint.protocol.to_string())?,
-        ),
+        ("src/main.rs".into(), render(blueprint.protocol.name())?),
         ("tests/server.rs".into(), render("server.rs.j2")?),
     ];
     if blueprint.protocol == Protocol::Http {
@@ -58,6 +61,9 @@ pub(super) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
             "src/http.rs".into(),
             include_str!("../../templates/http.rs").to_owned(),
         ));
+    }
+    if let Some(file) = interface {
+        files.push((file.name.into(), file.text));
     }
     for (path, text) in &mut files {
         if path.extension().is_some_and(|extension| extension == "rs") {
@@ -82,7 +88,7 @@ fn environment() -> Result<Environment<'static>> {
     Ok(environment)
 }
 
-fn facts(blueprint: &Blueprint) -> Value {
+fn facts(blueprint: &Blueprint, interface: Option<&InterfaceFile>) -> Value {
     let Blueprint {
         transport,
         model,
@@ -91,15 +97,16 @@ fn facts(blueprint: &Blueprint) -> Value {
     } = blueprint;
     let name = blueprint.name.as_str();
     let addr = addr(blueprint);
-    let talks = talks(blueprint, &addr);
-    let scripts = script::scripts(protocol, *transport, name);
+    let talks = talks(blueprint, &addr, interface);
+    let scripts = script::scripts(blueprint, interface);
     let words = transport.words().iter().copied().chain([model.word()]);
     let endpoints = transport.words().iter().map(|word| announced(word, &addr));
     context! {
         name,
         handler => blueprint.name.handler(),
         summary => summary(blueprint),
-        protocol => protocol.to_string(),
+        protocol => protocol.name(),
+        interface => interface.map(shown),
         kind => match transport.kind() {
             Kind::Stream => "stream",
             Kind::Datagram => "datagram",
@@ -158,17 +165,21 @@ fn summary(blueprint: &Blueprint) -> &'static str {
         }
         (Protocol::LengthPrefixed, _) => "Answers each message with its bytes in reverse.",
         (Protocol::Http, _) => "Answers requests of HTTP/1.1.",
+        (Protocol::Rpc(_), _) => "Answers calls of Sun RPC.",
     }
 }
 
 /// Commands that talk to the server, the simplest one first.
-fn talks(blueprint: &Blueprint, addr: &str) -> Vec<String> {
+fn talks(blueprint: &Blueprint, addr: &str, interface: Option<&InterfaceFile>) -> Vec<String> {
     let (host, path) = ("127.0.0.1 7007", addr.trim_start_matches("unix:"));
     let to = |flags: &str, words: &str| match blueprint.transport.is_unix() {
         true => format!("nc -{flags}U {path}"),
         false if flags.is_empty() => format!("nc {words}"),
         false => format!("nc -{flags} {words}"),
     };
+    if let Some(file) = interface {
+        return rpc_talks(blueprint, file);
+    }
     match (&blueprint.protocol, blueprint.transport.kind()) {
         (Protocol::Http, _) if blueprint.transport.is_unix() => {
             vec![format!("curl -i --unix-socket {path} http://localhost/")]
@@ -183,10 +194,34 @@ fn talks(blueprint: &Blueprint, addr: &str) -> Vec<String> {
     }
 }
 
+/// `rpcinfo` calls procedure 0; its addresses end with the two bytes of the port.
+fn rpc_talks(blueprint: &Blueprint, file: &InterfaceFile) -> Vec<String> {
+    if blueprint.transport.is_unix() {
+        return vec![format!("rpcgen {}    # A client in C.", file.name)];
+    }
+    let (program, version) = file.means.programs[0];
+    let transports = blueprint.transport.words().iter();
+    let talk = |word| format!("rpcinfo -a 127.0.0.1.27.95 -T {word} {program} {version}");
+    transports.map(talk).collect()
+}
+
+/// As its template wants it.
+fn shown(file: &InterfaceFile) -> Value {
+    let procedures = file.means.procedures.iter();
+    let procedures =
+        procedures.map(|one| context! { name => one.name.as_str(), method => one.method.as_str() });
+    context! { file => file.name.as_str(), procedures => procedures.collect::<Vec<_>>() }
+}
+
 fn dependencies(blueprint: &Blueprint) -> Vec<String> {
     let runtime = match &blueprint.local {
-        Some(folder) => format!("{{ path = {:?} }}", folder.display().to_string()),
-        None => format!("{:?}", env!("CARGO_PKG_VERSION")),
+        Some(folder) => format!("path = {:?}", folder.display().to_string()),
+        None => format!("version = {:?}", env!("CARGO_PKG_VERSION")),
+    };
+    let runtime = match (&blueprint.protocol, &blueprint.local) {
+        (Protocol::Rpc(_), _) => format!("{{ {runtime}, features = [\"rpc\"] }}"),
+        (_, Some(_)) => format!("{{ {runtime} }}"),
+        (_, None) => format!("{:?}", env!("CARGO_PKG_VERSION")),
     };
     let mut dependencies = vec![format!("sockserv = {runtime}")];
     if blueprint.protocol == Protocol::Http {

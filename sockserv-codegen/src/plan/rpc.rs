@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::handler::Handler;
 
 #[cfg(feature = "rpc")]
-pub(crate) use found::{Procedures, Rpc};
+pub(crate) use found::{Procedures, Rpc, module, unwritten};
 
 /// Nothing without the feature.
 #[cfg(not(feature = "rpc"))]

@@ -104,7 +104,7 @@ fn understand(path: &LitStr, text: &str, errors: &mut Errors) -> Interface {
 }
 
 /// `proto/calculator.x` is the module `calculator`.
-fn module(path: &LitStr) -> Ident {
+pub(crate) fn module(path: &LitStr) -> Ident {
     let value = path.value();
     let stem = Path::new(&value).file_stem().unwrap_or_default();
     let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -182,21 +182,33 @@ fn check(method: &Method, procedure: &Procedure, wanted: &str, errors: &mut Erro
 
 /// Returns the method that a procedure wants.
 fn signature(procedure: &Procedure, module: &Ident) -> String {
+    let result = match &procedure.result {
+        Type::Void => String::new(),
+        result => format!(" -> {}", prose(result, module)),
+    };
+    format!("fn {}{result}", call(procedure, module, ""))
+}
+
+/// Returns a method that does not use its arguments yet, and may fail.
+pub(crate) fn unwritten(procedure: &Procedure, module: &Ident) -> String {
+    let result = prose(&procedure.result, module);
+    let call = call(procedure, module, "_");
+    format!("fn {call} -> Result<{result}, Fault>")
+}
+
+/// `add(&mut self, argument: calculator::Operands)`
+fn call(procedure: &Procedure, module: &Ident, prefix: &str) -> String {
     let mut parameters = "&mut self".to_owned();
     for (at, ty) in procedure.arguments.iter().enumerate() {
         let name = match procedure.arguments.len() {
-            1 => "argument".to_owned(),
-            _ => format!("argument_{at}"),
+            1 => format!("{prefix}argument"),
+            _ => format!("{prefix}argument_{at}"),
         };
         parameters += &format!(", {name}: {}", prose(ty, module));
     }
     let name = &procedure.method;
     let raw = if names::is_keyword(name) { "r#" } else { "" };
-    let result = match &procedure.result {
-        Type::Void => String::new(),
-        result => format!(" -> {}", prose(result, module)),
-    };
-    format!("fn {raw}{name}({parameters}){result}")
+    format!("{raw}{name}({parameters})")
 }
 
 fn prose(ty: &Type, module: &Ident) -> String {
