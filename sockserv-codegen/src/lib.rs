@@ -8,6 +8,7 @@ mod args;
 mod errors;
 mod expand;
 mod handler;
+mod inspect;
 #[cfg(feature = "rpc")]
 mod interface;
 mod network;
@@ -22,6 +23,7 @@ mod words;
 
 use proc_macro2::TokenStream;
 
+pub use inspect::{Amount, Inspection, Part, Setting, inspect};
 #[cfg(feature = "rpc")]
 pub use interface::{Interface, Procedure};
 

@@ -35,7 +35,7 @@ pub(super) fn rpc<'a>(
     errors: &mut Errors,
 ) -> Option<Rpc<'a>> {
     let Given { value, .. } = args.interfaces.first()?;
-    Some(Rpc::new(value, handler, errors))
+    Some(Rpc::new(value, args.folder.as_deref(), handler, errors))
 }
 
 /// The runtime cannot do it while its feature is off.

@@ -1,6 +1,6 @@
 //! The file as it is found, and the methods that are its procedures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proc_macro2::{Ident, Span};
 use syn::LitStr;
@@ -35,8 +35,13 @@ pub(crate) struct Procedures<'a> {
 
 impl<'a> Rpc<'a> {
     /// Never fails: a broken file is reported and has no procedures.
-    pub(super) fn new(path: &'a LitStr, handler: &'a Handler, errors: &mut Errors) -> Self {
-        let text = read(path, errors);
+    pub(super) fn new(
+        path: &'a LitStr,
+        folder: Option<&Path>,
+        handler: &'a Handler,
+        errors: &mut Errors,
+    ) -> Self {
+        let text = read(path, folder, errors);
         let is_there = text.is_some();
         let interface = text
             .map(|text| understand(path, &text, errors))
@@ -71,9 +76,10 @@ impl<'a> Rpc<'a> {
 }
 
 /// Reads the file, from the folder of the manifest.
-fn read(path: &LitStr, errors: &mut Errors) -> Option<String> {
-    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let file = PathBuf::from(folder).join(path.value());
+fn read(path: &LitStr, folder: Option<&Path>, errors: &mut Errors) -> Option<String> {
+    let manifest = || std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let folder = folder.map_or_else(|| manifest().into(), Path::to_owned);
+    let file = folder.join(path.value());
     match std::fs::read_to_string(&file) {
         Ok(text) => Some(text),
         Err(error) => {
