@@ -168,7 +168,7 @@ fn messages_of_the_macro() -> Vec<String> {
         "address",
         "network",
     ];
-    let sources = files.map(|file| read(&root().join(format!("sockserv-macros/src/{file}.rs"))));
+    let sources = files.map(|file| read(&root().join(format!("sockserv-codegen/src/{file}.rs"))));
     let messages = sources
         .iter()
         .flat_map(|source| literals(source.split("#[cfg(test)]").next().unwrap_or_default()));

@@ -35,6 +35,11 @@ impl Errors {
         self.0.len()
     }
 
+    /// Returns the mistakes, each with its place.
+    pub(crate) fn into_vec(self) -> Vec<syn::Error> {
+        self.0
+    }
+
     /// Returns one `compile_error!` for each mistake.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()

@@ -38,7 +38,7 @@ impl Hook {
         Self::WorkerStart,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::VerifyRequest => "verify_request",
             Self::HandleError => "handle_error",

@@ -1,6 +1,6 @@
 //! The file as it is found, and the methods that are its procedures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proc_macro2::{Ident, Span};
 use syn::LitStr;
@@ -35,8 +35,13 @@ pub(crate) struct Procedures<'a> {
 
 impl<'a> Rpc<'a> {
     /// Never fails: a broken file is reported and has no procedures.
-    pub(super) fn new(path: &'a LitStr, handler: &'a Handler, errors: &mut Errors) -> Self {
-        let text = read(path, errors);
+    pub(super) fn new(
+        path: &'a LitStr,
+        folder: Option<&Path>,
+        handler: &'a Handler,
+        errors: &mut Errors,
+    ) -> Self {
+        let text = read(path, folder, errors);
         let is_there = text.is_some();
         let interface = text
             .map(|text| understand(path, &text, errors))
@@ -71,9 +76,10 @@ impl<'a> Rpc<'a> {
 }
 
 /// Reads the file, from the folder of the manifest.
-fn read(path: &LitStr, errors: &mut Errors) -> Option<String> {
-    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let file = PathBuf::from(folder).join(path.value());
+fn read(path: &LitStr, folder: Option<&Path>, errors: &mut Errors) -> Option<String> {
+    let manifest = || std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let folder = folder.map_or_else(|| manifest().into(), Path::to_owned);
+    let file = folder.join(path.value());
     match std::fs::read_to_string(&file) {
         Ok(text) => Some(text),
         Err(error) => {
@@ -104,7 +110,7 @@ fn understand(path: &LitStr, text: &str, errors: &mut Errors) -> Interface {
 }
 
 /// `proto/calculator.x` is the module `calculator`.
-fn module(path: &LitStr) -> Ident {
+pub(crate) fn module(path: &LitStr) -> Ident {
     let value = path.value();
     let stem = Path::new(&value).file_stem().unwrap_or_default();
     let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -182,21 +188,33 @@ fn check(method: &Method, procedure: &Procedure, wanted: &str, errors: &mut Erro
 
 /// Returns the method that a procedure wants.
 fn signature(procedure: &Procedure, module: &Ident) -> String {
+    let result = match &procedure.result {
+        Type::Void => String::new(),
+        result => format!(" -> {}", prose(result, module)),
+    };
+    format!("fn {}{result}", call(procedure, module, ""))
+}
+
+/// Returns a method that does not use its arguments yet, and may fail.
+pub(crate) fn unwritten(procedure: &Procedure, module: &Ident) -> String {
+    let result = prose(&procedure.result, module);
+    let call = call(procedure, module, "_");
+    format!("fn {call} -> Result<{result}, Fault>")
+}
+
+/// `add(&mut self, argument: calculator::Operands)`
+fn call(procedure: &Procedure, module: &Ident, prefix: &str) -> String {
     let mut parameters = "&mut self".to_owned();
     for (at, ty) in procedure.arguments.iter().enumerate() {
         let name = match procedure.arguments.len() {
-            1 => "argument".to_owned(),
-            _ => format!("argument_{at}"),
+            1 => format!("{prefix}argument"),
+            _ => format!("{prefix}argument_{at}"),
         };
         parameters += &format!(", {name}: {}", prose(ty, module));
     }
     let name = &procedure.method;
     let raw = if names::is_keyword(name) { "r#" } else { "" };
-    let result = match &procedure.result {
-        Type::Void => String::new(),
-        result => format!(" -> {}", prose(result, module)),
-    };
-    format!("fn {raw}{name}({parameters}){result}")
+    format!("{raw}{name}({parameters})")
 }
 
 fn prose(ty: &Type, module: &Ident) -> String {

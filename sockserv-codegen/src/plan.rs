@@ -25,9 +25,9 @@ pub(crate) use hooks::{Hook, HookForward};
 pub(crate) use messages::{Codec, Messages};
 pub(crate) use methods::{Forward, Forwards, Kind};
 pub(crate) use opcodes::{Number, Opcode, Opcodes, Part};
-#[cfg(feature = "rpc")]
-pub(crate) use rpc::Procedures;
 pub(crate) use rpc::Rpc;
+#[cfg(feature = "rpc")]
+pub(crate) use rpc::{Procedures, module, unwritten};
 pub(crate) use values::{Setter, Value};
 
 /// Everything that the expansion needs, decided.
@@ -104,7 +104,7 @@ impl Source<'_> {
     }
 
     /// Returns the columns of the option table.
-    fn columns(&self) -> u8 {
+    pub(crate) fn columns(&self) -> u8 {
         match self {
             Self::Own(_, Kind::Datagram) => OWN_DATAGRAMS,
             Self::Own(_, Kind::Both) => OWN_STREAMS | OWN_DATAGRAMS,

@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::handler::Handler;
 
 #[cfg(feature = "rpc")]
-pub(crate) use found::{Procedures, Rpc};
+pub(crate) use found::{Procedures, Rpc, module, unwritten};
 
 /// Nothing without the feature.
 #[cfg(not(feature = "rpc"))]
@@ -35,7 +35,7 @@ pub(super) fn rpc<'a>(
     errors: &mut Errors,
 ) -> Option<Rpc<'a>> {
     let Given { value, .. } = args.interfaces.first()?;
-    Some(Rpc::new(value, handler, errors))
+    Some(Rpc::new(value, args.folder.as_deref(), handler, errors))
 }
 
 /// The runtime cannot do it while its feature is off.

@@ -5,6 +5,8 @@ mod framings;
 mod models;
 mod opcodes;
 
+use std::path::PathBuf;
+
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, LitStr, Path, Token, Type, Visibility, token};
@@ -26,6 +28,8 @@ pub(crate) struct Args {
     pub(crate) visibilities: Vec<Given<Visibility>>,
     pub(crate) crates: Vec<Given<Path>>,
     pub(crate) interfaces: Vec<Given<LitStr>>,
+    /// Where they are, if not in the folder of the manifest that is compiled.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) framings: Vec<Given<FramingWord>>,
     pub(crate) opcodes: Vec<Given<OpcodeWord>>,
     /// `ignore_case` and `quoting`.

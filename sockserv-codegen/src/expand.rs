@@ -14,20 +14,36 @@ use syn::spanned::Spanned;
 use crate::options::{Model, Transport, Width};
 use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
 
+/// What a piece of the expansion is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Piece {
+    Declaration,
+    Handlers,
+    Messages,
+    #[cfg(feature = "rpc")]
+    Procedures,
+    Hooks,
+    Promise,
+    Server,
+}
+
 /// Everything that follows the user's item.
 pub(crate) fn server(plan: &Plan<'_>) -> TokenStream {
-    [
-        declaration(plan),
-        handlers(plan),
-        messages::handler(plan),
+    pieces(plan).into_iter().map(|(_, code)| code).collect()
+}
+
+/// The same, piece by piece; one may be empty.
+pub(crate) fn pieces(plan: &Plan<'_>) -> Vec<(Piece, TokenStream)> {
+    vec![
+        (Piece::Declaration, declaration(plan)),
+        (Piece::Handlers, handlers(plan)),
+        (Piece::Messages, messages::handler(plan)),
         #[cfg(feature = "rpc")]
-        procedures(plan),
-        hooks(plan),
-        promise(plan),
-        structure::server(plan),
+        (Piece::Procedures, procedures(plan)),
+        (Piece::Hooks, hooks(plan)),
+        (Piece::Promise, promise(plan)),
+        (Piece::Server, structure::server(plan)),
     ]
-    .into_iter()
-    .collect()
 }
 
 // ::sockserv::__private
