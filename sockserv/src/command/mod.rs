@@ -314,3 +314,6 @@ pub fn answer_error(
 ) -> Outcome {
     Ok(replies.send(format!("ERR {error}"))?)
 }
+
+#[cfg(test)]
+mod tests;
