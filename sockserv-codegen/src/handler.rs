@@ -50,6 +50,12 @@ impl Method {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
 
+    /// Returns what those `#[cfg]`s ask for.
+    pub(crate) fn conditions(&self) -> Vec<&TokenStream> {
+        let lists = self.cfgs().filter_map(|cfg| cfg.meta.require_list().ok());
+        lists.map(|list| &list.tokens).collect()
+    }
+
     /// Tells whether it is called by what it is named in a message.
     pub(crate) fn is_verb(&self) -> bool {
         self.attrs.iter().any(is_verb)

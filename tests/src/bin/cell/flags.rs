@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use sockserv::{Accept, Builder, Declaration, OnFull};
 
-use crate::Apply;
 use crate::state::{Deed, Hooks};
 use crate::watch::Watch;
+use crate::{Apply, messages};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flags {
     pub(crate) options: Options,
+    /// What the server calls: `handle`, `message` or `command`.
+    pub(crate) handler: String,
     pub(crate) hooks: Hooks,
     /// Serve this many times by `handle_request` instead of `run`.
     pub(crate) by_request: Option<u64>,
@@ -28,7 +30,13 @@ pub(crate) struct Options {
 
 impl Flags {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Self> {
-        let mut flags = Flags::default();
+        let mut flags = Flags {
+            options: Options::default(),
+            handler: "handle".to_owned(),
+            hooks: Hooks::default(),
+            by_request: None,
+            foreign: false,
+        };
         while let Some(word) = words.next() {
             let Some(name) = word.strip_prefix("--") else {
                 flags.options.addrs.push(word);
@@ -40,6 +48,8 @@ impl Flags {
             match name {
                 "by-request" => flags.by_request = Some(number(&value)?),
                 "foreign" => flags.foreign = true,
+                "handler" => flags.handler = value,
+                "on-overflow" => messages::on_overflow(&value)?,
                 "quiet" => flags.hooks.quiet = true,
                 "greeting" => flags.hooks.greeting = Some(number(&value)?),
                 "setup-reads" => flags.hooks.setup_reads = true,
