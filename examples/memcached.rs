@@ -13,7 +13,7 @@ use sockserv::codec::{Decoder, Encoder, Ending, FrameError, Lines};
 use sockserv::command::{Close, CommandError};
 use sockserv::prelude::*;
 
-const LONGEST_LINE: usize = 64 << 10;
+const LONGEST_LINE: usize = 1 << 20;
 const LONGEST_KEY: usize = 250;
 const LARGEST_VALUE: usize = 1 << 20;
 const MOST_MEMORY: usize = 64 << 20;
@@ -253,8 +253,8 @@ impl Memcache {
             return Err(FrameError::Malformed(BAD_LINE));
         }
         self.is_quiet = match &words[..] {
-            [verb, last] => verb == "flush_all" && last == "noreply",
-            [verb, .., last] => verb != "get" && verb != "gets" && last == "noreply",
+            [verb, last] if verb == "flush_all" || verb == "verbosity" => last == "noreply",
+            [verb, _, .., last] => verb != "get" && verb != "gets" && last == "noreply",
             _ => false,
         };
         if self.is_quiet {

@@ -19,6 +19,7 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
+mod memcached;
 mod relay;
 mod server;
 mod smtp_sink;
@@ -43,6 +44,7 @@ fn main() {
         calculator_rpc::trials(),
         tftp::trials(),
         smtp_sink::trials(),
+        memcached::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(
