@@ -1,4 +1,4 @@
-//! A cache that speaks memcached's text protocol: <https://github.com/memcached/memcached/blob/master/doc/protocol.txt>.
+//! A cache that speaks memcached's text protocol (its `doc/protocol.txt`).
 //! Run:  `cargo run --release --example memcached`
 //! Talk: `printf 'set a 0 60 5\r\nhello\r\nget a\r\n' | nc -N 127.0.0.1 11211`, or any client of memcached
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{process, str};
+use std::{iter, process, str};
 
 use sockserv::bytes::{Buf, BufMut, BytesMut};
 use sockserv::codec::{Decoder, Encoder, Ending, FrameError, Lines};
@@ -39,13 +39,13 @@ impl Memcached {
     /// Shows the items that are there.
     #[command("get")]
     fn get(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
-        Reply::Items(self.cache().look_up(key, &keys))
+        Reply::Items(self.cache().look_up(key, keys))
     }
 
     /// Likewise, each with a number that is another after each change.
     #[command("gets")]
     fn gets(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
-        Reply::UniqueItems(self.cache().look_up(key, &keys))
+        Reply::UniqueItems(self.cache().look_up(key, keys))
     }
 
     #[command("set")]
@@ -140,7 +140,7 @@ impl Memcached {
             ("pid", process::id().into()),
             ("uptime", self.began.elapsed().as_secs()),
             ("time", time.unwrap_or_default().as_secs()),
-            ("curr_connections", server.active as u64),
+            ("curr_connections", server.active),
             ("total_connections", server.accepted),
             ("cmd_get", cache.hits + cache.misses),
             ("cmd_set", cache.sets),
@@ -368,7 +368,7 @@ struct Expiry(Option<Instant>);
 impl FromStr for Expiry {
     type Err = std::num::ParseIntError;
 
-    /// Seconds from now, up to thirty days of them; the time in seconds, if there are more; at once, if there are less than none.
+    /// Seconds from now, or a time in seconds if that is more than thirty days; what is below zero is over.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const LONGEST: u64 = 30 * 24 * 60 * 60;
         let now = Instant::now();
@@ -429,9 +429,9 @@ impl Cache {
         Some(item)
     }
 
-    fn look_up(&mut self, key: &[u8], keys: &[&[u8]]) -> Vec<(Bytes, Item)> {
+    fn look_up(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Vec<(Bytes, Item)> {
         let mut items = Vec::new();
-        for key in [key].iter().chain(keys) {
+        for key in iter::once(key).chain(keys) {
             match self.get(key).cloned() {
                 Some(item) => {
                     self.hits += 1;

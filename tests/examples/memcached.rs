@@ -176,7 +176,8 @@ assert client.get('a') == b'text'
 fn commands_come_in_any_pieces() -> Outcome {
     let memcached = start()?;
     let mut peer = Peer::connect(memcached.addr())?;
-    let commands = "set a 7 0 8\r\nx\r\ny\r\nz\0\r\n\r\nset  b 0 0 0 noreply\n\r\ngets  a b\r\nincr a 1\r\nquit\r\nget a\r\n";
+    let commands = "set a 7 0 8\r\nx\r\ny\r\nz\0\r\n\r\nset  b 0 0 0 noreply\n\r\n\
+                    gets  a b\r\nincr a 1\r\nquit\r\nget a\r\n";
     let reply = "STORED\r\nVALUE a 7 8 1\r\nx\r\ny\r\nz\0\r\nVALUE b 0 0 2\r\n\r\nEND\r\n\
                  CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
     peer.send(commands)?;

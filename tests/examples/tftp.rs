@@ -221,8 +221,7 @@ fn curl_goes_on_after_65535_blocks() -> Outcome {
     Ok(server.example.stop()?)
 }
 
-/// Without options: with them curl asks for six seconds between two tries, and takes an agreement that comes twice for a
-/// new beginning.
+/// With options curl asks for six seconds between two tries, and takes an agreement that comes twice for a beginning.
 const NO_OPTIONS: [&str; 1] = ["--tftp-no-options"];
 
 fn one_in_25_is_lost(n: usize) -> usize {
