@@ -20,7 +20,6 @@ mod isolation;
 mod kv;
 mod matrix;
 mod memcached;
-mod relay;
 mod server;
 mod smtp_sink;
 mod syslog;
