@@ -19,7 +19,7 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
-mod relay;
+mod memcached;
 mod server;
 mod smtp_sink;
 mod syslog;
@@ -43,6 +43,7 @@ fn main() {
         calculator_rpc::trials(),
         tftp::trials(),
         smtp_sink::trials(),
+        memcached::trials(),
         activated::trials(),
     ];
     libtest_mimic::run(
