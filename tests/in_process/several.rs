@@ -1,6 +1,5 @@
 //! Several servers in one process, some with workers or children: what one of them forks is nothing of the others.
 
-use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -141,15 +140,7 @@ fn master_of_two_dies() -> Result<(), Failed> {
     for client in &mut clients {
         assert_eq!(client.read(&mut [0])?, 0, "its worker ends");
     }
-    wait_until(|| {
-        let mut left = workers
-            .iter()
-            .map(|worker| format!("/proc/{}/status", worker.0));
-        // Nobody may be there to wait for it, but then it has ended.
-        left.all(|status| {
-            fs::read_to_string(status).map_or(true, |text| text.contains("Z (zombie)"))
-        })
-    });
+    wait_until(|| workers.iter().all(|worker| worker.has_ended()));
     for at in &at {
         assert!(TcpStream::connect(at).is_err(), "nobody listens");
     }

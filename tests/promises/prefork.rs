@@ -209,13 +209,7 @@ fn master_dies(cell: Cell) {
     let workers = workers(&server);
     server.signal(Signal::KILL);
     client.expect_end();
-    wait_until(|| {
-        let mut left = workers.iter().map(|pid| format!("/proc/{pid}/status"));
-        // Nobody may be there to wait for it, but then it has ended.
-        left.all(|status| {
-            fs::read_to_string(status).map_or(true, |text| text.contains("Z (zombie)"))
-        })
-    });
+    wait_until(|| workers.iter().all(|&worker| Process(worker).has_ended()));
     assert!(server.try_connect().is_err(), "nobody listens");
 }
 

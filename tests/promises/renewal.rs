@@ -35,6 +35,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             renew_beside_a_queue,
         ),
         for_each(
+            all,
+            "a19_a_worker_that_never_leaves_is_killed",
+            never_leaves,
+        ),
+        for_each(
             streams,
             "a19_who_leaves_passes_on_whom_it_was_woken_for",
             passes_on,
@@ -191,6 +196,31 @@ fn renew_beside_a_queue(cell: Cell) {
         client.expect_end();
     }
     server.stop().expect_counts(6, 0, 0);
+}
+
+/// Stuck in a hook, without a request: it holds up neither the renewal nor the shutdown.
+fn never_leaves(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let name = folder.join("stuck");
+    let server = Scenario::new(cell)
+        .with("workers", "1")
+        .with("shutdown-grace", "0s")
+        .with("stuck", name.to_str().expect("a plain path"))
+        .start();
+    let stuck = |nth| {
+        let worker = process_of(&server.nth_event(nth, "worker"));
+        fs::write(&name, worker.0.to_string()).expect("an own folder");
+        server.connect().echo("one");
+        server.nth_event(nth, "stuck");
+        worker
+    };
+    let first = stuck(0);
+    server.signal(Signal::HUP);
+    wait_until(|| first.has_ended());
+    let second = stuck(1);
+    let ended = server.stop();
+    assert!(second.has_ended());
+    ended.expect_counts(2, 0, 0);
 }
 
 fn process_of(event: &sockserv_tests::Event) -> Process {

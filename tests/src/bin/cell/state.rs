@@ -1,7 +1,7 @@
 //! The handler's own state, the hooks, and the lines that both write.
 
 use std::fmt::{Display, Write as _};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process;
@@ -31,6 +31,8 @@ pub(crate) struct Hooks {
     pub(crate) bind: Option<Deed>,
     pub(crate) activate: Option<Deed>,
     pub(crate) worker_start: Option<Deed>,
+    /// `service_actions` never returns in the process whose number is in this file.
+    pub(crate) stuck: Option<PathBuf>,
     /// `worker_start` ends its process as if all were well.
     pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
@@ -216,6 +218,15 @@ pub(crate) fn service() {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if !hooks().quiet {
         say("service", &[]);
+    }
+    let stuck = hooks().stuck.as_ref();
+    if stuck.is_some_and(|path| {
+        fs::read_to_string(path).is_ok_and(|pid| pid == process::id().to_string())
+    }) {
+        say("stuck", &[]);
+        loop {
+            thread::park();
+        }
     }
     act(hooks().service, &COUNT, "service_actions");
 }
