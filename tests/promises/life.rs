@@ -65,6 +65,9 @@ fn same_path(cell: Cell) {
     let scenario = || Scenario::new(cell).with("workers", "2").at(&at);
     for nth in 0..100 {
         let server = scenario().with("quiet", "on").start();
+        if cell.is_preforked() {
+            server.await_workers(2);
+        }
         server.connect().echo("here");
         if nth == 0 {
             let ended = scenario().fail();
