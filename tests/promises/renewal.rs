@@ -15,7 +15,6 @@ use crate::prefork::{Set, workers};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let all = |cell: &Cell| cell.is_preforked();
-    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
     let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
     [
         for_each(all, "a19_sighup_renews_all_workers_unnoticed", renew),
@@ -29,26 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a19_renewals_in_quick_succession_end_nothing",
             renew_in_a_hurry,
         ),
-        for_each(
-            streams,
-            "a19_an_old_worker_leaves_the_queue_to_the_new_one",
-            renew_beside_a_queue,
-        ),
-        for_each(
-            all,
-            "a19_a_worker_that_never_leaves_is_killed",
-            never_leaves,
-        ),
-        for_each(
-            streams,
-            "a19_who_leaves_passes_on_whom_it_was_woken_for",
-            passes_on,
-        ),
-        for_each(
-            streams,
-            "a19_a_request_that_runs_ends_before_its_old_worker",
-            renew_beside_a_request,
-        ),
+        of_old_workers(),
         for_each(
             all,
             "a19_a_generation_that_does_not_start_leaves_the_old_one",
@@ -63,6 +43,36 @@ pub(crate) fn trials() -> Vec<Trial> {
             all,
             "p04_max_requests_renews_workers_unnoticed",
             max_requests,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// How those leave whose place others take.
+fn of_old_workers() -> Vec<Trial> {
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    [
+        for_each(
+            streams,
+            "a19_a_request_that_runs_ends_before_its_old_worker",
+            renew_beside_a_request,
+        ),
+        for_each(
+            streams,
+            "a19_an_old_worker_leaves_the_queue_to_the_new_one",
+            renew_beside_a_queue,
+        ),
+        for_each(
+            streams,
+            "a19_who_leaves_passes_on_whom_it_was_woken_for",
+            passes_on,
+        ),
+        for_each(
+            |cell| cell.is_preforked(),
+            "a19_a_worker_that_never_leaves_is_killed",
+            never_leaves,
         ),
     ]
     .into_iter()

@@ -8,7 +8,7 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockserv::{Address, Incoming, Outcome, RequestError, ServerHandle};
 
@@ -184,7 +184,7 @@ pub(crate) fn step(name: &str, peer: &Address) {
 
 /// What takes so many milliseconds.
 pub(crate) fn work(millis: &str) -> io::Result<()> {
-    thread::sleep(Duration::from_millis(number(millis)?));
+    sockserv_tests::pace(Instant::now() + Duration::from_millis(number(millis)?));
     Ok(())
 }
 
