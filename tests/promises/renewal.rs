@@ -231,6 +231,14 @@ fn never_leaves(cell: Cell) {
     let ended = server.stop();
     assert!(second.has_ended());
     ended.expect_counts(2, 0, 0);
+    let said = |text: &str| {
+        ended
+            .lines
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
+    };
+    assert_eq!((said("(SIGKILL)"), said("before it served")), (2, 0));
 }
 
 fn process_of(event: &sockserv_tests::Event) -> Process {

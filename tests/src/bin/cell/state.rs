@@ -263,13 +263,15 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
 
 pub(crate) fn worker_start(worker: usize) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Before anything is said: who hears of this worker may put the file there for the next.
+    let not_now = hooks().no_worker_while.as_ref();
+    let is_hindered = not_now.is_some_and(|path| path.exists());
     say("worker", &[("worker", &worker)]);
     if hooks().worker_exits {
         process::exit(0);
     }
-    let not_now = hooks().no_worker_while.as_ref();
     match act(hooks().worker_start, &COUNT, "worker_start") {
-        true if !not_now.is_some_and(|path| path.exists()) => Ok(()),
+        true if !is_hindered => Ok(()),
         _ => Err(io::Error::other("worker_start fails")),
     }
 }
