@@ -13,6 +13,7 @@ mod deadlines;
 mod echo;
 mod elsewhere;
 mod faults;
+mod faults_forks;
 mod faults_starts;
 mod framed;
 mod inherited;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             .into_iter()
             .chain(inherited::handed())
             .chain(faults::served())
+            .chain(faults_forks::served())
             .chain(faults_starts::served())
             .chain(several::served())
             .chain(unix::accounts::handed())
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             .chain(alone)
             .chain(inherited::trials())
             .chain(faults::trials())
+            .chain(faults_forks::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
             .collect(),
