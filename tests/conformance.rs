@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sockserv::conformance;
+use sockserv::command::Close;
 use sockserv::prelude::*;
+use sockserv::{conformance, testing};
 
 #[derive(Clone)]
 struct Echo;
@@ -49,6 +50,51 @@ fn datagrams_are_served_as_declared() {
         peer.send("one").expect("ONE").send("two").expect("TWO");
     });
     assert_eq!(said, b"ONETWO");
+}
+
+/// Speaks by commands, and so is lent a thread for each message under `pool`.
+#[derive(Clone, Default)]
+struct Account {
+    total: i64,
+}
+
+#[server(tcp, udp, pool, lines(ending = any), ignore_case)]
+impl Account {
+    #[command("ADD")]
+    fn add(&mut self, numbers: Vec<i64>) -> i64 {
+        self.total += numbers.iter().sum::<i64>();
+        self.total
+    }
+
+    #[command("QUIT")]
+    fn quit(&mut self) -> Close<&'static str> {
+        Close("bye")
+    }
+}
+
+#[test]
+fn commands_are_called_by_every_model() {
+    let said = conformance!(Account::default(), |peer| {
+        peer.send("add 1\nadd 2").send(" 3\n");
+        peer.expect_line("1").expect_line("6");
+        peer.send("quit\n").expect_line("bye").expect_eof();
+    });
+    assert_eq!(said, b"1\n6\nbye\n");
+}
+
+#[test]
+fn commands_are_called_in_memory() {
+    testing::stream(Account::default())
+        .short_reads(1)
+        .sends("add 1\nadd 2 3\n")
+        .expects("1\n6\n")
+        .sends("quit\n")
+        .expects("bye\n")
+        .run();
+    testing::datagram(Account::default())
+        .sends("add 1 2")
+        .expects("3\n")
+        .run();
 }
 
 /// Hooks are the handler's own, and so is what goes wrong.
