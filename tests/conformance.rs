@@ -103,7 +103,7 @@ struct Hooked {
     greeting: &'static str,
 }
 
-#[server(unix, wbufsize = 0)]
+#[server(unix, wbufsize = 0, mode = 0o600)]
 impl Hooked {
     fn verify_request(&self, peer: &Address) -> bool {
         matches!(peer, Address::Unnamed)
