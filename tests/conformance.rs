@@ -1,10 +1,11 @@
 //! `conformance!` in the tests of somebody's own crate, under the usual harness.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sockserv::command::Close;
 use sockserv::prelude::*;
-use sockserv::{conformance, testing};
+use sockserv::{Incoming, Listener, conformance, testing};
 
 #[derive(Clone)]
 struct Echo;
@@ -62,7 +63,7 @@ struct Account {
 impl Account {
     #[command("ADD")]
     fn add(&mut self, numbers: Vec<i64>) -> i64 {
-        self.total += numbers.iter().sum::<i64>();
+        self.total += numbers.into_iter().sum::<i64>();
         self.total
     }
 
@@ -165,6 +166,42 @@ fn a_model_that_says_something_else_fails() {
 )]
 fn a_step_that_fails_names_the_model() {
     conformance!(Echo, |peer| peer.send("one\n").expect_line("ONE"));
+}
+
+/// Takes its requests from nowhere.
+#[derive(Default)]
+struct Nowhere;
+
+impl Listener for Nowhere {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        Address::Unnamed
+    }
+}
+
+#[derive(Clone)]
+struct Unreachable;
+
+#[server(listener = Nowhere)]
+impl Unreachable {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.wfile.write_all(b"hello\n")
+    }
+}
+
+#[test]
+#[should_panic(expected = "this handler has a listener of its own")]
+fn a_listener_of_its_own_is_asked_in_memory() {
+    let record = testing::stream(Unreachable).run();
+    assert_eq!(record.text(), "hello\n");
+    conformance!(Unreachable, |peer| peer.eof());
 }
 
 /// Repeats what it is told in a voice of its own.

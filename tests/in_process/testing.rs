@@ -28,6 +28,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_serves_both_kinds", both_kinds),
         ("testing_sends_packets", packets),
         ("testing_clients_fail_by_the_step", clients),
+        ("testing_clients_break_off", resets),
     ]
 }
 
@@ -399,4 +400,36 @@ fn clients() {
     assert_eq!(client.send("a\r\nb\n").line(), "a");
     assert_eq!(client.eof().rest(), b"b\n");
     assert_eq!(client.expect_eof().received(), b"a\r\nb\n");
+
+    let mut client = Client::connect(&server);
+    client.send("leave\nand so on\n").expect_eof();
+    drop(client);
+    let client = Client::connect(server.local_addr());
+    client.reset();
+    let nobody = failure(|| drop(Client::connect("unix:/nowhere/at/all")));
+    assert_eq!(
+        nobody,
+        "cannot connect to unix:/nowhere/at/all: No such file or directory (os error 2)"
+    );
+    let nowhere = failure(|| drop(Client::connect("nowhere")));
+    assert!(nowhere.contains("`nowhere`"), "{nowhere}");
+    server.shutdown().expect("a good end");
+}
+
+fn resets() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("its address");
+    let mut client = Client::connect(at);
+    client.send("unread");
+    let (stream, _) = listener.accept().expect("the client");
+    let mut first = [0];
+    (&stream).read_exact(&mut first).expect("it has sent");
+    drop(stream); // With something unread: tcp(7).
+    client.expect_reset();
+
+    let client = Client::connect(at);
+    let (mut stream, _) = listener.accept().expect("the client");
+    client.reset();
+    let error = stream.read(&mut first).expect_err("it has left");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }

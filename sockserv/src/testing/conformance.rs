@@ -69,6 +69,10 @@ impl Trial {
     }
 
     /// Runs the script against the handler under the model `M`; in the process that is started for that, serves.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the test fails.
     #[track_caller]
     pub fn under<H, M>(
         &mut self,
