@@ -27,6 +27,8 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_is_deterministic", twice_the_same),
         ("testing_serves_both_kinds", both_kinds),
         ("testing_sends_packets", packets),
+        ("testing_serves_with_other_threads", threads),
+        ("testing_prepares_a_worker", worker),
         ("testing_clients_fail_by_the_step", clients),
         ("testing_clients_break_off", resets),
     ]
@@ -312,6 +314,61 @@ fn both_kinds() {
         .sends("")
         .expects("welcome\n")
         .run();
+}
+
+/// Lets other threads do the work.
+#[derive(Clone)]
+struct Delegates;
+
+#[server(tcp, sync)]
+impl Delegates {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        if stream.rfile.fill_buf()?.starts_with(b"r") {
+            return stream.finish_in_thread(|stream| {
+                let mut text = String::new();
+                stream.rfile.read_to_string(&mut text)?;
+                stream.wfile.write_all(text.as_bytes())?;
+                Err::<(), _>(io::Error::other("on purpose"))
+            });
+        }
+        let (mut reader, mut writer) = stream.split();
+        let copy = || io::copy(&mut reader, &mut writer).map(drop);
+        std::thread::scope(|scope| scope.spawn(copy).join().expect("no panic"))
+    }
+
+    fn handle_error(&mut self, _error: &RequestError, _peer: &Address) {}
+}
+
+fn threads() {
+    let script = || testing::stream(Delegates).short_reads(3);
+    let split = script().sends("one\n").waits(SECOND).sends("two\n");
+    assert_eq!(split.eof().run().text(), "one\ntwo\n");
+    let rest = script().sends("rest\n").waits(SECOND).sends("two\n");
+    let rest = rest.eof().run();
+    assert_eq!(rest.text(), "rest\ntwo\n");
+    assert_eq!(rest.error().expect("one").to_string(), "handle: on purpose");
+}
+
+/// Cannot do without what its worker has.
+#[derive(Clone, Default)]
+struct Prepared {
+    worker: Option<usize>,
+}
+
+#[server(tcp, pool)]
+impl Prepared {
+    fn worker_start(&mut self, worker: usize) -> io::Result<()> {
+        self.worker = Some(worker);
+        Ok(())
+    }
+
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        writeln!(stream, "{}", self.worker.expect("it was started"))
+    }
+}
+
+fn worker() {
+    testing::stream(Prepared::default()).expects("0\n").run();
 }
 
 /// Answers packets, but for a few.
