@@ -37,7 +37,7 @@
 //! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
-//! | [`testing`] | a handler without a server: bytes in memory, a clock of its own |
+//! | [`testing`], [`conformance!`] | a handler in memory, with a clock of its own; over a socket; under every model |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
 //! # The life of a request
