@@ -1,5 +1,7 @@
 //! In the place of `upgrade.rs` where that feature is off: no process takes over from another.
 
+use std::io;
+
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::sys::clock::Tick;
@@ -16,6 +18,10 @@ impl Upgrade {
 impl<H: Declaration> Server<H> {
     pub(super) fn wants_upgrades(&self) -> bool {
         false
+    }
+
+    pub(super) fn take_spare_sockets(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn heed_upgrades(&mut self) {}

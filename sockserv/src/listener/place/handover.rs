@@ -17,7 +17,7 @@ use crate::upgrade::label::Label;
 
 impl Place {
     /// Takes the socket that the process before this one had bound to the same address, if there is one.
-    pub(super) fn take_over(kind: Kind, at: &Address) -> io::Result<Option<Self>> {
+    pub(crate) fn take_over(kind: Kind, at: &Address) -> io::Result<Option<Self>> {
         let sockets = predecessor().map_or(&[][..], |predecessor| predecessor.sockets());
         let bound = sockets.iter().filter_map(|(fd, label)| match label {
             Label::Bound { port, file } => Some((*fd, *port, *file)),
