@@ -95,6 +95,11 @@ impl Admin {
         Ok(())
     }
 
+    #[cfg(feature = "upgrade")]
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
+    }
+
     /// Takes who has connected, and lets the oldest go if these are too many.
     fn accept(&mut self, index: usize, requests: &Requests) {
         let poller = &requests.poller;
@@ -216,7 +221,9 @@ impl<H: Declaration> Server<H> {
 
     /// Closes the connections whose patience is over, and watches the listeners.
     pub(super) fn tend_admin(&mut self) -> io::Result<()> {
-        let (requests, wanted) = (&self.requests, self.state == State::Active);
+        let requests = &self.requests;
+        // Of two processes the one that accepts answers, so that its readiness is the answer.
+        let wanted = self.state == State::Active && !requests.another_accepts();
         let Some(admin) = &mut self.admin else {
             return Ok(());
         };

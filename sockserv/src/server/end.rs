@@ -109,13 +109,10 @@ impl<H: Declaration> Server<H> {
     }
 
     fn close_listeners(&mut self) {
-        let is_handed_over = self.requests.is_handed_over();
+        self.disown();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
-            if let Some(place) = source.listener.place().filter(|_| is_handed_over) {
-                place.disown();
-            }
         }
         self.sources
             .retain(|source| source.listener.place().is_none());

@@ -33,4 +33,6 @@ impl<H: Declaration> Server<H> {
     pub(super) fn give_up_upgrade(&mut self) {}
 
     pub(super) fn see_to_predecessor(&mut self) {}
+
+    pub(super) fn disown(&self) {}
 }

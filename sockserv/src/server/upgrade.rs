@@ -231,15 +231,28 @@ impl<H: Declaration> Server<H> {
 
     /// This server accepts from now on.
     fn take_over(&mut self) {
-        let options = &self.requests.options;
-        for source in &self.sources {
-            let owned = source.listener.place().map(|place| place.own(options));
-            if let Some(Err(error)) = owned {
-                let at = source.listener.local_addr();
+        for place in self.places() {
+            if let Err(error) = place.own(&self.requests.options) {
+                let at = place.announced();
                 crate::error::note(&format!("cannot set the options of `{at}` anew: {error}"));
             }
         }
         self.requests.release();
+    }
+
+    /// Leaves the paths to the process that has taken over.
+    pub(super) fn disown(&self) {
+        if self.requests.is_handed_over() {
+            self.places().for_each(Place::disown);
+        }
+    }
+
+    /// All that this server listens on.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        let sources = self.sources.iter();
+        #[cfg(feature = "admin")]
+        let sources = sources.chain(self.admin.iter().flat_map(super::admin::Admin::sources));
+        sources.filter_map(|source| source.listener.place())
     }
 }
 

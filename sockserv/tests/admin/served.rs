@@ -52,6 +52,10 @@ models!(sync threading pool forking prefork);
 
 /// Serves as a program does, under the model of this name.
 pub(crate) fn serve(model: &str) {
+    #[cfg(feature = "upgrade")]
+    if model == "upgraded" {
+        return crate::upgraded::serve();
+    }
     macro_rules! run {
         ($($model:ident)*) => {
             match model {
@@ -132,6 +136,17 @@ impl Served {
 
     pub(crate) fn connect(&self) -> TcpStream {
         crate::client::connect(self.at[0])
+    }
+
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its own end.
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it was ours")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
