@@ -104,6 +104,7 @@ impl OwnPath {
     }
 
     /// Leaves it to another process.
+    #[cfg(feature = "upgrade")]
     pub(super) fn disown(&self) {
         self.owner.store(0, Ordering::Relaxed);
     }

@@ -53,6 +53,13 @@ impl Place {
             false => tune(&self.socket, self.kind, options),
         }
     }
+
+    /// Another process has it from now on, and its path.
+    pub(crate) fn disown(&self) {
+        if let Some(path) = &self.path {
+            path.disown();
+        }
+    }
 }
 
 /// What systemd had handed to the process before this one, if there is one.
