@@ -96,6 +96,11 @@ impl Admin {
         Ok(())
     }
 
+    #[cfg(feature = "upgrade")]
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
+    }
+
     /// Takes who has connected, and lets the oldest go if these are too many.
     fn accept(&mut self, index: usize, requests: &Requests) {
         let poller = &requests.poller;
@@ -219,9 +224,8 @@ impl<H: Declaration> Server<H> {
     /// Closes the connections whose patience is over, and watches the listeners.
     pub(super) fn tend_admin(&mut self) -> io::Result<()> {
         let requests = &self.requests;
-        // Of two processes at the same address the one answers that serves.
-        let others_serve = requests.is_held() || requests.is_handed_over();
-        let wanted = self.state == State::Active && !others_serve;
+        // Of two processes the one that accepts answers, so that its readiness is the answer.
+        let wanted = self.state == State::Active && !requests.another_accepts();
         let Some(admin) = &mut self.admin else {
             return Ok(());
         };

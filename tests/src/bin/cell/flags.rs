@@ -131,11 +131,19 @@ impl Apply for Options {
                 "upgrade" => builder.upgrade(value == "on"),
                 "upgrade-timeout" => builder.upgrade_timeout(duration(value)?),
                 "wbufsize" => builder.wbufsize(number(value)?),
-                "workers" => builder.workers(number(value)?),
+                "workers" => builder.workers(number(&said(value)?)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),
             };
         }
         Ok(builder.addrs(&self.addrs))
+    }
+}
+
+/// A value itself, or `@PATH`: what stands in that file, which the next process may find changed.
+fn said(value: &str) -> io::Result<String> {
+    match value.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path),
+        None => Ok(value.to_owned()),
     }
 }
 

@@ -249,7 +249,7 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
     let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
     say("activate", &[("listens", &listens)]);
     let obstacle = hooks().obstacle.as_ref();
-    let obstacle = obstacle.and_then(|path| std::fs::read_to_string(path).ok());
+    let obstacle = obstacle.and_then(|path| fs::read_to_string(path).ok());
     if obstacle.as_deref() == Some("hang") {
         loop {
             thread::park();
