@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{self, AtomicU32};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{io, process, thread};
 
@@ -100,13 +100,13 @@ impl OwnPath {
     /// Removes it at the end.
     #[cfg(feature = "upgrade")]
     pub(super) fn own(&self) {
-        self.owner.store(process::id(), atomic::Ordering::Relaxed);
+        self.owner.store(process::id(), Ordering::Relaxed);
     }
 
     /// Leaves it to another process.
     #[cfg(feature = "upgrade")]
     pub(super) fn disown(&self) {
-        self.owner.store(0, atomic::Ordering::Relaxed);
+        self.owner.store(0, Ordering::Relaxed);
     }
 
     /// Opens the file itself, so that what follows concerns no other one: who may write to the folder could exchange it for
