@@ -49,7 +49,8 @@ const VERBS: &[Verb] = &[
     verb("A", &["B:"], 2),
     verb("A", &[], 3),
     verb("AB", &[], 4),
-    verb("B", &["A"], 5),
+    verb("B", &["A:", "B"], 5),
+    verb("B", &["A"], 6),
 ];
 
 const fn verb(first: &'static str, rest: &'static [&'static str], command: usize) -> Verb {
