@@ -1,11 +1,12 @@
 //! `sockserv::testing`: scripts in memory mean what they say, and the clients' failures name the step.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sockserv::observer::{Reason, Refusal};
 use sockserv::prelude::*;
-use sockserv::testing::{self, Client, StreamTest};
+use sockserv::testing::{self, Client, Program, StreamTest};
 use sockserv::{Phase, Timeout};
 
 use crate::Test;
@@ -31,6 +32,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_prepares_a_worker", worker),
         ("testing_clients_fail_by_the_step", clients),
         ("testing_clients_break_off", resets),
+        ("testing_starts_programs", programs),
     ]
 }
 
@@ -489,4 +491,26 @@ fn resets() {
     client.reset();
     let error = stream.read(&mut first).expect_err("it has left");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+fn programs() {
+    let start = |words: &[&str]| {
+        let mut cell = Command::new(env!("CARGO_BIN_EXE_cell"));
+        Program::start(cell.args(words).stderr(Stdio::null()))
+    };
+    let program = start(&["tcp", "forking", "127.0.0.1:0", "127.0.0.1:0"]);
+    assert_eq!(program.endpoints().len(), 2);
+    for at in program.endpoints() {
+        let mut client = Client::connect(at);
+        client.send("echo hello\n").expect_line("hello");
+        client.send("bye\n").expect_eof();
+    }
+    program.shutdown();
+
+    let silent = failure(|| drop(start(&["tcp", "sync", "127.0.0.1:nowhere"])));
+    assert!(silent.contains("does not listen"), "{silent}");
+    let program = start(&["tcp", "sync", "127.0.0.1:0"]);
+    program.connect().send("exit 7\n").rest();
+    let failed = failure(|| program.shutdown());
+    assert_eq!(failed, "the server ended with exit status: 7");
 }
