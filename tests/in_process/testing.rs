@@ -7,7 +7,7 @@ use std::time::Duration;
 use sockserv::observer::{Reason, Refusal};
 use sockserv::prelude::*;
 use sockserv::testing::{self, Client, Program, StreamTest};
-use sockserv::{Phase, Timeout};
+use sockserv::{Phase, Running, Timeout};
 
 use crate::Test;
 use crate::echo::tcp_threading as echo;
@@ -31,6 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_serves_with_other_threads", threads),
         ("testing_prepares_a_worker", worker),
         ("testing_clients_fail_by_the_step", clients),
+        ("testing_clients_read_lines_and_ends", lines_and_ends),
         ("testing_clients_break_off", resets),
         ("testing_starts_programs", programs),
     ]
@@ -419,9 +420,13 @@ fn packets() {
     );
 }
 
-fn clients() {
+fn serve() -> Running {
     let server = echo::EchoServer::bind_to("127.0.0.1:0", echo::Echo::default());
-    let server = server.and_then(|server| server.spawn()).expect("a server");
+    server.and_then(|server| server.spawn()).expect("a server")
+}
+
+fn clients() {
+    let server = serve();
     let failing = |script: &dyn Fn(&mut Client)| {
         let mut client = Client::connect(&server);
         failure(|| script(&mut client))
@@ -455,6 +460,10 @@ fn clients() {
         failing(&talks),
         r#"step 2: expect_eof(): "one\n" came; so far: "one\n""#
     );
+}
+
+fn lines_and_ends() {
+    let server = serve();
     let mut client = Client::connect(&server);
     assert_eq!(client.send("a\r\nb\n").line(), "a");
     assert_eq!(client.eof().rest(), b"b\n");
