@@ -40,10 +40,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             thousand_children,
         ),
         for_each(
-            |cell| {
-                let lives_on = matches!(cell.model, Model::Threading | Model::Pool);
-                lives_on && cell.transport == Transport::Tcp
-            },
+            lives_on_over_tcp,
             "a13_d06_memory_is_flat_after_a_hundred_thousand_connections",
             flat_memory,
         ),
@@ -53,7 +50,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             idle_with_clients,
         ),
         for_each(
-            |cell| cell.is_stream() && !cell.is_unix() && cell.forks() && !cell.is_preforked(),
+            lingers_beside_children,
             "d14_a_client_that_was_refused_leaves_a_server_with_children_at_rest",
             idle_after_refusal,
         ),
@@ -61,6 +58,15 @@ pub(crate) fn trials() -> Vec<Trial> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn lives_on_over_tcp(cell: &Cell) -> bool {
+    let lives_on = matches!(cell.model, Model::Threading | Model::Pool);
+    lives_on && cell.transport == Transport::Tcp
+}
+
+fn lingers_beside_children(cell: &Cell) -> bool {
+    cell.transport == Transport::Tcp && cell.model == Model::Forking
 }
 
 fn errors_about_accepting(lines: &[String]) -> usize {

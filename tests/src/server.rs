@@ -120,14 +120,35 @@ impl Scenario {
 
     fn spawn(self) -> Server {
         let folder = Folder::new();
-        let mut addrs = self.addrs;
+        let mut command = self.command(&folder);
+        let mut child = command.spawn().expect("the program is there");
+        let log = Arc::new(Log::default());
+        let stdout = child.stdout.take().expect("it was asked for");
+        let stderr = child.stderr.take().expect("it was asked for");
+        let readers = vec![
+            read(stdout, Arc::clone(&log)),
+            read(stderr, Arc::clone(&log)),
+        ];
+        Server {
+            cell: self.cell,
+            child,
+            log,
+            readers,
+            addrs: Vec::new(),
+            folder,
+            successors: Mutex::default(),
+        }
+    }
+
+    fn command(&self, folder: &Folder) -> Command {
+        let mut addrs = self.addrs.clone();
         if addrs.is_empty() {
             addrs.push(match self.cell.is_unix() {
                 true => format!("unix:{}", folder.join("socket").display()),
                 false => "127.0.0.1:0".to_owned(),
             });
         }
-        let program = self.program.unwrap_or_else(program);
+        let program = self.program.clone().unwrap_or_else(program);
         let mut command = match self.limit {
             None if self.inherited.is_some() => {
                 let mut command = Command::new("sh");
@@ -144,10 +165,10 @@ impl Scenario {
         command
             .args([self.cell.transport.word(), self.cell.model.word()])
             .args(addrs)
-            .args(self.flags);
+            .args(&self.flags);
         command
             .env("RUST_BACKTRACE", "0")
-            .stdin(match self.inherited {
+            .stdin(match &self.inherited {
                 None => Stdio::null(),
                 Some(socket) => socket.try_clone().expect("a free descriptor").into(),
             })
@@ -156,27 +177,7 @@ impl Scenario {
         if self.group {
             command.process_group(0);
         }
-        let mut child = command.spawn().expect("the program is there");
-        let log = Arc::new(Log::default());
-        let readers = vec![
-            read(
-                child.stdout.take().expect("it was asked for"),
-                Arc::clone(&log),
-            ),
-            read(
-                child.stderr.take().expect("it was asked for"),
-                Arc::clone(&log),
-            ),
-        ];
-        Server {
-            cell: self.cell,
-            child,
-            log,
-            readers,
-            addrs: Vec::new(),
-            folder,
-            successors: Mutex::default(),
-        }
+        command
     }
 }
 

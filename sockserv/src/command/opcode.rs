@@ -46,6 +46,7 @@ pub trait OpcodeHandler: MessageHandler {
 /// # Errors
 ///
 /// What `command_error` returns; what a method that took the stream returned.
+#[allow(clippy::needless_pass_by_value, reason = "as every message is passed")]
 pub fn serve_opcode<H>(
     handler: &mut H,
     message: Bytes,

@@ -124,7 +124,7 @@ proptest! {
             let _ = whole.clone().all(|words| words.text("word")).map_err(|error| error.to_string());
             let mut one_by_one = whole.clone();
             let mut count = 0;
-            while let Some(_) = one_by_one.optional(|words| words.bytes("word")).expect("it is there") {
+            while one_by_one.optional(|words| words.bytes("word")).expect("it is there").is_some() {
                 count += 1;
             }
             prop_assert!(one_by_one.end().is_ok() && one_by_one.bytes("word").is_err());
@@ -175,10 +175,12 @@ struct Lengths;
 
 #[server(tcp, length_prefixed(u8, max = 9))]
 impl Lengths {
+    #[allow(clippy::needless_pass_by_value, reason = "as every message is passed")]
     fn message(&mut self, message: Bytes, replies: &mut Replies) -> io::Result<()> {
         replies.send(message.slice(..message.len() / 2))
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "as every error is passed")]
     fn frame_error(
         &mut self,
         error: crate::codec::FrameError,

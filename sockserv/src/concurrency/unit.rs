@@ -278,7 +278,7 @@ impl<H> Unit<H> {
                 (calls.setup)(&mut handler, stream)
             });
             if let Err(error) = ready {
-                return Lent::ended(end_unready(handler, &mut stream, error, self.tell));
+                return Lent::ended(end_unready(handler, &mut stream, &error, self.tell));
             }
         }
         let (talk, is_lent, mut progress) = (&mut self.talk, self.is_lent, Progress::Ended);
@@ -376,7 +376,7 @@ fn live<H, R: Live>(
         (calls.setup)(&mut handler, request)
     });
     if let Err(error) = ready {
-        return end_unready(handler, request, error, tell);
+        return end_unready(handler, request, &error, tell);
     }
     let handled = method(request, Phase::Handle, |request| {
         (calls.handle)(&mut handler, request)
@@ -388,14 +388,14 @@ fn live<H, R: Live>(
 fn end_unready<H, R: Live>(
     handler: H,
     request: &mut R,
-    error: RequestError,
+    error: &RequestError,
     tell: Tell<H>,
 ) -> Option<Late> {
     if R::REPLIES_AFTER_FAILURE {
         // The first failure is the one that counts.
         let _ = step(request, Phase::Reply, |request| Ok(request.reply()?));
     }
-    conclude(handler, request, Some(&error), tell)
+    conclude(handler, request, Some(error), tell)
 }
 
 /// What follows `handle`.

@@ -11,7 +11,7 @@
 //! What is wrong with the framing ends the connection with an error in phase `handle`, unless the codec skips it
 //! (`on_overflow = "discard"`), or [`frame_error`](MessageHandler::frame_error) makes something else of it.
 //!
-//! On datagrams a packet is a message, framed by itself: see [`Decoder::decode_packet`](crate::codec::Decoder::decode_packet).
+//! On datagrams a packet is a message, framed by itself: see [`decode_packet`](crate::codec::Decoder::decode_packet).
 //!
 //! # Examples
 //!

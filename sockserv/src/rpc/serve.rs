@@ -21,7 +21,6 @@ pub(crate) const MAX_RECORD: usize = 1 << 20;
 pub type Records = RecordMarking;
 
 /// Returns the codec of a connection.
-#[must_use]
 pub fn records() -> Records {
     RecordMarking::new(MAX_RECORD)
 }

@@ -123,15 +123,17 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             datagram.wfile.write_all(b"open")?;
         }
         "work" => work(rest)?,
-        "send-to" => {
-            let (to, text) = rest.split_once(' ').ok_or("write: send-to ADDR TEXT")?;
-            let to: std::net::SocketAddr = to.parse()?;
-            datagram.send_to(to, text.as_bytes())?;
-        }
+        "send-to" => send_to(datagram, rest)?,
         "conversation" => converse(datagram)?,
         _ => return Err(format!("unknown command `{name}`").into()),
     }
     Ok(())
+}
+
+fn send_to(datagram: &Datagram, rest: &str) -> Outcome {
+    let (to, text) = rest.split_once(' ').ok_or("write: send-to ADDR TEXT")?;
+    let to: std::net::SocketAddr = to.parse()?;
+    Ok(datagram.send_to(to, text.as_bytes())?)
 }
 
 /// Echoes packets on a socket of its own until one says `bye`.
