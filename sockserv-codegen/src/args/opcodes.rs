@@ -16,11 +16,16 @@ impl Args {
                     take_entry(&mut place, entry, errors);
                 }
             }
-            Value::Nothing | Value::Skipped => {}
-            _ => errors.at(
-                &word,
-                "`opcode` takes its width in parentheses; write `opcode(u8)`",
-            ),
+            Value::Nothing => {}
+            value => {
+                if !matches!(value, Value::Skipped) {
+                    errors.at(
+                        &word,
+                        "`opcode` takes its width in parentheses; write `opcode(u8)`",
+                    );
+                }
+                place.width = syn::parse_str("u8").ok(); // So that no second error follows.
+            }
         }
         self.opcodes.push(Given { word, value: place });
     }

@@ -18,7 +18,8 @@ pub(super) fn opcodes(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
         Some(at) => value(plan, at),
         None => quote!(0),
     };
-    let arms = opcodes.opcodes.iter().map(|opcode| arm(plan, opcode));
+    let arms = opcodes.opcodes.iter().filter(|opcode| !opcode.is_broken);
+    let arms = arms.map(|opcode| arm(plan, opcode));
     let error = error(plan, opcodes);
     quote! {
         #[automatically_derived]
@@ -68,7 +69,7 @@ fn arm(plan: &Plan<'_>, opcode: &Opcode<'_>) -> TokenStream {
     let arms = opcode.numbers.iter().map(|number| {
         let cfgs = method.cfgs();
         let pattern = match number {
-            Number::Literal(number) => {
+            Number::Literal(number, _) => {
                 let number = Literal::u64_suffixed(*number);
                 quote!(#number)
             }

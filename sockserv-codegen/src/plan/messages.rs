@@ -318,13 +318,10 @@ pub(super) fn width(
     }
     let names = WIDTHS.map(|(name, ..)| format!("`{name}`")).join(", ");
     match first {
-        Some(first) => errors.at(
-            first,
-            format_args!("no width of a length; write one of {names}"),
-        ),
+        Some(first) => errors.at(first, format_args!("no width; write one of {names}")),
         None => errors.at(
             word,
-            format_args!("`{word}` needs the width of its length first; write one of {names}"),
+            format_args!("`{word}` needs a width first; write one of {names}"),
         ),
     }
     WIDTHS[3]

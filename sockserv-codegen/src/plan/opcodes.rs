@@ -1,10 +1,12 @@
 //! `#[opcode(0x01)]`: the numbers of a method, and what its parameters take of a message.
 
+use proc_macro2::Span;
 use syn::punctuated::Punctuated;
-use syn::{Expr, Lit, Token, Type};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, FnArg, Lit, Token, Type};
 
-use super::messages::{WIDTHS, find, width};
-use super::methods::Kind;
+use super::messages::{WIDTHS, check_near, find, width};
+use super::methods::{Kind, check_can_be_called};
 use super::values::{self, Value, literal};
 use super::verbs::{self, attr, check_is_a_method, check_one};
 use crate::args::{Args, Given, OpcodeWord};
@@ -28,11 +30,13 @@ pub(crate) struct Opcode<'a> {
     pub(crate) method: &'a Method,
     pub(crate) numbers: Vec<Number>,
     pub(crate) parts: Vec<(Part, &'a Type)>,
+    /// A mistake was reported: call nothing, so that no second error follows.
+    pub(crate) is_broken: bool,
 }
 
 /// What calls a method.
 pub(crate) enum Number {
-    Literal(u64),
+    Literal(u64, Span),
     /// A constant.
     Expr(Expr),
 }
@@ -91,6 +95,7 @@ pub(super) fn opcodes<'a>(
         .map(|method| opcode(method, kind, limit, errors))
         .collect();
     check_numbers_once(&opcodes, errors);
+    check_near("command_error", COMMAND_ERROR, handler, errors);
     Some(Opcodes {
         opcodes,
         width,
@@ -127,6 +132,7 @@ fn place<'a>(
 }
 
 fn opcode<'a>(method: &'a Method, kind: Kind, limit: u64, errors: &mut Errors) -> Opcode<'a> {
+    let begin = errors.len();
     let mut numbers = Vec::new();
     if let Some(attr) = attr(method, "opcode") {
         let list = attr.parse_args_with(Punctuated::<Expr, Token![,]>::parse_terminated);
@@ -160,18 +166,20 @@ fn opcode<'a>(method: &'a Method, kind: Kind, limit: u64, errors: &mut Errors) -
         method,
         numbers,
         parts,
+        is_broken: errors.len() > begin,
     }
 }
 
 fn number(expr: Expr, limit: u64, errors: &mut Errors) -> Option<Number> {
     let value = match literal(&expr) {
+        None if matches!(expr, Expr::Unary(_)) => None,
         None => return Some(Number::Expr(expr)),
         Some(Lit::Byte(byte)) => Some(u64::from(byte.value())),
         Some(Lit::Int(int)) => int.base10_parse().ok(),
         Some(_) => None,
     };
     match value {
-        Some(value) if value <= limit => Some(Number::Literal(value)),
+        Some(value) if value <= limit => Some(Number::Literal(value, expr.span())),
         Some(_) => {
             errors.at(
                 &expr,
@@ -220,15 +228,14 @@ fn check_numbers_once(opcodes: &[Opcode<'_>], errors: &mut Errors) {
     for opcode in opcodes {
         let may_be_missing = opcode.method.cfgs().next().is_some();
         for number in &opcode.numbers {
-            let Number::Literal(number) = number else {
+            let Number::Literal(number, span) = number else {
                 continue;
             };
             let is_taken =
                 |(other, missing): &(u64, bool)| other == number && !(*missing && may_be_missing);
             if seen.iter().any(is_taken) {
-                let attr = attr(opcode.method, "opcode");
-                errors.at(
-                    attr,
+                errors.at_span(
+                    *span,
                     format_args!("the opcode {number:#04x} calls another method already; keep one"),
                 );
             }

@@ -3,12 +3,10 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(tcp)]
+#[server(udp, lines, opcode(u8))]
 impl Echo {
-    fn handle(&mut self, _stream: &mut Stream) {}
-
     #[opcode(1)]
-    fn get(&mut self) {}
+    fn get(&mut self, _stream: &mut Stream) {}
 }
 
 fn main() {}

@@ -1,0 +1,13 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, length_prefixed(u16_be), opcode(u8))]
+impl Echo {
+    #[opcode(1)]
+    #[opcode(2)]
+    fn get(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, length_prefixed(u16_be), opcode(u8))]
+impl Echo {
+    #[opcode(0x01)]
+    fn get(&mut self, payload: Bytes) -> Bytes {
+        payload
+    }
+
+    #[command("SET")]
+    fn set(&mut self) {}
+}
+
+fn main() {}
