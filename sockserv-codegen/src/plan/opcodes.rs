@@ -3,10 +3,10 @@
 use proc_macro2::Span;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, FnArg, Lit, Token, Type};
+use syn::{Expr, Lit, Token, Type};
 
 use super::messages::{WIDTHS, check_near, find, width};
-use super::methods::{Kind, check_can_be_called};
+use super::methods::Kind;
 use super::values::{self, Value, literal};
 use super::verbs::{self, attr, check_is_a_method, check_one};
 use crate::args::{Args, Given, OpcodeWord};
