@@ -41,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a19_workers_that_do_not_start_change_nothing",
             workers_fail,
         ),
+        for_each_cell("a19_there_is_no_lame_duck", no_lame_duck),
         for_each_cell("a19_descriptors_do_not_pile_up", descriptors),
         for_each(
             |cell| cell.is_preforked() && cell.transport == Transport::Tcp,
@@ -325,7 +326,7 @@ fn descriptors(cell: Cell) {
         server.connect().echo("one more");
     }
     until(
-        || count() == before,
+        || count() <= before,
         || {
             format!(
                 "{before} descriptors, then {:#?}",
@@ -359,4 +360,14 @@ fn fewer_workers(cell: Cell) {
         }
     }
     let _ = server.stop();
+}
+
+/// Nobody needs to notice: the old process does not serve on for a while.
+fn no_lame_duck(cell: Cell) {
+    let server = scenario(cell).with("lame-duck", "60s").start();
+    server.connect().echo("one");
+    server.upgrade();
+    server.connect().echo("one more");
+    server.signal(Signal::INT);
+    let _ = server.terminate(); // The second signal cuts.
 }

@@ -7,7 +7,6 @@ use crate::address::{Address, Endpoint, Kind as Carrier};
 use crate::admin::{self, Ask, Connection, Readiness, Reply, Tally, View};
 use crate::drain::Stage;
 use crate::error::Throttle;
-use crate::listener::place::Place;
 use crate::listener::streams::Streams;
 use crate::listener::{Failure, Kind};
 use crate::options::Options;
@@ -93,6 +92,7 @@ impl Admin {
         Ok(())
     }
 
+    /// What it listens on.
     #[cfg(feature = "upgrade")]
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         self.sources.iter()
@@ -246,13 +246,6 @@ impl<H: Declaration> Server<H> {
     pub(super) fn close_admin(&mut self) {
         if let Some(admin) = &mut self.admin {
             admin.keep(&self.requests.poller, |_| false);
-            let places = admin
-                .sources
-                .iter()
-                .filter_map(|source| source.listener.place());
-            places
-                .filter(|_| self.requests.is_handed_over())
-                .for_each(Place::disown);
             admin.sources.clear();
         }
     }
@@ -264,14 +257,6 @@ impl<H: Declaration> Server<H> {
         };
         let endpoints: Vec<_> = admin.addrs.drain(..).map(Endpoint::from).collect();
         admin.listen(&endpoints, Reach::Public) // Each was checked before.
-    }
-
-    /// The process before this one has let go.
-    #[cfg(feature = "upgrade")]
-    pub(super) fn own_admin(&self) -> io::Result<()> {
-        let sources = self.admin.iter().flat_map(|admin| &admin.sources);
-        let mut places = sources.filter_map(|source| source.listener.place());
-        places.try_for_each(|place| place.own(&Options::new()))
     }
 
     /// In a worker: it is the parent's, and its descriptors are closed.

@@ -237,10 +237,6 @@ impl<H: Declaration> Server<H> {
                 crate::error::note(&format!("cannot set the options of `{at}` anew: {error}"));
             }
         }
-        #[cfg(feature = "admin")]
-        if let Err(error) = self.own_admin() {
-            crate::error::note(&format!("cannot set the options of `admin` anew: {error}"));
-        }
         self.requests.release();
     }
 
