@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The runtime's modules from the bottom to the top: each may name only those before it.
-const RUNTIME: [&str; 23] = [
+const RUNTIME: [&str; 24] = [
     "sys",
+    "notify",
     "address",
     "error",
     "codec",

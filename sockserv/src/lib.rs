@@ -74,6 +74,7 @@ mod hooks;
 mod limits;
 mod listener;
 pub mod message;
+mod notify;
 pub mod observer;
 mod options;
 mod request;

@@ -20,6 +20,7 @@ mod isolation;
 mod kv;
 mod matrix;
 mod server;
+mod supervised;
 mod syslog;
 
 type Outcome = Result<(), Failed>;
@@ -39,6 +40,7 @@ fn main() {
         matrix::trials(),
         calculator_rpc::trials(),
         activated::trials(),
+        supervised::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),

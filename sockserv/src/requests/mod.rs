@@ -371,7 +371,7 @@ impl Requests {
         control.finished.load(Ordering::Relaxed) + control.failed.load(Ordering::Relaxed)
     }
 
-    fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let control = self.control();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut stats = Stats {

@@ -6,6 +6,7 @@ pub(crate) mod declare;
 mod end;
 mod linger;
 mod open;
+mod operator;
 #[cfg(feature = "rpc")]
 mod registered;
 pub(crate) mod several;
@@ -42,6 +43,7 @@ use crate::transport::Unsent;
 use builder::Builder;
 use declare::{Declaration, Transport};
 use linger::Lingering;
+use operator::Operator;
 use source::Source;
 
 /// The poller's tokens for what every server has; its listeners follow.
@@ -381,8 +383,13 @@ impl<H: Declaration> Server<H> {
     /// ```
     pub fn serve_forever(&mut self) -> io::Result<()> {
         self.prepare()?;
-        let result = self.serve();
-        self.drain(end::Last::Served);
+        self.serve_for(&mut Operator::default())
+    }
+
+    /// Serves and drains; the operator hears of both.
+    fn serve_for(&mut self, operator: &mut Operator) -> io::Result<()> {
+        let result = self.serve(operator);
+        self.drain(end::Last::Served, operator);
         result
     }
 
@@ -409,9 +416,10 @@ impl<H: Declaration> Server<H> {
         Ok(())
     }
 
-    fn serve(&mut self) -> io::Result<()> {
+    fn serve(&mut self, operator: &mut Operator) -> io::Result<()> {
         while !self.is_over() {
-            self.serve_turn(None)?;
+            self.serve_turn(operator.due())?;
+            operator.tend();
         }
         Ok(())
     }
@@ -453,7 +461,9 @@ impl<H: Declaration> Server<H> {
         let signals = Signals::handle(&[self.targets()], self.crew.is_some())?;
         self.handles_signals = true;
         self.announce();
-        let result = self.serve_forever();
+        let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
+        operator.ready();
+        let result = self.serve_for(&mut operator);
         drop(signals);
         result.and_then(|()| self.verdict())
     }
@@ -528,7 +538,7 @@ impl<H: Declaration> Drop for Server<H> {
     fn drop(&mut self) {
         if !self.requests.is_child() && self.state != State::Ended {
             self.requests.shutdown();
-            self.drain(end::Last::Dropped);
+            self.drain(end::Last::Dropped, &mut Operator::default());
         }
     }
 }

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::address::Endpoint;
+use crate::requests::Requests;
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
+use crate::server::operator::Operator;
 use crate::server::turn::Most;
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
@@ -57,10 +61,14 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     let has_workers = servers.iter().any(|server| server.has_workers());
     let signals = Signals::handle(&targets, has_workers)?;
     servers.iter().for_each(|server| server.announce());
+    let requests = servers.iter().map(|server| server.requests()).collect();
+    let listeners = servers.iter().flat_map(|server| server.listeners());
+    let mut operator = Operator::new(requests, listeners);
+    operator.ready();
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
-        wait(&servers, &live)?;
+        wait(&servers, &live, operator.due())?;
         live.retain(|&index| match servers[index].step() {
             Ok(ended) => !ended,
             Err(error) => {
@@ -70,6 +78,7 @@ pub fn run(servers: impl Several) -> io::Result<()> {
                 false
             }
         });
+        operator.tend();
     }
     drop(signals);
     servers.iter().fold(result, |result, server| {
@@ -78,8 +87,9 @@ pub fn run(servers: impl Several) -> io::Result<()> {
 }
 
 /// Waits until one of them has something to do.
-fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
-    let due = live.iter().filter_map(|&index| servers[index].due()).min();
+fn wait(servers: &[Box<dyn Each>], live: &[usize], due: Option<Tick>) -> io::Result<()> {
+    let dues = live.iter().filter_map(|&index| servers[index].due());
+    let due = dues.chain(due).min();
     let mut fds: Vec<_> = live
         .iter()
         .map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN))
@@ -99,6 +109,11 @@ pub trait Each {
     fn announce(&self);
     #[doc(hidden)]
     fn has_workers(&self) -> bool;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
+    fn requests(&self) -> Arc<Requests>;
+    #[doc(hidden)]
+    fn listeners(&self) -> &[Endpoint];
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
@@ -132,6 +147,14 @@ impl<H: Declaration> Each for Server<H> {
         self.crew.is_some()
     }
 
+    fn requests(&self) -> Arc<Requests> {
+        Arc::clone(&self.requests)
+    }
+
+    fn listeners(&self) -> &[Endpoint] {
+        &self.announced
+    }
+
     fn targets(&self) -> Targets {
         Server::targets(self)
     }
@@ -152,7 +175,7 @@ impl<H: Declaration> Each for Server<H> {
         if self.is_draining() {
             self.turn(Some(Tick::coarse()), Most::Many)?;
         } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
-            self.drain(Last::Served);
+            self.drain(Last::Served, &mut Operator::default());
             return Err(error);
         } else if self.is_over() {
             self.begin_drain(Last::Served);
