@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM while `run` serves: the first drains, the second cuts, and then both are as they were before.
+//! The signals while `run` serves: SIGINT or SIGTERM drains, the second one cuts, SIGHUP reloads, SIGUSR1 asks how it goes.
+//! Then all are as they were before.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -31,13 +32,14 @@ impl Targets {
 }
 
 impl Signals {
-    /// Handles both signals, and SIGHUP if there are workers to renew, for servers that live at least as long.
-    pub(crate) fn handle(targets: &[Targets], has_workers: bool) -> io::Result<Self> {
+    /// Handles them, SIGHUP only if there is something to reload, for servers that live at least as long.
+    pub(crate) fn handle(targets: &[Targets], reloads: bool) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
         let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
-        if has_workers {
+        if reloads {
             handled.push(signal::handle_hang_up()?);
         }
+        handled.extend(signal::handle_question()?);
         Ok(Self { _handled: handled })
     }
 
@@ -46,7 +48,12 @@ impl Signals {
         signal::hang_ups()
     }
 
-    /// How many of the signals came.
+    /// How often SIGUSR1 came.
+    pub(crate) fn questions() -> u32 {
+        signal::questions()
+    }
+
+    /// How many of the signals came that end a server.
     pub(crate) fn count() -> u32 {
         signal::count()
     }
@@ -75,7 +82,9 @@ fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
     signal::aim([([wake, over], over)].into_iter());
     let handled = [signal::ignore(signal::SIGINT)?]
         .into_iter()
-        .chain(signal::handle(&[signal::SIGTERM])?);
+        .chain(signal::handle(&[signal::SIGTERM])?)
+        .chain(signal::ignore_ours(signal::SIGHUP)?)
+        .chain(signal::ignore_ours(signal::SIGUSR1)?);
     handled.for_each(std::mem::forget); // For the child's whole life; there is nothing to go back to.
     Ok(())
 }

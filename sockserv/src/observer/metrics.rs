@@ -106,7 +106,7 @@ impl Observer for Metrics {
             Event::WorkerStarted { .. } => gauge!(WORKERS).increment(1),
             Event::WorkerEnded { .. } => gauge!(WORKERS).decrement(1),
             // Each failure is the reason of a stop, and a drain is over before anybody asks.
-            Event::Failed { .. } | Event::Draining | Event::Drained(_) => {}
+            Event::Failed { .. } | Event::Reload | Event::Draining | Event::Drained(_) => {}
         }
     }
 }

@@ -108,6 +108,17 @@ impl Requests {
         self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
     }
 
+    /// Whether the server has workers.
+    pub(crate) fn has_workers(&self) -> bool {
+        !self.crew.is_empty()
+    }
+
+    /// Whether all workers have begun to serve, those of the last renewal.
+    pub(crate) fn are_all_ready(&self) -> bool {
+        let wanted = self.generation();
+        (0..self.crew.len() as u32).all(|index| self.is_ready(index, wanted))
+    }
+
     fn seat(&self, index: u32) -> &Seat {
         &self.crew[index as usize]
     }

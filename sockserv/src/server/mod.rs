@@ -12,6 +12,7 @@ mod registered;
 pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;
+mod status;
 mod turn;
 mod workers;
 
@@ -89,8 +90,6 @@ pub struct Server<H: Declaration> {
     timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
-    /// How many of the operator's SIGHUPs were heeded.
-    hang_ups: u32,
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
     /// The workers, where they accept.
@@ -173,7 +172,6 @@ impl<H: Declaration> Server<H> {
             timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
-            hang_ups: Signals::hang_ups(),
             stays: false,
             crew: workers.map(workers::Crew::new),
             left: None,
@@ -451,18 +449,29 @@ impl<H: Declaration> Server<H> {
 
     /// Serves as a program does: says where it listens, drains at SIGINT or SIGTERM, cuts at the second one.
     ///
-    /// The signals are as before when it returns.
+    /// | signal | |
+    /// |---|---|
+    /// | SIGHUP | reloads: observers are told [`Event::Reload`](crate::observer::Event::Reload), `prefork` renews its workers. Left alone if there is neither, nor a service manager: then a terminal that closes ends the server |
+    /// | SIGUSR1 | writes a report to stderr: where it listens, its numbers and limits, its live requests, the oldest first. Left alone if the application handles it |
+    ///
+    /// The signals are as before when it returns. Under `sync` they are heeded between two requests, but for those that end
+    /// the server.
+    ///
+    /// A service manager that wants to be told (`NOTIFY_SOCKET`, sd_notify(3)) is: `READY=1` when the server listens and
+    /// the workers of `prefork` have started, `STATUS=` with numbers, `RELOADING=1` and `READY=1` around a reload
+    /// (`Type=notify-reload`), `STOPPING=1`, and `WATCHDOG=1` in time if the unit has `WatchdogSec=`. The accept loop does
+    /// that itself, so under `sync` a request must be shorter than the watchdog's patience.
     ///
     /// # Errors
     ///
     /// As [`serve_forever`](Self::serve_forever), or that requests had to be cut, with their peers in the text.
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
-        let signals = Signals::handle(&[self.targets()], self.crew.is_some())?;
+        let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
+        let signals = Signals::handle(&[self.targets()], operator.reloads())?;
         self.handles_signals = true;
         self.announce();
-        let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
-        operator.ready();
+        operator.tend();
         let result = self.serve_for(&mut operator);
         drop(signals);
         result.and_then(|()| self.verdict())

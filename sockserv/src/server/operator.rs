@@ -6,22 +6,40 @@ use std::time::Duration;
 
 use crate::address::Endpoint;
 use crate::drain::Stage;
+use crate::error::note;
 use crate::notify::Manager;
+use crate::observer::Event;
 use crate::requests::Requests;
+use crate::server::status;
+use crate::signals::Signals;
 use crate::sys::clock::Tick;
 
 /// How often a drain says how many requests are left, at most.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Whom servers are run for. The one without a manager is told nothing.
+/// Whom servers are run for; the default is nobody.
 #[derive(Debug, Default)]
 pub(super) struct Operator {
     servers: Vec<Arc<Requests>>,
     listeners: String,
+    began: Option<Tick>,
+    /// How many SIGHUPs and SIGUSR1s were heeded.
+    hang_ups: u32,
+    questions: u32,
     manager: Option<Manager>,
-    /// What the manager was told last, and when.
+    /// What the manager believes.
+    state: State,
+    /// What it was told last, and when.
     status: Option<(String, Tick)>,
-    is_stopping: bool,
+}
+
+/// What a service manager believes of us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Starting,
+    Ready,
+    Stopping,
 }
 
 impl Operator {
@@ -31,22 +49,26 @@ impl Operator {
         listeners: impl Iterator<Item = &'a Endpoint>,
     ) -> Self {
         let manager = Manager::find().unwrap_or_else(|error| {
-            crate::error::note(&format!("cannot use NOTIFY_SOCKET: {error}"));
+            note(&format!("cannot use NOTIFY_SOCKET: {error}"));
             None
         });
         let listeners: Vec<String> = listeners.map(Endpoint::to_string).collect();
         Self {
             servers,
             listeners: listeners.join(", "),
+            began: Some(Tick::now()),
+            hang_ups: Signals::hang_ups(),
+            questions: Signals::questions(),
             manager,
             ..Self::default()
         }
     }
 
-    /// The servers listen: whoever depends on them may start.
-    pub(super) fn ready(&mut self) {
-        let status = format!("listening on {}", self.listeners);
-        self.tell("READY=1", status);
+    /// Whether a SIGHUP means something else than that the terminal has gone.
+    pub(super) fn reloads(&self) -> bool {
+        let reloads =
+            |server: &Arc<Requests>| server.has_workers() || !server.options.observers.is_empty();
+        self.manager.is_some() || self.servers.iter().any(reloads)
     }
 
     /// When to [`tend`](Self::tend) without a cause.
@@ -54,23 +76,58 @@ impl Operator {
         self.manager.as_ref().and_then(Manager::due)
     }
 
-    /// Tells what has changed.
+    /// Heeds the operator's signals, and tells the manager what has changed.
     pub(super) fn tend(&mut self) {
-        if self.manager.is_none() {
-            return;
+        let Some(began) = self.began else {
+            return; // Nobody.
+        };
+        if self.questions != Signals::questions() {
+            self.questions = Signals::questions();
+            status::print(&self.servers, &self.listeners, began);
         }
-        if !self.is_stopping && self.servers.iter().all(|server| server.is_shutting_down()) {
-            self.is_stopping = true;
-            let status = self.numbers();
-            self.tell("STOPPING=1", status);
+        if self.hang_ups != Signals::hang_ups() {
+            self.hang_ups = Signals::hang_ups();
+            self.reload();
         }
+        if self.manager.is_some() {
+            self.tell_changes();
+        }
+    }
+
+    fn reload(&mut self) {
+        if self.state == State::Ready {
+            self.state = State::Starting;
+            let micros = Tick::now().0 / 1000; // The clock that systemd asks for: sd_notify(3).
+            let status = "reloading".to_owned();
+            self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), status);
+        }
+        for server in &self.servers {
+            server.options.observers.tell(|| Event::Reload);
+            server.renew_workers();
+        }
+    }
+
+    fn tell_changes(&mut self) {
+        let all = |is_so: fn(&Requests) -> bool| self.servers.iter().all(|server| is_so(server));
+        let news = match self.state {
+            State::Starting | State::Ready if all(Requests::is_shutting_down) => {
+                self.state = State::Stopping;
+                "STOPPING=1"
+            }
+            State::Starting if all(Requests::are_all_ready) => {
+                self.state = State::Ready;
+                "READY=1"
+            }
+            _ => "",
+        };
         let must_beat = self.manager.as_mut().is_some_and(Manager::must_beat);
-        if must_beat {
+        let said = match must_beat {
+            true => format!("{news}\nWATCHDOG=1"),
+            false => news.to_owned(),
+        };
+        if !said.is_empty() || (self.state == State::Stopping && self.is_paced()) {
             let status = self.numbers();
-            self.tell("WATCHDOG=1", status);
-        } else if self.is_stopping && self.is_paced() {
-            let status = self.numbers();
-            self.tell("", status);
+            self.tell(said.trim_start(), status);
         }
     }
 
@@ -90,6 +147,7 @@ impl Operator {
         });
         let stage = self.servers.iter().map(|server| server.stage()).min();
         let doing = match stage.unwrap_or(Stage::Over) {
+            Stage::Serving if self.state == State::Starting => "starting workers".to_owned(),
             Stage::Serving => format!("listening on {}", self.listeners),
             Stage::LameDuck => "serving on before the shutdown (lame_duck)".to_owned(),
             Stage::Draining => "draining".to_owned(),
@@ -110,7 +168,7 @@ impl Operator {
             false => format!("{said}\nSTATUS={status}"),
         };
         if let Err(error) = manager.tell(&text) {
-            crate::error::note(&format!("cannot tell the service manager: {error}"));
+            note(&format!("cannot tell the service manager: {error}"));
         }
         self.status = Some((status, Tick::now()));
     }

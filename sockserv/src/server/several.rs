@@ -58,13 +58,12 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     let mut servers = servers.into_each();
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
-    let has_workers = servers.iter().any(|server| server.has_workers());
-    let signals = Signals::handle(&targets, has_workers)?;
-    servers.iter().for_each(|server| server.announce());
     let requests = servers.iter().map(|server| server.requests()).collect();
     let listeners = servers.iter().flat_map(|server| server.listeners());
     let mut operator = Operator::new(requests, listeners);
-    operator.ready();
+    let signals = Signals::handle(&targets, operator.reloads())?;
+    servers.iter().for_each(|server| server.announce());
+    operator.tend();
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
@@ -108,8 +107,6 @@ pub trait Each {
     #[doc(hidden)]
     fn announce(&self);
     #[doc(hidden)]
-    fn has_workers(&self) -> bool;
-    #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn requests(&self) -> Arc<Requests>;
     #[doc(hidden)]
@@ -141,10 +138,6 @@ impl<H: Declaration> Each for Server<H> {
 
     fn announce(&self) {
         Server::announce(self);
-    }
-
-    fn has_workers(&self) -> bool {
-        self.crew.is_some()
     }
 
     fn requests(&self) -> Arc<Requests> {
