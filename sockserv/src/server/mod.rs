@@ -56,6 +56,8 @@ const BELL: u64 = 2;
 const LIFE: u64 = 3;
 const FIRST_LISTENER: u64 = 16;
 
+const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
+
 /// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
 ///
 /// It owns its sockets: they are closed, and own Unix paths removed, when it is dropped.
@@ -147,6 +149,15 @@ impl<H: Declaration> Server<H> {
         let workers = <H::Model as Model<H>>::workers(&options);
         let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
+        let connection = match own {
+            Some(_) => None,
+            None => open::connection(<H::Transport as Transport<H>>::KINDS, &options)?,
+        };
+        if connection.is_some() && workers.is_some() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
+        }
+        options.announce &= connection.is_none(); // It listens nowhere.
+        let own = own.or_else(|| connection.map(|one| Box::new(one) as Box<dyn Listener + Send>));
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);
         let mut server = Self {

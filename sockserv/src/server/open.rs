@@ -2,12 +2,18 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::RawFd;
 
 use socket2::Socket;
 
 use crate::address::{Address, Endpoint, Kind};
+use crate::listener::connection::Connection;
 use crate::listener::place::{self, Place};
 use crate::options::Options;
+use crate::sys::inherited;
+
+/// Where inetd puts what it hands over.
+const STDIN: RawFd = 0;
 
 /// How often a free port is tried that must be free for two kinds of socket at once.
 const ATTEMPTS: usize = 16;
@@ -28,7 +34,7 @@ pub(crate) fn places(
         .collect::<Result<Vec<_>, _>>()?;
     let mut places = Vec::new();
     if !options.explicit && !endpoints.iter().any(names_inherited) {
-        places = adopt_all(kinds, |_| true)?;
+        places = adopt_all(kinds)?;
     }
     // What systemd did not hand over is bound here, if the attribute says where.
     let had = |kind: &Kind| places.iter().any(|place: &Place| place.kind == *kind);
@@ -39,6 +45,44 @@ pub(crate) fn places(
     check_all_fit(kinds, &endpoints)?;
     places.extend(bind_anew(&left, &endpoints, options, last_word)?);
     Ok(by_kind(kinds, places))
+}
+
+/// The one connection that this process was started for: by inetd, or by systemd for a socket unit with `Accept=yes`.
+pub(crate) fn connection(kinds: &[Kind], options: &Options) -> io::Result<Option<Connection>> {
+    let mut fds = match &options.endpoints[..] {
+        [Ok(at)] if names_inherited(at) => inherited_by_name(at.kind().1),
+        endpoints if !options.explicit && !endpoints.iter().flatten().any(names_inherited) => {
+            place::handed_over().into_iter().map(|(fd, _)| fd).collect()
+        }
+        _ => Vec::new(),
+    };
+    fds.retain(|fd| {
+        let kind = place::inherited_kind(*fd);
+        kind.is_some_and(|kind| kinds.contains(&kind)) && place::is_connection(*fd)
+    });
+    let socket = match fds.first() {
+        None => return Ok(None),
+        Some(&STDIN) => inherited::take_stdin()?,
+        Some(fd) => inherited::take(*fd)?,
+    };
+    Connection::new(socket).map(Some)
+}
+
+/// The descriptors that an endpoint may mean.
+fn inherited_by_name(endpoint: &Endpoint) -> Vec<RawFd> {
+    match endpoint {
+        Endpoint::Inetd => vec![STDIN],
+        Endpoint::Fd(fd) => vec![*fd],
+        Endpoint::Systemd(name, index) => {
+            let named = place::handed_over().into_iter();
+            let mut named = named.filter(|(_, other)| other == name).map(|(fd, _)| fd);
+            match index {
+                None => named.collect(),
+                Some(index) => named.nth(*index).into_iter().collect(),
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Orders places by their kinds, and leaves those of one kind in their order.
@@ -52,7 +96,10 @@ fn by_kind(kinds: &[Kind], mut places: Vec<Place>) -> Vec<Place> {
 
 /// Whether an endpoint says itself which inherited socket it means.
 fn names_inherited(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.kind().1, Endpoint::Fd(_) | Endpoint::Systemd(..))
+    matches!(
+        endpoint.kind().1,
+        Endpoint::Fd(_) | Endpoint::Systemd(..) | Endpoint::Inetd
+    )
 }
 
 fn bind_anew(
@@ -148,6 +195,7 @@ fn bind_one(
             bind_host(host, *port, |at, own| bind(&with_port(at, first.or(own))))
         }
         Endpoint::Fd(fd) => adopt(*fd, &[kind]).map(|place| vec![place]),
+        Endpoint::Inetd => adopt_stdin(&[kind]).map(|place| vec![place]),
         Endpoint::Systemd(name, index) => adopt_named(kind, name, *index),
         Endpoint::Only(_, endpoint) => bind_one(kind, endpoint, first, options, last_word),
     }
@@ -193,9 +241,9 @@ fn bind_host(
     }
 }
 
-fn adopt(fd: std::os::fd::RawFd, kinds: &[Kind]) -> io::Result<Place> {
+fn adopt(fd: RawFd, kinds: &[Kind]) -> io::Result<Place> {
     match place::inherited_kind(fd) {
-        Some(kind) if kinds.contains(&kind) => Place::adopt(fd),
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take(fd)?),
         Some(kind) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"),
@@ -207,13 +255,21 @@ fn adopt(fd: std::os::fd::RawFd, kinds: &[Kind]) -> io::Result<Place> {
     }
 }
 
-fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Place>> {
-    let fds = place::handed_over()
-        .into_iter()
-        .filter(|(_, name)| wanted(name));
-    let fds =
-        fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
-    let places: io::Result<Vec<_>> = fds.map(|(fd, _)| adopt(fd, kinds)).collect();
+/// A listening socket, or one of datagrams, that is served as long as somebody comes: `wait` in inetd.conf(5).
+fn adopt_stdin(kinds: &[Kind]) -> io::Result<Place> {
+    match place::inherited_kind(STDIN) {
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take_stdin()?),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "`inetd` finds no socket for this server on stdin; write it in inetd.conf, or in a unit with `StandardInput=socket`",
+        )),
+    }
+}
+
+fn adopt_all(kinds: &[Kind]) -> io::Result<Vec<Place>> {
+    let fds = place::handed_over().into_iter().map(|(fd, _)| fd);
+    let fds = fds.filter(|fd| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
+    let places: io::Result<Vec<_>> = fds.map(|fd| adopt(fd, kinds)).collect();
     Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
 }
 
@@ -224,19 +280,12 @@ fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<P
             format!("systemd handed over no `{kind}` socket named `{name}`"),
         )
     };
-    let places = match index {
-        None => adopt_all(&[kind], |other| other == name)?,
-        Some(index) => {
-            let fd = place::handed_over()
-                .into_iter()
-                .filter(|(_, other)| other == name)
-                .nth(index);
-            vec![adopt(fd.ok_or_else(missing)?.0, &[kind])?]
-        }
-    };
-    if places.is_empty() {
-        Err(missing())
-    } else {
-        Ok(places)
+    let mut fds = inherited_by_name(&Endpoint::Systemd(name.to_owned(), index));
+    if index.is_none() {
+        fds.retain(|fd| place::inherited_kind(*fd) == Some(kind));
     }
+    if fds.is_empty() {
+        return Err(missing());
+    }
+    fds.into_iter().map(|fd| adopt(fd, &[kind])).collect()
 }
