@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const RUNTIME: [&str; 24] = [
     "sys",
     "notify",
+    "capacity",
     "address",
     "error",
     "codec",
@@ -29,6 +30,7 @@ const RUNTIME: [&str; 24] = [
     "hooks",
     "concurrency",
     "server",
+    "cli",
     "__private",
 ];
 

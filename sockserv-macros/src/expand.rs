@@ -1,5 +1,6 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
+mod command_line;
 mod commands;
 mod messages;
 #[cfg(feature = "rpc")]
@@ -58,6 +59,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let bounds = declaration_bounds(plan, &transport, &model);
     let setters = plan.setters.iter().map(|option| setter(plan, option));
     let listener = own_listener(plan);
+    let words = command_line::words(plan);
     let addrs = addrs
         .iter()
         .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
@@ -78,6 +80,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 (&#private::DefaultProbe::<#model>::new()).make()
             }
             #listener
+            #words
         }
     }
 }

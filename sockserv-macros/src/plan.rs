@@ -102,7 +102,7 @@ impl Source<'_> {
     }
 
     /// Returns the columns of the option table.
-    fn columns(&self) -> u8 {
+    pub(crate) fn columns(&self) -> u8 {
         match self {
             Self::Own(_, Kind::Datagram) => OWN_DATAGRAMS,
             Self::Own(_, Kind::Both) => OWN_STREAMS | OWN_DATAGRAMS,

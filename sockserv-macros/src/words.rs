@@ -8,7 +8,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
     ("admin", "leave it out and call `handle().stats()`"),
-    ("cli", "leave it out and call `builder`"),
 ];
 
 /// What Python's `socketserver` and other frameworks call it, and what we do.
@@ -63,6 +62,10 @@ const FOREIGN: &[(&str, &str)] = &[
     (
         "DatagramRequestHandler",
         "write `&mut Datagram` in `fn handle`",
+    ),
+    (
+        "cli",
+        "leave it out and call `EchoServer::from_args(handler)`, with the feature `cli`",
     ),
     ("port", "write `addr = \"127.0.0.1:7007\"`"),
     ("host", "write `addr = \"127.0.0.1:7007\"`"),

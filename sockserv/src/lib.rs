@@ -50,6 +50,7 @@
 //!
 //! | feature | |
 //! |---|---|
+//! | `cli` | `EchoServer::from_args(handler)`: every option as a flag and a variable of the environment, see [`cli`](https://docs.rs/sockserv/latest/sockserv/cli/) |
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
@@ -62,6 +63,12 @@
 extern crate self as sockserv;
 
 mod address;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod capacity;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod cli;
 pub mod codec;
 pub mod command;
 mod concurrency;

@@ -72,6 +72,11 @@ pub(crate) const SYSTEMD: Program = Program {
     package: "systemd",
     probe: "command -v systemd-socket-activate",
 };
+pub(crate) const PRLIMIT: Program = Program {
+    name: "prlimit",
+    package: "util-linux",
+    probe: "command -v prlimit",
+};
 pub(crate) const RPCINFO: Program = Program {
     name: "rpcinfo",
     package: "rpcbind",

@@ -13,6 +13,7 @@ mod client;
 mod daytime;
 mod dns;
 mod echo;
+mod echo_cli;
 mod finger;
 mod forward;
 mod http_hello;
@@ -28,6 +29,7 @@ type Outcome = Result<(), Failed>;
 fn main() {
     let trials = [
         echo::trials(),
+        echo_cli::trials(),
         daytime::trials(),
         finger::trials(),
         dns::trials(),

@@ -1,0 +1,116 @@
+use super::*;
+
+const WORDS: Words = Words {
+    name: "HttpHello",
+    version: "1.2.3",
+    model: "threading",
+    fits: Some(&["max_connections", "timeout", "nodelay", "banner", "allow"]),
+    written: &["timeout"],
+};
+
+fn declared() -> Options {
+    Options::new()
+        .addr("127.0.0.1:7007")
+        .timeout(std::time::Duration::from_secs(30))
+}
+
+fn parsed(args: &[&str]) -> Result<Parsed, String> {
+    let args = [&["hello"], args].concat();
+    let declared = declared();
+    parse(&WORDS, &declared, &declared, args).map_err(|error| error.to_string())
+}
+
+fn setting(parsed: &Parsed, name: &str) -> (String, String) {
+    let mut settings = parsed.settings.iter();
+    let found = settings
+        .find(|setting| setting.name == name)
+        .expect("it fits");
+    (found.value.clone(), found.origin.clone())
+}
+
+fn refused(args: &[&str]) -> String {
+    parsed(args).err().expect("it cannot work")
+}
+
+#[test]
+fn without_arguments_the_attribute_decides() {
+    let parsed = parsed(&[]).expect("nothing is wrong");
+    let is = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+    assert_eq!(setting(&parsed, "timeout"), is("30s", "attribute"));
+    assert_eq!(setting(&parsed, "max_connections"), is("1000", "default"));
+    assert!(!parsed.options.explicit, "systemd's sockets are taken");
+}
+
+#[test]
+fn flags_override_the_attribute() {
+    let args = [
+        "--timeout",
+        "none",
+        "--nodelay=false",
+        "--banner",
+        "busy\\r\\n",
+        "--allow",
+        "10.0.0.0/8,::1",
+    ];
+    let parsed = parsed(&args).expect("all fit");
+    assert_eq!(parsed.options.timeout, None);
+    assert!(!parsed.options.nodelay);
+    assert_eq!(&parsed.options.banner[..], b"busy\r\n");
+    assert_eq!(parsed.options.allow, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(setting(&parsed, "timeout").1, "flag, --timeout");
+}
+
+#[test]
+fn addresses_replace_the_attributes_own() {
+    for args in [
+        &["--addr", "localhost:1", "--addr", "unix:@a"][..],
+        &["--addr", "localhost:1,unix:@a"],
+        &["localhost:1", "unix:@a"],
+        &["localhost:1", "--addr", "unix:@a"],
+    ] {
+        let parsed = parsed(args).expect("all are endpoints");
+        assert_eq!(
+            setting(&parsed, "addr").0,
+            "localhost:1,unix:@a",
+            "{args:?}"
+        );
+        assert!(parsed.options.explicit);
+    }
+}
+
+#[test]
+fn mistakes_name_the_flag_and_say_what_to_write() {
+    assert!(
+        refused(&["--timeout", "30"])
+            .contains("'--timeout <DURATION>': write more than no time: `30s`")
+    );
+    assert!(refused(&["--max-connections", "0"]).contains("write a whole number from 1"));
+    assert!(refused(&["--allow", "10.0.0.0/33"]).contains("--allow"));
+    assert!(refused(&["127.0.0.1"]).contains("has no port"));
+    assert!(refused(&["--max-conections", "1"]).contains("'--max-connections'"));
+    assert!(
+        refused(&["--max-children", "1"]).contains("unexpected argument"),
+        "it is no option of `threading`"
+    );
+}
+
+#[test]
+fn variables_begin_with_the_servers_name() {
+    let flag = flags()
+        .find(|flag| flag.name == "max_connections")
+        .expect("it is one");
+    assert_eq!(variable(&WORDS, flag), "HTTP_HELLO_MAX_CONNECTIONS");
+}
+
+#[test]
+fn the_help_says_what_this_server_has() {
+    let help = command(&WORDS, &declared()).render_long_help().to_string();
+    for line in [
+        "--max-connections <NUMBER>",
+        "[env: HTTP_HELLO_MAX_CONNECTIONS]",
+        "How long a read or a write may wait (5 minutes), or `none` for ever. [this server: 30s]",
+        "`read_line`, `read_until`",
+    ] {
+        assert!(help.contains(line), "{line} is not in {help}");
+    }
+}

@@ -1,0 +1,1 @@
+../../../sockserv-macros/src/units.rs
