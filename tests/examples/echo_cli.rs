@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -25,8 +26,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn echo() -> PathBuf {
-    program_with("cli", "echo_cli")
+fn echo() -> &'static PathBuf {
+    static ECHO: OnceLock<PathBuf> = OnceLock::new();
+    ECHO.get_or_init(|| program_with("cli", "echo_cli"))
 }
 
 fn output(arguments: &[&str]) -> std::io::Result<Output> {

@@ -188,8 +188,8 @@ fn arg(words: &Words, flag: &'static Flag, options: &Options) -> Arg {
         .hide_env_values(true)
         .value_name(flag.value)
         .value_parser(parser(flag))
-        .help(format!("{first}{here}"))
-        .long_help(format!("{all}{here}"));
+        .long_help(all.replacen(&first, &format!("{first}{here}"), 1))
+        .help(format!("{first}{here}"));
     match flag.value {
         "true|false" => arg
             .num_args(0..=1)

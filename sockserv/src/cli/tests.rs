@@ -104,7 +104,8 @@ fn variables_begin_with_the_servers_name() {
 
 #[test]
 fn the_help_says_what_this_server_has() {
-    let help = command(&WORDS, &declared()).render_long_help().to_string();
+    let mut command = command(&WORDS, &declared()).term_width(0);
+    let help = command.render_long_help().to_string();
     for line in [
         "--max-connections <NUMBER>",
         "[env: HTTP_HELLO_MAX_CONNECTIONS]",
