@@ -59,7 +59,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let bounds = declaration_bounds(plan, &transport, &model);
     let setters = plan.setters.iter().map(|option| setter(plan, option));
     let listener = own_listener(plan);
-    let words = command_line::words(plan);
+    let attribute = command_line::attribute(plan);
     let addrs = addrs
         .iter()
         .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
@@ -80,7 +80,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 (&#private::DefaultProbe::<#model>::new()).make()
             }
             #listener
-            #words
+            #attribute
         }
     }
 }

@@ -13,7 +13,7 @@ use {
 use crate::plan::Plan;
 
 #[cfg(not(feature = "cli"))]
-pub(super) fn words(_: &Plan<'_>) -> TokenStream {
+pub(super) fn attribute(_: &Plan<'_>) -> TokenStream {
     TokenStream::new()
 }
 
@@ -22,9 +22,9 @@ pub(super) fn from_args(_: &Plan<'_>) -> TokenStream {
     TokenStream::new()
 }
 
-// fn words() -> ::sockserv::__private::Words { ::sockserv::__private::Words { name: "Echo", ... } }
+// fn attribute() -> ::sockserv::__private::Attribute { ::sockserv::__private::Attribute { name: "Echo", ... } }
 #[cfg(feature = "cli")]
-pub(super) fn words(plan: &Plan<'_>) -> TokenStream {
+pub(super) fn attribute(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan, Span::call_site());
     let name = plan.name.to_string();
     let name = name
@@ -45,8 +45,8 @@ pub(super) fn words(plan: &Plan<'_>) -> TokenStream {
     let addr = (!plan.addrs.is_empty()).then(|| "addr".to_owned());
     let written = addr.into_iter().chain(written);
     quote! {
-        fn words() -> #private::Words {
-            #private::Words {
+        fn attribute() -> #private::Attribute {
+            #private::Attribute {
                 name: #name,
                 version: ::core::option_env!("CARGO_PKG_VERSION").unwrap_or_default(),
                 model: #model,

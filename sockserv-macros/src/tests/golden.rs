@@ -27,7 +27,7 @@ fn assert_tokens(left: TokenStream, right: TokenStream) {
 fn without_command_line(lines: Vec<&str>) -> Vec<&str> {
     let (mut left, mut skip) = (lines, 0_u32);
     left.retain(|line| {
-        if line.starts_with("fnwords()") {
+        if line.starts_with("fnattribute()") {
             skip = 4;
         } else if line.contains("pubfnfrom_args(") {
             skip = 2;

@@ -6,7 +6,7 @@ use crate::capacity::{Machine, Need};
 use crate::cli::Parsed;
 use crate::concurrency::Model;
 use crate::options::Options;
-use crate::server::declare::{Declaration, Transport, Words};
+use crate::server::declare::{Attribute, Declaration, Transport};
 
 /// The stack of a thread, unless the option or `RUST_MIN_STACK` says otherwise: std's.
 const STACK: usize = 2 << 20;
@@ -19,9 +19,9 @@ pub(super) struct Setting {
 }
 
 /// Prints everything, and ends the process.
-pub(super) fn print_and_exit<H: Declaration>(words: &Words, parsed: &Parsed) -> ! {
+pub(super) fn print_and_exit<H: Declaration>(attribute: &Attribute, parsed: &Parsed) -> ! {
     let text = text(
-        words,
+        attribute,
         &parsed.settings,
         &need::<H>(&parsed.options),
         &Machine::here(),
@@ -32,10 +32,10 @@ pub(super) fn print_and_exit<H: Declaration>(words: &Words, parsed: &Parsed) -> 
 }
 
 /// Says what is short, one line each.
-pub(super) fn warn<H: Declaration>(words: &Words, options: &Options) {
+pub(super) fn warn<H: Declaration>(attribute: &Attribute, options: &Options) {
     for item in need::<H>(options).of(&Machine::here()) {
         if item.is_short() {
-            crate::error::note(&format!("{}: {item}", words.name));
+            crate::error::note(&format!("{}: {item}", attribute.name));
         }
     }
 }
@@ -57,13 +57,13 @@ fn need<H: Declaration>(options: &Options) -> Need {
     }
 }
 
-fn text(words: &Words, settings: &[Setting], need: &Need, machine: &Machine) -> String {
+fn text(attribute: &Attribute, settings: &[Setting], need: &Need, machine: &Machine) -> String {
     let width = |of: fn(&Setting) -> usize| settings.iter().map(of).max().unwrap_or(0);
     let (names, values) = (
         width(|setting| setting.name.len()),
         width(|setting| setting.value.chars().count()).min(40),
     );
-    let mut text = format!("{}, {}\n", words.name, words.model);
+    let mut text = format!("{}, {}\n", attribute.name, attribute.model);
     for Setting {
         name,
         value,

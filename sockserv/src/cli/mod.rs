@@ -51,7 +51,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::options::Options;
 use crate::server::builder::Builder;
-use crate::server::declare::{Declaration, Words};
+use crate::server::declare::{Attribute, Declaration};
 use check::Setting;
 use flags::{Flag, flags};
 
@@ -81,13 +81,13 @@ impl<H: Declaration, S> Builder<H, S> {
     /// # }
     /// ```
     pub fn args(mut self) -> io::Result<Self> {
-        let words = H::words();
-        let parsed = parse(&words, &H::options(), &self.options, env::args_os());
+        let attribute = H::attribute();
+        let parsed = parse(&attribute, &H::options(), &self.options, env::args_os());
         let parsed = parsed.unwrap_or_else(|error| error.exit());
         if parsed.check {
-            check::print_and_exit::<H>(&words, &parsed);
+            check::print_and_exit::<H>(&attribute, &parsed);
         }
-        check::warn::<H>(&words, &parsed.options);
+        check::warn::<H>(&attribute, &parsed.options);
         self.options = parsed.options;
         Ok(self)
     }
@@ -102,22 +102,22 @@ struct Parsed {
 
 /// Reads arguments, the program's name first.
 fn parse(
-    words: &Words,
+    attribute: &Attribute,
     declared: &Options,
     options: &Options,
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Parsed, clap::Error> {
-    let mut command = command(words, options);
+    let mut command = command(attribute, options);
     let matches = command.try_get_matches_from_mut(args)?;
     let mut options = options.clone();
     let mut settings = Vec::new();
-    for flag in fitting(words) {
+    for flag in fitting(attribute) {
         let before = (flag.show)(&options);
         let origin = match apply(flag, &matches, &mut options, &mut command)? {
-            Some(ValueSource::EnvVariable) => format!("environment, {}", variable(words, flag)),
+            Some(ValueSource::EnvVariable) => format!("environment, {}", variable(attribute, flag)),
             Some(_) => format!("flag, --{}", flag.long()),
             None if before != (flag.show)(declared) => "program".to_owned(),
-            None if words.written.contains(&flag.name) => "attribute".to_owned(),
+            None if attribute.written.contains(&flag.name) => "attribute".to_owned(),
             None => "default".to_owned(),
         };
         settings.push(Setting {
@@ -159,7 +159,7 @@ fn apply(
     Ok(source)
 }
 
-fn command(words: &Words, options: &Options) -> Command {
+fn command(attribute: &Attribute, options: &Options) -> Command {
     let check = Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help(
         "Prints the settings, where each comes from, and what they need of this machine; then ends",
     );
@@ -167,15 +167,15 @@ fn command(words: &Words, options: &Options) -> Command {
         .num_args(0..)
         .value_parser(parser(flags::addr()))
         .help("Where to listen, as with --addr");
-    Command::new(words.name.to_lowercase())
-        .version(words.version)
-        .about(format!("The server `{}`.", words.name))
+    Command::new(attribute.name.to_lowercase())
+        .version(attribute.version)
+        .about(format!("The server `{}`.", attribute.name))
         .arg(addrs)
-        .args(fitting(words).map(|flag| arg(words, flag, options)))
+        .args(fitting(attribute).map(|flag| arg(attribute, flag, options)))
         .arg(check)
 }
 
-fn arg(words: &Words, flag: &'static Flag, options: &Options) -> Arg {
+fn arg(attribute: &Attribute, flag: &'static Flag, options: &Options) -> Arg {
     let (first, all) = flag.help();
     let value = (flag.show)(options);
     let here = match value == (flag.show)(&Options::new()) {
@@ -184,7 +184,7 @@ fn arg(words: &Words, flag: &'static Flag, options: &Options) -> Arg {
     };
     let arg = Arg::new(flag.name)
         .long(flag.long())
-        .env(variable(words, flag))
+        .env(variable(attribute, flag))
         .hide_env_values(true)
         .value_name(flag.value)
         .value_parser(parser(flag))
@@ -208,16 +208,17 @@ fn parser(flag: &'static Flag) -> ValueParser {
 }
 
 /// The options that fit the server's transport and model.
-fn fitting(words: &Words) -> impl Iterator<Item = &'static Flag> {
-    flags()
-        .filter(|flag| flag.name == ADDR || words.fits.is_none_or(|fits| fits.contains(&flag.name)))
+fn fitting(attribute: &Attribute) -> impl Iterator<Item = &'static Flag> {
+    flags().filter(|flag| {
+        flag.name == ADDR || attribute.fits.is_none_or(|fits| fits.contains(&flag.name))
+    })
 }
 
 /// `HttpHello` and `max_connections` are `HTTP_HELLO_MAX_CONNECTIONS`.
-fn variable(words: &Words, flag: &Flag) -> String {
+fn variable(attribute: &Attribute, flag: &Flag) -> String {
     let mut name = String::new();
     let mut was_small = false;
-    for letter in words.name.chars() {
+    for letter in attribute.name.chars() {
         if letter.is_uppercase() && was_small {
             name.push('_');
         }

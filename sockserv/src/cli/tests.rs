@@ -1,6 +1,6 @@
 use super::*;
 
-const WORDS: Words = Words {
+const ATTRIBUTE: Attribute = Attribute {
     name: "HttpHello",
     version: "1.2.3",
     model: "threading",
@@ -17,7 +17,7 @@ fn declared() -> Options {
 fn parsed(args: &[&str]) -> Result<Parsed, String> {
     let args = [&["hello"], args].concat();
     let declared = declared();
-    parse(&WORDS, &declared, &declared, args).map_err(|error| error.to_string())
+    parse(&ATTRIBUTE, &declared, &declared, args).map_err(|error| error.to_string())
 }
 
 fn setting(parsed: &Parsed, name: &str) -> (String, String) {
@@ -99,12 +99,12 @@ fn variables_begin_with_the_servers_name() {
     let flag = flags()
         .find(|flag| flag.name == "max_connections")
         .expect("it is one");
-    assert_eq!(variable(&WORDS, flag), "HTTP_HELLO_MAX_CONNECTIONS");
+    assert_eq!(variable(&ATTRIBUTE, flag), "HTTP_HELLO_MAX_CONNECTIONS");
 }
 
 #[test]
 fn the_help_says_what_this_server_has() {
-    let mut command = command(&WORDS, &declared()).term_width(0);
+    let mut command = command(&ATTRIBUTE, &declared()).term_width(0);
     let help = command.render_long_help().to_string();
     for line in [
         "--max-connections <NUMBER>",

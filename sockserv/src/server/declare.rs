@@ -34,8 +34,8 @@ pub trait Declaration: Clone + Sized {
     /// Returns the attribute's own words.
     #[cfg(feature = "cli")]
     #[doc(hidden)]
-    fn words() -> Words {
-        Words::default()
+    fn attribute() -> Attribute {
+        Attribute::default()
     }
 
     /// Makes the own listener, if there is one and its type has a default.
@@ -47,7 +47,7 @@ pub trait Declaration: Clone + Sized {
 /// What an operator sees of the attribute.
 #[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Words {
+pub struct Attribute {
     /// The server's name, without `Server`.
     pub name: &'static str,
     /// Its package's version.

@@ -149,15 +149,10 @@ impl<H: Declaration> Server<H> {
         let workers = <H::Model as Model<H>>::workers(&options);
         let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
-        let connection = match own {
-            Some(_) => None,
-            None => open::connection(<H::Transport as Transport<H>>::KINDS, &options)?,
+        let own = match own {
+            Some(listener) => Some(listener),
+            None => Self::connection(&mut options)?,
         };
-        if connection.is_some() && workers.is_some() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
-        }
-        options.announce &= connection.is_none(); // It listens nowhere.
-        let own = own.or_else(|| connection.map(|one| Box::new(one) as Box<dyn Listener + Send>));
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         let requests = Arc::new(Requests::new(options, most, workers)?);
         let mut server = Self {
@@ -194,6 +189,19 @@ impl<H: Declaration> Server<H> {
             None => server.bind_places()?,
         }
         Ok(server)
+    }
+
+    /// Takes the one connection that this process was started for, if it was.
+    fn connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
+        let kinds = <H::Transport as Transport<H>>::KINDS;
+        let Some(connection) = open::connection(kinds, options)? else {
+            return Ok(None);
+        };
+        if H::Model::HAS_WORKERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
+        }
+        options.announce = false; // It listens nowhere.
+        Ok(Some(Box::new(connection)))
     }
 
     fn bind_places(&mut self) -> io::Result<()> {
