@@ -65,7 +65,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "leave it out and call `EchoServer::from_args(handler)`, with the feature `cli`",
+        "leave it out and call `from_args`, with the feature `cli`",
     ),
     ("port", "write `addr = \"127.0.0.1:7007\"`"),
     ("host", "write `addr = \"127.0.0.1:7007\"`"),

@@ -321,3 +321,22 @@ fn conversions_of_echo() -> TokenStream {
         }
     }
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_feature_cli_adds_the_attributes_words_and_from_args() {
+    let code = expand(
+        quote!(udp, addr = "127.0.0.1:0", timeout = "1s"),
+        echo(&quote!(Datagram)),
+    );
+    let code = code.to_string().replace(' ', "");
+    for part in [
+        "Attribute{name:\"Echo\",version:",
+        "model:\"sync\",fits:::core::option::Option::Some(&[\"max_connections\",",
+        "written:&[\"addr\",\"timeout\"],}",
+        "pubfnfrom_args(handler:Echo)->::std::io::Result<Self>{::sockserv::__private::Builder::new(handler).args()?.bind()}",
+    ] {
+        assert!(code.contains(part), "{part} is not in {code}");
+    }
+    assert!(!code.contains("\"backlog\""), "it does not fit `udp`");
+}

@@ -16,7 +16,6 @@ struct Echo;
     tls,
     proxy,
     admin = 1,
-    cli,
 )]
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
