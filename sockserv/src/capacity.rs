@@ -86,83 +86,95 @@ impl Need {
     /// Returns what it takes, thing by thing, beside what there is.
     #[must_use]
     pub fn of(&self, machine: &Machine) -> Vec<Item> {
-        let descriptors = self.connections.saturating_add(OTHER_DESCRIPTORS);
-        let tasks = self
-            .threads
-            .saturating_add(self.processes)
-            .saturating_add(1);
-        let mappings = self
-            .threads
-            .saturating_mul(2)
-            .saturating_add(OTHER_MAPPINGS);
-        let stacks = self.threads.saturating_mul(self.stack);
-        let buffers = self.connections.saturating_mul(self.buffers);
-        let memory = tasks.saturating_mul(TOUCHED).saturating_add(buffers);
-        let count = |what, need, has, advice| Item {
-            what,
-            need,
-            has,
-            is_bytes: false,
-            advice,
-        };
-        let bytes = |what, need, has, advice| Item {
-            what,
-            need,
-            has,
-            is_bytes: true,
-            advice,
-        };
-        let fewer = match self.processes {
-            0 => "fewer threads",
-            _ => "fewer processes",
-        };
         vec![
-            count(
-                "descriptors",
-                descriptors,
-                machine.descriptors,
-                format!(
-                    "`ulimit -n {descriptors}`, or `LimitNOFILE={descriptors}` in the unit, or a smaller `max_connections`"
-                ),
-            ),
-            count(
-                "threads and processes",
-                tasks,
-                machine.tasks,
-                format!("`TasksMax={tasks}` in the unit, `ulimit -u {tasks}`, or {fewer}"),
-            ),
-            count(
-                "memory mappings",
-                mappings,
-                machine.mappings,
-                format!("`sysctl vm.max_map_count={mappings}`, or {fewer}"),
-            ),
-            bytes(
-                "addresses for stacks",
-                stacks,
-                machine.addresses,
-                format!("`ulimit -v unlimited`, a smaller `stack_size`, or {fewer}"),
-            ),
-            bytes(
-                "memory, if all are busy",
-                memory,
-                machine.memory,
-                "a smaller `max_connections`, or smaller buffers".to_owned(),
-            ),
-            count(
-                "connections in the kernel's queue",
-                self.backlog,
-                machine.somaxconn,
-                format!(
-                    "`sysctl net.core.somaxconn={}`; until then a burst beyond that waits longer",
-                    self.backlog
-                ),
-            ),
+            self.descriptors(machine.descriptors),
+            self.tasks(machine.tasks),
+            self.mappings(machine.mappings),
+            self.stacks(machine.addresses),
+            self.memory(machine.memory),
+            self.queue(machine.somaxconn),
         ]
+    }
+
+    fn descriptors(&self, has: Option<u64>) -> Item {
+        let need = self.connections.saturating_add(OTHER_DESCRIPTORS);
+        let advice = format!(
+            "`ulimit -n {need}`, or `LimitNOFILE={need}` in the unit, or a smaller `max_connections`"
+        );
+        Item::count("descriptors", need, has, advice)
+    }
+
+    fn tasks(&self, has: Option<u64>) -> Item {
+        let need = self.all_tasks();
+        let fewer = if self.processes > 0 {
+            "processes"
+        } else {
+            "threads"
+        };
+        let advice = format!("`TasksMax={need}` in the unit, `ulimit -u {need}`, or fewer {fewer}");
+        Item::count("threads and processes", need, has, advice)
+    }
+
+    fn all_tasks(&self) -> u64 {
+        let beside = self.threads.saturating_add(self.processes);
+        beside.saturating_add(1)
+    }
+
+    fn mappings(&self, has: Option<u64>) -> Item {
+        let own = self.threads.saturating_mul(2);
+        let need = own.saturating_add(OTHER_MAPPINGS);
+        let advice = format!("`sysctl vm.max_map_count={need}`, or fewer threads");
+        Item::count("memory mappings", need, has, advice)
+    }
+
+    fn stacks(&self, has: Option<u64>) -> Item {
+        let need = self.threads.saturating_mul(self.stack);
+        let advice = "`ulimit -v unlimited`, a smaller `stack_size`, or fewer threads";
+        Item::bytes("addresses for stacks", need, has, advice)
+    }
+
+    fn memory(&self, has: Option<u64>) -> Item {
+        let buffers = self.connections.saturating_mul(self.buffers);
+        let need = self
+            .all_tasks()
+            .saturating_mul(TOUCHED)
+            .saturating_add(buffers);
+        let advice = "a smaller `max_connections`, or smaller buffers";
+        Item::bytes("memory, if all are busy", need, has, advice)
+    }
+
+    fn queue(&self, has: Option<u64>) -> Item {
+        let need = self.backlog;
+        let advice = format!(
+            "`sysctl net.core.somaxconn={need}`; until then a burst beyond that waits longer"
+        );
+        Item::count("connections in the kernel's queue", need, has, advice)
     }
 }
 
 impl Item {
+    fn count(what: &'static str, need: u64, has: Option<u64>, advice: String) -> Self {
+        let is_bytes = false;
+        Self {
+            what,
+            need,
+            has,
+            is_bytes,
+            advice,
+        }
+    }
+
+    fn bytes(what: &'static str, need: u64, has: Option<u64>, advice: &str) -> Self {
+        let (advice, is_bytes) = (advice.to_owned(), true);
+        Self {
+            what,
+            need,
+            has,
+            is_bytes,
+            advice,
+        }
+    }
+
     /// Returns what it is.
     #[must_use]
     pub fn what(&self) -> &'static str {

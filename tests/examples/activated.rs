@@ -32,6 +32,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         "activated::one_connection_is_no_matter_for_prefork",
         prefork_refuses,
     ));
+    trials.push(with_client(
+        SYSTEMD,
+        "activated::an_index_chooses_among_sockets_of_one_name",
+        by_index,
+    ));
     for model in ["sync", "threading", "pool", "forking"] {
         for (name, options) in [("inetd", &["--inetd"][..]), ("accept_yes", &[])] {
             trials.push(with_client(
@@ -196,4 +201,18 @@ fn prefork_refuses() -> Outcome {
     UnixStream::connect(&path)?.read_to_string(&mut said)?;
     assert_eq!(said, "");
     Ok(())
+}
+
+fn by_index() -> Outcome {
+    let folder = Folder::new();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (first, second) = (path("first"), path("second"));
+    let options = ["-l", &first, "-l", &second, "--fdname=web"];
+    let server = ["matrix", "unix", "sync", "systemd:web:1"];
+    let mut server = activation(&options, &server)?;
+    let client = UnixStream::connect(&second)?;
+    server.await_announcements(1);
+    assert_eq!(server.endpoints(), [format!("unix:{second}")]);
+    assert_eq!(ask(&client, b"here\n")?, b"here\n");
+    Ok(server.stop()?)
 }

@@ -1,6 +1,6 @@
 //! `--check`: what is in effect, where it comes from, and whether the machine has room for it.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write as _};
 
 use crate::capacity::{Machine, Need};
 use crate::cli::Parsed;
@@ -15,20 +15,42 @@ const STACK: usize = 2 << 20;
 pub(super) struct Setting {
     pub(super) name: &'static str,
     pub(super) value: String,
-    pub(super) origin: String,
+    pub(super) origin: Origin,
 }
 
-/// Prints everything, and ends the process.
-pub(super) fn print_and_exit<H: Declaration>(attribute: &Attribute, parsed: &Parsed) -> ! {
-    let text = text(
-        attribute,
-        &parsed.settings,
-        &need::<H>(&parsed.options),
-        &Machine::here(),
-    );
-    // Who closed stdout does not want to know.
-    let _ = io::stdout().write_all(text.as_bytes());
-    std::process::exit(0)
+/// Who said so; the later ones override the earlier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    Attribute,
+    /// The program's own calls of the builder.
+    Program,
+    Environment(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.pad("default"),
+            Self::Attribute => f.pad("attribute"),
+            Self::Program => f.pad("program"),
+            Self::Environment(variable) => write!(f, "environment, {variable}"),
+            Self::Flag(flag) => write!(f, "flag, --{flag}"),
+        }
+    }
+}
+
+impl Setting {
+    /// Whether the operator has said so.
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self.origin, Origin::Environment(_) | Origin::Flag(_))
+    }
+
+    /// The flag that says the same.
+    pub(super) fn flag(&self) -> String {
+        format!("--{}={}", self.name.replace('_', "-"), self.value)
+    }
 }
 
 /// Says what is short, one line each.
@@ -41,7 +63,7 @@ pub(super) fn warn<H: Declaration>(attribute: &Attribute, options: &Options) {
 }
 
 /// What a server with these options may come to need.
-fn need<H: Declaration>(options: &Options) -> Need {
+pub(super) fn need<H: Declaration>(options: &Options) -> Need {
     let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let most = <H::Model as Model<H>>::most(options).unwrap_or(usize::MAX);
     let (threads, processes) = <H::Model as Model<H>>::tasks(options);
@@ -57,25 +79,31 @@ fn need<H: Declaration>(options: &Options) -> Need {
     }
 }
 
-fn text(attribute: &Attribute, settings: &[Setting], need: &Need, machine: &Machine) -> String {
+/// All of it, for a person.
+pub(super) fn text(
+    attribute: &Attribute,
+    parsed: &Parsed,
+    need: &Need,
+    machine: &Machine,
+) -> String {
+    let settings = &parsed.settings;
     let width = |of: fn(&Setting) -> usize| settings.iter().map(of).max().unwrap_or(0);
-    let (names, values) = (
-        width(|setting| setting.name.len()),
-        width(|setting| setting.value.chars().count()).min(40),
-    );
+    let names = width(|setting| setting.name.len());
+    let values = width(|setting| setting.value.chars().count()).min(40);
     let mut text = format!("{}, {}\n", attribute.name, attribute.model);
+    // A text takes all that is written to it.
     for Setting {
         name,
         value,
         origin,
     } in settings
     {
-        text.push_str(&format!("  {name:names$}  {value:values$}  ({origin})\n"));
+        let _ = writeln!(text, "  {name:names$}  {value:values$}  ({origin})");
     }
     text.push_str("capacity\n");
     for item in need.of(machine) {
         let mark = if item.is_short() { "!" } else { " " };
-        text.push_str(&format!("{mark} {item}\n"));
+        let _ = writeln!(text, "{mark} {item}");
     }
     text
 }

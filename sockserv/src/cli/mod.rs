@@ -29,34 +29,41 @@
 //! | `--nodelay=false` | a flag that is on |
 //! | `--timeout none` | what may be without |
 //! | `--help` | all options that fit the transport and the model, as the [`Builder`] documents them |
+//! | `--print-unit`, `--print-haproxy`, `--print-kubernetes`, `--print-dockerfile` | prints what those need, made of the settings in effect: run it with the flags that the server is to have |
 //! | `--check` | prints what is in effect, where each value comes from, and what the machine has to say to it: see [`capacity`](crate::capacity) |
 //!
 //! Values are written as in the attribute, without quotes: `30s`, `64 KiB`, `refuse`. In `banner` the line's end is `\r\n`.
-//! `--help`, `--check`, `--version` and mistakes end the process, as is the custom.
+//! `--help`, `--version`, `--check`, `--print-...` and mistakes end the process, as is the custom.
 //!
 //! Without the feature there is no `from_args`, and no weight.
 
 mod check;
 mod flags;
+mod print;
 mod values;
 #[rustfmt::skip] // The attribute's own reader of durations and sizes: a link to the macro crate's file.
 mod units;
 
 use std::ffi::OsString;
-use std::{env, io};
+use std::io::Write;
+use std::{env, io, process};
 
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
+use crate::capacity::Machine;
 use crate::options::Options;
 use crate::server::builder::Builder;
 use crate::server::declare::{Attribute, Declaration};
-use check::Setting;
+use check::{Origin, Setting};
 use flags::{Flag, flags};
+use print::Deployment;
 
-/// The words that are not options.
-const CHECK: &str = "check";
+/// At most one of these.
+const WISH: &str = "wish";
+
+/// Where to listen, without a flag and with it.
 const ADDRS: &str = "ADDR";
 const ADDR: &str = "addr";
 
@@ -64,11 +71,11 @@ impl<H: Declaration, S> Builder<H, S> {
     /// Takes the options that the program's arguments and environment set, over those that were set so far: see
     /// [`cli`](crate::cli). `EchoServer::from_args(handler)` is `EchoServer::builder(handler).args()?.bind()`.
     ///
-    /// Ends the process after `--help`, `--version`, `--check` and mistakes.
+    /// Ends the process after `--help`, `--version`, `--check`, `--print-...` and mistakes.
     ///
     /// # Errors
     ///
-    /// That two options contradict one another.
+    /// That what is to be printed cannot be made of these settings.
     ///
     /// # Examples
     ///
@@ -84,8 +91,11 @@ impl<H: Declaration, S> Builder<H, S> {
         let attribute = H::attribute();
         let parsed = parse(&attribute, &H::options(), &self.options, env::args_os());
         let parsed = parsed.unwrap_or_else(|error| error.exit());
-        if parsed.check {
-            check::print_and_exit::<H>(&attribute, &parsed);
+        if let Some(wish) = parsed.wish {
+            let text = wish.answer::<H>(&attribute, &parsed)?;
+            // Who closed stdout does not want to know.
+            let _ = io::stdout().write_all(text.as_bytes());
+            process::exit(0);
         }
         check::warn::<H>(&attribute, &parsed.options);
         self.options = parsed.options;
@@ -97,7 +107,63 @@ impl<H: Declaration, S> Builder<H, S> {
 struct Parsed {
     options: Options,
     settings: Vec<Setting>,
-    check: bool,
+    wish: Option<Wish>,
+}
+
+/// What is to be printed, in place of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Check,
+    Unit,
+    Haproxy,
+    Kubernetes,
+    Dockerfile,
+}
+
+impl Wish {
+    const ALL: [Self; 5] = [
+        Self::Check,
+        Self::Unit,
+        Self::Haproxy,
+        Self::Kubernetes,
+        Self::Dockerfile,
+    ];
+
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Unit => "print-unit",
+            Self::Haproxy => "print-haproxy",
+            Self::Kubernetes => "print-kubernetes",
+            Self::Dockerfile => "print-dockerfile",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Check => {
+                "Prints the settings, where each comes from, and what they need of this machine"
+            }
+            Self::Unit => "Prints a systemd socket and service with these settings",
+            Self::Haproxy => "Prints a configuration of HAProxy for two such servers",
+            Self::Kubernetes => "Prints a Deployment and a Service for two such servers",
+            Self::Dockerfile => "Prints a Dockerfile with these settings",
+        }
+    }
+
+    fn answer<H: Declaration>(self, attribute: &Attribute, parsed: &Parsed) -> io::Result<String> {
+        let need = check::need::<H>(&parsed.options);
+        if self == Self::Check {
+            return Ok(check::text(attribute, parsed, &need, &Machine::here()));
+        }
+        let deployment = Deployment::new::<H>(attribute, parsed, need)?;
+        match self {
+            Self::Unit | Self::Check => Ok(deployment.unit()),
+            Self::Haproxy => deployment.haproxy(),
+            Self::Kubernetes => deployment.kubernetes(),
+            Self::Dockerfile => deployment.dockerfile(),
+        }
+    }
 }
 
 /// Reads arguments, the program's name first.
@@ -114,11 +180,11 @@ fn parse(
     for flag in fitting(attribute) {
         let before = (flag.show)(&options);
         let origin = match apply(flag, &matches, &mut options, &mut command)? {
-            Some(ValueSource::EnvVariable) => format!("environment, {}", variable(attribute, flag)),
-            Some(_) => format!("flag, --{}", flag.long()),
-            None if before != (flag.show)(declared) => "program".to_owned(),
-            None if attribute.written.contains(&flag.name) => "attribute".to_owned(),
-            None => "default".to_owned(),
+            Some(ValueSource::EnvVariable) => Origin::Environment(variable(attribute, flag)),
+            Some(_) => Origin::Flag(flag.long()),
+            None if before != (flag.show)(declared) => Origin::Program,
+            None if attribute.written.contains(&flag.name) => Origin::Attribute,
+            None => Origin::Default,
         };
         settings.push(Setting {
             name: flag.name,
@@ -129,7 +195,9 @@ fn parse(
     Ok(Parsed {
         options,
         settings,
-        check: matches.get_flag(CHECK),
+        wish: Wish::ALL
+            .into_iter()
+            .find(|wish| matches.get_flag(wish.flag())),
     })
 }
 
@@ -160,9 +228,14 @@ fn apply(
 }
 
 fn command(attribute: &Attribute, options: &Options) -> Command {
-    let check = Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help(
-        "Prints the settings, where each comes from, and what they need of this machine; then ends",
-    );
+    let wish = |wish: Wish| {
+        Arg::new(wish.flag())
+            .long(wish.flag())
+            .action(ArgAction::SetTrue)
+            .help(wish.help())
+            .group(WISH)
+            .help_heading("In place of serving")
+    };
     let addrs = Arg::new(ADDRS)
         .num_args(0..)
         .value_parser(parser(flags::addr()))
@@ -172,7 +245,8 @@ fn command(attribute: &Attribute, options: &Options) -> Command {
         .about(format!("The server `{}`.", attribute.name))
         .arg(addrs)
         .args(fitting(attribute).map(|flag| arg(attribute, flag, options)))
-        .arg(check)
+        .group(ArgGroup::new(WISH))
+        .args(Wish::ALL.map(wish))
 }
 
 fn arg(attribute: &Attribute, flag: &'static Flag, options: &Options) -> Arg {
@@ -216,16 +290,22 @@ fn fitting(attribute: &Attribute) -> impl Iterator<Item = &'static Flag> {
 
 /// `HttpHello` and `max_connections` are `HTTP_HELLO_MAX_CONNECTIONS`.
 fn variable(attribute: &Attribute, flag: &Flag) -> String {
-    let mut name = String::new();
+    let name = snake(attribute.name);
+    format!("{name}_{}", flag.name).to_uppercase()
+}
+
+/// `HttpHello` is `Http_Hello`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
     let mut was_small = false;
-    for letter in attribute.name.chars() {
+    for letter in name.chars() {
         if letter.is_uppercase() && was_small {
-            name.push('_');
+            snake.push('_');
         }
         was_small = letter.is_lowercase() || letter.is_ascii_digit();
-        name.extend(letter.to_uppercase());
+        snake.push(letter);
     }
-    format!("{name}_{}", flag.name.to_uppercase())
+    snake
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn setting(parsed: &Parsed, name: &str) -> (String, String) {
     let found = settings
         .find(|setting| setting.name == name)
         .expect("it fits");
-    (found.value.clone(), found.origin.clone())
+    (found.value.clone(), found.origin.to_string())
 }
 
 fn refused(args: &[&str]) -> String {

@@ -176,22 +176,19 @@ impl Written<Accept> for Plain {
 impl Written<Bytes> for Plain {
     const NAME: &'static str = "TEXT";
 
-    /// A shell has no line end to offer, so `\\r`, `\\n`, `\\t` and `\\\\` are written as in Rust.
+    /// A shell has no line end to offer, so `\\r`, `\\n`, `\\t`, `\\xFF` and the like are written as in Rust.
     fn read(text: &str) -> Result<Bytes, String> {
         let mut bytes = Vec::new();
-        let mut rest = text.bytes();
-        while let Some(byte) = rest.next() {
-            bytes.push(match byte {
-                b'\\' => match rest.next() {
-                    Some(b'r') => b'\r',
-                    Some(b'n') => b'\n',
-                    Some(b't') => b'\t',
-                    Some(b'\\') => b'\\',
-                    _ => return Err("behind `\\` stands `r`, `n`, `t` or `\\`".to_owned()),
-                },
-                byte => byte,
-            });
+        let mut rest = text;
+        while let Some((plain, behind)) = rest.split_once('\\') {
+            bytes.extend_from_slice(plain.as_bytes());
+            let (byte, behind) = escaped(behind).ok_or_else(|| {
+                "behind `\\` stands `r`, `n`, `t`, `x` with two digits, a quote, or `\\`".to_owned()
+            })?;
+            bytes.push(byte);
+            rest = behind;
         }
+        bytes.extend_from_slice(rest.as_bytes());
         Ok(bytes.into())
     }
 
@@ -210,6 +207,23 @@ impl Written<String> for Plain {
     fn show(value: &String) -> String {
         value.clone()
     }
+}
+
+/// What stands behind a backslash, and what comes after it.
+fn escaped(text: &str) -> Option<(u8, &str)> {
+    let (first, behind) = text.split_at_checked(1)?;
+    let byte = match first {
+        "r" => b'\r',
+        "n" => b'\n',
+        "t" => b'\t',
+        "\\" | "'" | "\"" => first.as_bytes()[0],
+        "x" => {
+            let (digits, behind) = behind.split_at_checked(2)?;
+            return Some((u8::from_str_radix(digits, 16).ok()?, behind));
+        }
+        _ => return None,
+    };
+    Some((byte, behind))
 }
 
 fn show_size(bytes: u64) -> String {
@@ -270,7 +284,7 @@ mod tests {
         is_read_again::<_, Plain>([true, false]);
         is_read_again::<_, Plain>([OnFull::Wait, OnFull::Refuse]);
         is_read_again::<_, Plain>([Accept::Shared, Accept::ReusePort]);
-        is_read_again::<_, Plain>(["421 busy\r\n", "a\\b\t"].map(Bytes::from));
+        is_read_again::<_, Plain>(["421 busy\r\n", "a\\b\t", "\"it's\" \u{e9}"].map(Bytes::from));
     }
 
     #[test]
