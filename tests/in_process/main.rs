@@ -23,6 +23,7 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod supervised;
 mod unix;
 mod vouched;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         let (_, test) = alone()
             .into_iter()
             .chain(inherited::handed())
+            .chain(supervised::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
             .chain(unix::accounts::handed())
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         together
             .chain(alone)
             .chain(inherited::trials())
+            .chain(supervised::trials())
             .chain(faults::trials())
             .chain(faults_starts::trials())
             .collect(),

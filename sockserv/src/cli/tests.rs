@@ -115,3 +115,38 @@ fn the_help_says_what_this_server_has() {
         assert!(help.contains(line), "{line} is not in {help}");
     }
 }
+
+/// Whatever the attribute is made of, `from_args` is there; it is not called, because it reads the test's own arguments.
+mod every_server_has_it {
+    use crate::prelude::*;
+
+    #[derive(Clone)]
+    struct Session<S>(S);
+
+    #[server(tcp, threading)]
+    impl<S: Clone + Send + 'static> Session<S> {
+        fn handle(&mut self, _: &mut Stream) {}
+    }
+
+    #[derive(Clone)]
+    struct Packets;
+
+    #[server(udp, prefork(workers = 2), addr = "127.0.0.1:0", name = Both)]
+    impl Packets {
+        fn handle(&mut self, _: &mut Datagram) {}
+    }
+
+    #[test]
+    fn also_a_generic_one() {
+        let _: fn(Session<u8>) -> io::Result<SessionServer<u8>> = SessionServer::from_args;
+        let _: fn(Packets) -> io::Result<Both> = Both::from_args;
+        let attribute = <Packets as crate::Declaration>::attribute();
+        assert_eq!((attribute.name, attribute.model), ("Both", "prefork"));
+        assert_eq!(attribute.written, ["addr", "workers"]);
+        let fits = attribute.fits.expect("it is known");
+        assert!(fits.contains(&"max_requests") && fits.contains(&"only_v6"));
+        assert!(!fits.contains(&"backlog") && !fits.contains(&"queue"));
+        let attribute = <Session<u8> as crate::Declaration>::attribute();
+        assert_eq!((attribute.name, attribute.written.len()), ("Session", 0));
+    }
+}
