@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::poller::Wake;
 use crate::sys::signal::{self, Handled};
@@ -48,9 +49,11 @@ impl Signals {
         signal::hang_ups()
     }
 
-    /// How often SIGUSR1 came.
-    pub(crate) fn questions() -> u32 {
-        signal::questions()
+    /// Whether SIGUSR1 came since it was last asked: whoever hears yes answers.
+    pub(crate) fn take_question() -> bool {
+        static HEEDED: AtomicU32 = AtomicU32::new(0);
+        let came = signal::questions();
+        HEEDED.load(Ordering::Relaxed) != came && HEEDED.swap(came, Ordering::Relaxed) != came
     }
 
     /// How many of the signals came that end a server.

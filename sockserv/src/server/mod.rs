@@ -473,8 +473,7 @@ impl<H: Declaration> Server<H> {
     /// | SIGHUP | reloads: observers are told [`Event::Reload`](crate::observer::Event::Reload), `prefork` renews its workers. Left alone if there is neither, nor a service manager: then a terminal that closes ends the server |
     /// | SIGUSR1 | writes a report to stderr: where it listens, its numbers and limits, its live requests, the oldest first. Left alone if the application handles it |
     ///
-    /// The signals are as before when it returns. Under `sync` they are heeded between two requests, but for those that end
-    /// the server.
+    /// The signals are as before when it returns. Under `sync` SIGHUP is heeded between two requests.
     ///
     /// A service manager that wants to be told (`NOTIFY_SOCKET`, sd_notify(3)) is: `READY=1` when the server listens and
     /// the workers of `prefork` have started, `STATUS=` with numbers, `RELOADING=1` and `READY=1` around a reload

@@ -23,9 +23,8 @@ pub(super) struct Operator {
     servers: Vec<Arc<Requests>>,
     listeners: String,
     began: Option<Tick>,
-    /// How many SIGHUPs and SIGUSR1s were heeded.
+    /// How many SIGHUPs were heeded.
     hang_ups: u32,
-    questions: u32,
     manager: Option<Manager>,
     /// What the manager believes.
     state: State,
@@ -53,12 +52,13 @@ impl Operator {
             None
         });
         let listeners: Vec<String> = listeners.map(Endpoint::to_string).collect();
+        let (listeners, began) = (listeners.join(", "), Tick::now());
+        status::answer_beside_requests(&servers, &listeners, began);
         Self {
             servers,
-            listeners: listeners.join(", "),
-            began: Some(Tick::now()),
+            listeners,
+            began: Some(began),
             hang_ups: Signals::hang_ups(),
-            questions: Signals::questions(),
             manager,
             ..Self::default()
         }
@@ -81,8 +81,7 @@ impl Operator {
         let Some(began) = self.began else {
             return; // Nobody.
         };
-        if self.questions != Signals::questions() {
-            self.questions = Signals::questions();
+        if Signals::take_question() {
             status::print(&self.servers, &self.listeners, began);
         }
         if self.hang_ups != Signals::hang_ups() {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::limits::List;
@@ -11,6 +11,18 @@ use crate::sys::clock::Tick;
 
 /// How many requests are listed, the oldest of them: a report is read by a person.
 const MOST: usize = 100;
+
+/// Lets requests answer that run where nobody else is awake: under `sync`.
+pub(super) fn answer_beside_requests(servers: &[Arc<Requests>], listeners: &str, began: Tick) {
+    for server in servers {
+        let all: Vec<_> = servers.iter().map(Arc::downgrade).collect();
+        let listeners = listeners.to_owned();
+        server.set_answer(move || {
+            let all: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+            print(&all, &listeners, began);
+        });
+    }
+}
 
 /// Writes a report to stderr.
 pub(super) fn print(servers: &[Arc<Requests>], listeners: &str, began: Tick) {
