@@ -3,62 +3,159 @@
 //! Talk: `redis-cli -p 6380 set key value EX 60`, or `redis-benchmark -p 6380 -P 16 -t set,get`
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sockserv::ServerHandle;
-use sockserv::bytes::Bytes;
+use sockserv::bytes::{BufMut, BytesMut};
+use sockserv::codec::{Decoder, Encoder, FrameError};
+use sockserv::command::{Close, CommandError, CommandHandler};
 use sockserv::prelude::*;
 
 const MAX_ARGUMENTS: usize = 1024;
 const MAX_COMMAND: usize = 16 * 1024 * 1024;
+const MAX_INLINE: usize = 64 * 1024;
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
 /// What an entry costs besides its bytes, roughly.
 const ENTRY_OVERHEAD: usize = 96;
-const COMMANDS: [&[u8]; 13] = [
-    b"PING", b"ECHO", b"SET", b"GET", b"DEL", b"EXISTS", b"INCR", b"EXPIRE", b"TTL", b"KEYS",
-    b"COMMAND", b"INFO", b"QUIT",
-];
 
 #[derive(Clone, Default)]
 struct Kv {
     store: Arc<Mutex<Store>>,
-    line: Vec<u8>,
-    words: Vec<Bytes>,
 }
 
 #[server(
     tcp,
-    threading,
+    pool(workers = 2),
     addr = "127.0.0.1:6380",
+    codec = Resp,
+    ignore_case,
     timeout = none,
     first_byte_timeout = none,
     keepalive,
-    max_line = "64 KiB",
     service_interval = "1s"
 )]
 impl Kv {
-    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        loop {
-            match self.read_command(stream) {
-                Ok(Input::Command) => {}
-                Ok(Input::End) => return Ok(()),
-                Err(Broken::Protocol(text)) => {
-                    return write!(stream.wfile, "-ERR Protocol error: {text}\r\n");
-                }
-                Err(Broken::Stream(error)) => return Err(error),
+    #[command("PING")]
+    fn ping(&mut self, text: Option<Bytes>) -> Reply {
+        text.map_or(Reply::Simple("PONG"), Reply::Bulk)
+    }
+
+    #[command("ECHO")]
+    fn echo(&mut self, text: Bytes) -> Reply {
+        Reply::Bulk(text)
+    }
+
+    #[command("SET")]
+    fn set(&mut self, key: &[u8], value: &[u8], options: Vec<&[u8]>) -> Result<Reply, String> {
+        let options = SetOptions::parse(&options)?;
+        self.store().set(key, value, &options)
+    }
+
+    #[command("GET")]
+    fn get(&mut self, key: &[u8]) -> Reply {
+        let entry = self.store().get(key).map(|entry| entry.value.clone());
+        entry.map_or(Reply::Nil, Reply::Bulk)
+    }
+
+    #[command("DEL")]
+    fn del(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
+        let mut store = self.store();
+        count(key, &keys, |key| store.remove(key))
+    }
+
+    #[command("EXISTS")]
+    fn exists(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
+        let mut store = self.store();
+        count(key, &keys, |key| store.get(key).is_some())
+    }
+
+    #[command("INCR")]
+    fn incr(&mut self, key: &[u8]) -> Result<Reply, String> {
+        self.store().increment(key)
+    }
+
+    #[command("EXPIRE")]
+    fn expire(&mut self, key: &[u8], seconds: &[u8]) -> Result<Reply, String> {
+        self.store().expire(key, integer(seconds)?)
+    }
+
+    #[command("TTL")]
+    fn ttl(&mut self, key: &[u8]) -> Reply {
+        self.store().time_to_live(key)
+    }
+
+    #[command("KEYS")]
+    fn keys(&mut self, pattern: &[u8]) -> Reply {
+        self.store().keys(pattern)
+    }
+
+    #[command("COMMAND")]
+    fn command(&mut self, about: Option<&str>, _names: Vec<&[u8]>) -> Reply {
+        let names = Self::COMMANDS.iter().map(|command| command.verb);
+        match about {
+            Some(count) if count.eq_ignore_ascii_case("COUNT") => {
+                Reply::Integer(names.len() as i64)
             }
-            let Some((name, arguments)) = self.words.split_first() else {
-                continue;
-            };
-            let name = name.to_ascii_uppercase();
-            self.execute(&name, arguments, stream.server())
-                .unwrap_or_else(Reply::Error)
-                .write(&mut stream.wfile)?;
-            if name == b"QUIT" {
-                return Ok(());
-            }
+            Some(_) => Reply::Array(Vec::new()),
+            None => Reply::Array(names.map(Bytes::from).collect()),
         }
+    }
+
+    #[command("INFO")]
+    fn info(&mut self, _sections: Vec<&[u8]>, replies: &mut Replies<Resp>) -> Reply {
+        let stats = replies.server().stats();
+        let store = self.store();
+        let expires = store
+            .entries
+            .values()
+            .filter(|entry| entry.expires.is_some());
+        Reply::Bulk(Bytes::from(format!(
+            "# Server\r\nprocess_id:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n# Memory\r\n\
+             used_memory:{}\r\n\r\n# Stats\r\ntotal_connections_received:{}\r\n\r\n# Keyspace\r\n\
+             db0:keys={},expires={}\r\n",
+            std::process::id(),
+            stats.active,
+            store.memory,
+            stats.accepted,
+            store.entries.len(),
+            expires.count(),
+        )))
+    }
+
+    #[command("QUIT")]
+    fn quit(&mut self) -> Close<Reply> {
+        Close(Reply::Simple("OK"))
+    }
+
+    fn command_error(
+        &mut self,
+        error: &CommandError,
+        replies: &mut Replies<Resp>,
+    ) -> io::Result<()> {
+        let text = match error {
+            CommandError::Unknown { verb } => {
+                format!(
+                    "unknown command '{}'",
+                    verb[..verb.len().min(64)].escape_ascii()
+                )
+            }
+            CommandError::Missing { command, .. } | CommandError::TooMany { command } => {
+                let verb = command.verb.to_ascii_lowercase();
+                format!("wrong number of arguments for '{verb}' command")
+            }
+            error => error.to_string(),
+        };
+        replies.send(Reply::Error(text))
+    }
+
+    /// A client that breaks the protocol is told so, and nothing more.
+    fn frame_error(&mut self, error: FrameError, replies: &mut Replies<Resp>) -> io::Result<()> {
+        let FrameError::Malformed(what) = error else {
+            return Err(error.into());
+        };
+        replies.close();
+        replies.send(Reply::Error(format!("Protocol error: {what}")))
     }
 
     /// What has expired and is never asked for again must go too.
@@ -66,107 +163,105 @@ impl Kv {
         self.store().sweep();
     }
 
-    /// An array of bulk strings, or words on one line.
-    fn read_command(&mut self, stream: &mut Stream) -> Result<Input, Broken> {
-        self.words.clear();
-        if !self.read_line(stream)? {
-            return Ok(Input::End);
-        }
-        let Some(count) = self.line.strip_prefix(b"*") else {
-            let words = self
-                .line
-                .split(u8::is_ascii_whitespace)
-                .filter(|word| !word.is_empty());
-            self.words.extend(words.map(Bytes::copy_from_slice));
-            return Ok(Input::Command);
-        };
-        let count =
-            size(count, MAX_ARGUMENTS).ok_or(Broken::Protocol("invalid multibulk length"))?;
-        let mut room = MAX_COMMAND;
-        for _ in 0..count {
-            if !self.read_line(stream)? {
-                return Ok(Input::End);
-            }
-            let length = self
-                .line
-                .strip_prefix(b"$")
-                .ok_or(Broken::Protocol("expected '$'"))?;
-            let length = size(length, room).ok_or(Broken::Protocol("invalid bulk length"))?;
-            let mut word = stream.rfile.read_bytes(length + 2)?;
-            if !word.ends_with(b"\r\n") {
-                return Err(Broken::Protocol("a bulk string ends with CRLF"));
-            }
-            word.truncate(length);
-            self.words.push(word);
-            room -= length;
-        }
-        Ok(Input::Command)
-    }
-
-    /// Leaves the line in `self.line`, without its end; `false` if there is none.
-    fn read_line(&mut self, stream: &mut Stream) -> Result<bool, Broken> {
-        self.line.clear();
-        match stream.rfile.read_until(b'\n', &mut self.line) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(Broken::Protocol("too big inline request"));
-            }
-            Err(error) => return Err(Broken::Stream(error)),
-            Ok(_) if !self.line.ends_with(b"\n") => return Ok(false),
-            Ok(_) => self.line.truncate(self.line.trim_ascii_end().len()),
-        }
-        Ok(true)
-    }
-
-    fn execute(
-        &self,
-        name: &[u8],
-        arguments: &[Bytes],
-        server: &ServerHandle,
-    ) -> Result<Reply, String> {
-        let mut store = self.store(); // One command at a time, as in redis.
-        Ok(match (name, arguments) {
-            (b"PING", []) => Reply::Simple("PONG"),
-            (b"PING" | b"ECHO", [text]) => Reply::Bulk(text.clone()),
-            (b"QUIT", _) => Reply::Simple("OK"),
-            (b"SET", [key, value, options @ ..]) => {
-                store.set(key, value, &SetOptions::parse(options)?)?
-            }
-            (b"GET", [key]) => store.value(key).map_or(Reply::Nil, Reply::Bulk),
-            (b"DEL", [_, ..]) => store.count(arguments, Store::remove),
-            (b"EXISTS", [_, ..]) => store.count(arguments, |store, key| store.get(key).is_some()),
-            (b"INCR", [key]) => store.increment(key)?,
-            (b"EXPIRE", [key, seconds]) => store.expire(key, integer(seconds)?)?,
-            (b"TTL", [key]) => store.time_to_live(key),
-            (b"KEYS", [pattern]) => store.keys(pattern),
-            (b"COMMAND", []) => Reply::Array(COMMANDS.map(Bytes::from_static).to_vec()),
-            (b"COMMAND", [what]) if what.eq_ignore_ascii_case(b"COUNT") => {
-                Reply::Integer(COMMANDS.len() as i64)
-            }
-            (b"COMMAND", _) => Reply::Array(Vec::new()),
-            (b"INFO", _) => Reply::Bulk(store.info(server)),
-            _ => return Err(unknown(name)),
-        })
-    }
-
+    /// One command at a time, as in redis.
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-enum Input {
-    Command,
-    End,
+/// RESP2: a command is an array of bulk strings, or words on one line.
+#[derive(Default)]
+struct Resp;
+
+/// Where the words of a command stand, and where it ends.
+type Found = Option<(Vec<Range<usize>>, usize)>;
+
+fn array(src: &[u8]) -> Result<Found, FrameError> {
+    let Some((count, mut end)) = number(src, 0, MAX_ARGUMENTS, "invalid multibulk length")? else {
+        return Ok(None);
+    };
+    let (mut words, mut room) = (Vec::with_capacity(count), MAX_COMMAND);
+    while words.len() < count {
+        match src.get(end) {
+            None => return Ok(None),
+            Some(b'$') => {}
+            Some(_) => return Err(FrameError::Malformed("expected '$'")),
+        }
+        let Some((length, start)) = number(src, end, room, "invalid bulk length")? else {
+            return Ok(None);
+        };
+        let word = start..start + length;
+        end = word.end + 2;
+        match src.get(word.end..end) {
+            None => return Ok(None),
+            Some(b"\r\n") => words.push(word),
+            Some(_) => return Err(FrameError::Malformed("a bulk string ends with CRLF")),
+        }
+        room -= length;
+    }
+    Ok(Some((words, end)))
 }
 
-/// Why no further command can be read.
-enum Broken {
-    Protocol(&'static str),
-    Stream(io::Error),
+fn inline(src: &[u8]) -> Result<Found, FrameError> {
+    let Some(end) = src.iter().position(|&byte| byte == b'\n') else {
+        let is_too_long = src.len() > MAX_INLINE;
+        let too_long = FrameError::Malformed("too big inline request");
+        return if is_too_long { Err(too_long) } else { Ok(None) };
+    };
+    let words = src[..end].split(u8::is_ascii_whitespace);
+    let place = |word: &[u8]| {
+        let start = word.as_ptr().addr() - src.as_ptr().addr();
+        start..start + word.len()
+    };
+    let words = words.filter(|word| !word.is_empty()).map(place).collect();
+    Ok(Some((words, end + 1)))
 }
 
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Broken::Stream(error)
+/// Reads a number behind a mark, up to the end of its line; returns also where the next line begins.
+fn number(
+    src: &[u8],
+    from: usize,
+    max: usize,
+    what: &'static str,
+) -> Result<Option<(usize, usize)>, FrameError> {
+    let line = &src[from..src.len().min(from + 32)];
+    let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
+        let is_too_long = line.len() == 32;
+        return if is_too_long {
+            Err(FrameError::Malformed(what))
+        } else {
+            Ok(None)
+        };
+    };
+    let digits = str::from_utf8(line[1..end].trim_ascii_end()).unwrap_or_default();
+    let number = digits.parse().ok().filter(|&number| number <= max);
+    let number = number.ok_or(FrameError::Malformed(what))?;
+    Ok(Some((number, from + end + 1)))
+}
+
+impl Decoder for Resp {
+    type Item = Vec<Bytes>;
+    type Error = FrameError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
+        let found = match src.first() {
+            None => None,
+            Some(b'*') => array(src)?,
+            Some(_) => inline(src)?,
+        };
+        Ok(found.map(|(words, end)| {
+            let command = src.split_to(end).freeze();
+            words.into_iter().map(|word| command.slice(word)).collect()
+        }))
+    }
+
+    /// Half a command is not obeyed, and not worth an error.
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
+        let command = self.decode(src)?;
+        if command.is_none() {
+            src.clear();
+        }
+        Ok(command)
     }
 }
 
@@ -179,17 +274,20 @@ enum Reply {
     Array(Vec<Bytes>),
 }
 
-impl Reply {
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        match self {
+impl Encoder<Reply> for Resp {
+    type Error = io::Error;
+
+    fn encode(&mut self, reply: Reply, dst: &mut BytesMut) -> io::Result<()> {
+        let mut out = dst.writer();
+        match reply {
             Reply::Simple(text) => write!(out, "+{text}\r\n"),
             Reply::Error(text) => write!(out, "-ERR {text}\r\n"),
             Reply::Integer(number) => write!(out, ":{number}\r\n"),
             Reply::Nil => out.write_all(b"$-1\r\n"),
-            Reply::Bulk(bytes) => write_bulk(out, bytes),
+            Reply::Bulk(bytes) => write_bulk(&mut out, &bytes),
             Reply::Array(items) => {
                 write!(out, "*{}\r\n", items.len())?;
-                items.iter().try_for_each(|item| write_bulk(out, item))
+                items.iter().try_for_each(|item| write_bulk(&mut out, item))
             }
         }
     }
@@ -211,7 +309,7 @@ impl Entry {
         self.expires.is_none_or(|at| now < at)
     }
 
-    fn cost(&self, key: &Bytes) -> usize {
+    fn cost(&self, key: &[u8]) -> usize {
         key.len() + self.value.len() + ENTRY_OVERHEAD
     }
 }
@@ -224,7 +322,7 @@ struct Store {
 }
 
 impl Store {
-    fn get(&mut self, key: &Bytes) -> Option<&mut Entry> {
+    fn get(&mut self, key: &[u8]) -> Option<&mut Entry> {
         let expires = self.entries.get(key)?.expires;
         if expires.is_some_and(|at| at <= Instant::now()) {
             self.remove(key);
@@ -232,24 +330,25 @@ impl Store {
         self.entries.get_mut(key)
     }
 
-    fn value(&mut self, key: &Bytes) -> Option<Bytes> {
-        self.get(key).map(|entry| entry.value.clone())
-    }
-
-    fn put(&mut self, key: &Bytes, entry: Entry) -> Result<(), String> {
-        let memory = self.memory + entry.cost(key);
-        if memory > MAX_MEMORY {
+    /// Keys and values are copied: what came with them need not be kept.
+    fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), String> {
+        let cost = entry.cost(key);
+        if self.memory + cost > MAX_MEMORY {
             return Err("the store is full".to_owned());
         }
-        self.memory = memory;
-        if let Some(old) = self.entries.insert(key.clone(), entry) {
-            self.memory -= old.cost(key);
+        self.memory += cost;
+        match self.entries.get_mut(key) {
+            Some(old) => {
+                self.memory -= old.cost(key);
+                *old = entry;
+            }
+            None => drop(self.entries.insert(Bytes::copy_from_slice(key), entry)),
         }
         Ok(())
     }
 
     /// Returns whether there was something to remove.
-    fn remove(&mut self, key: &Bytes) -> bool {
+    fn remove(&mut self, key: &[u8]) -> bool {
         let Some(entry) = self.entries.remove(key) else {
             return false;
         };
@@ -273,7 +372,7 @@ impl Store {
         }
     }
 
-    fn set(&mut self, key: &Bytes, value: &Bytes, options: &SetOptions) -> Result<Reply, String> {
+    fn set(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Reply, String> {
         let allowed = match options.only {
             None => true,
             Some(Only::New) => self.get(key).is_none(),
@@ -285,14 +384,14 @@ impl Store {
         self.put(
             key,
             Entry {
-                value: value.clone(),
+                value: Bytes::copy_from_slice(value),
                 expires: options.expires,
             },
         )?;
         Ok(Reply::Simple("OK"))
     }
 
-    fn increment(&mut self, key: &Bytes) -> Result<Reply, String> {
+    fn increment(&mut self, key: &[u8]) -> Result<Reply, String> {
         let (old, expires) = match self.get(key) {
             Some(entry) => (integer(&entry.value)?, entry.expires),
             None => (0, None),
@@ -310,7 +409,7 @@ impl Store {
         Ok(Reply::Integer(new))
     }
 
-    fn expire(&mut self, key: &Bytes, seconds: i64) -> Result<Reply, String> {
+    fn expire(&mut self, key: &[u8], seconds: i64) -> Result<Reply, String> {
         let Some(entry) = self.get(key) else {
             return Ok(Reply::Integer(0));
         };
@@ -325,20 +424,12 @@ impl Store {
         Ok(Reply::Integer(1))
     }
 
-    fn time_to_live(&mut self, key: &Bytes) -> Reply {
+    fn time_to_live(&mut self, key: &[u8]) -> Reply {
         Reply::Integer(match self.get(key).map(|entry| entry.expires) {
             None => -2,
             Some(None) => -1,
             Some(Some(at)) => (at - Instant::now()).as_secs_f64().round() as i64,
         })
-    }
-
-    fn count(
-        &mut self,
-        keys: &[Bytes],
-        mut counts: impl FnMut(&mut Self, &Bytes) -> bool,
-    ) -> Reply {
-        Reply::Integer(keys.iter().filter(|key| counts(self, key)).count() as i64)
     }
 
     fn keys(&self, pattern: &[u8]) -> Reply {
@@ -350,25 +441,6 @@ impl Store {
                 .cloned()
                 .collect(),
         )
-    }
-
-    fn info(&self, server: &ServerHandle) -> Bytes {
-        let stats = server.stats();
-        let expires = self
-            .entries
-            .values()
-            .filter(|entry| entry.expires.is_some())
-            .count();
-        Bytes::from(format!(
-            "# Server\r\nprocess_id:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n# Memory\r\n\
-             used_memory:{}\r\n\r\n# Stats\r\ntotal_connections_received:{}\r\n\r\n# Keyspace\r\n\
-             db0:keys={},expires={expires}\r\n",
-            std::process::id(),
-            stats.active,
-            self.memory,
-            stats.accepted,
-            self.entries.len(),
-        ))
     }
 }
 
@@ -384,7 +456,7 @@ struct SetOptions {
 }
 
 impl SetOptions {
-    fn parse(words: &[Bytes]) -> Result<Self, String> {
+    fn parse(words: &[&[u8]]) -> Result<Self, String> {
         let mut options = SetOptions::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -423,25 +495,9 @@ fn integer(text: &[u8]) -> Result<i64, String> {
     number.ok_or_else(|| "value is not an integer or out of range".to_owned())
 }
 
-/// A length on the wire: digits, and not above `max`.
-fn size(text: &[u8], max: usize) -> Option<usize> {
-    str::from_utf8(text)
-        .ok()?
-        .parse()
-        .ok()
-        .filter(|&size| size <= max)
-}
-
-fn unknown(name: &[u8]) -> String {
-    let shown = name[..name.len().min(64)].escape_ascii().to_string();
-    if COMMANDS.contains(&name) {
-        format!(
-            "wrong number of arguments for '{}' command",
-            shown.to_ascii_lowercase()
-        )
-    } else {
-        format!("unknown command '{shown}'")
-    }
+fn count(key: &[u8], keys: &[&[u8]], mut counts: impl FnMut(&[u8]) -> bool) -> Reply {
+    let keys = [key].into_iter().chain(keys.iter().copied());
+    Reply::Integer(keys.filter(|key| counts(key)).count() as i64)
 }
 
 /// Matches as redis' KEYS does: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before a plain character.

@@ -152,9 +152,12 @@ fn messages_of_the_macro() -> Vec<String> {
     let files = [
         "args",
         "args/entries",
+        "args/framings",
         "args/models",
         "handler",
         "plan",
+        "plan/commands",
+        "plan/messages",
         "plan/methods",
         "plan/hooks",
         "plan/values",
@@ -165,7 +168,7 @@ fn messages_of_the_macro() -> Vec<String> {
         "address",
         "network",
     ];
-    let sources = files.map(|file| read(&root().join(format!("sockserv-macros/src/{file}.rs"))));
+    let sources = files.map(|file| read(&root().join(format!("sockserv-codegen/src/{file}.rs"))));
     let messages = sources
         .iter()
         .flat_map(|source| literals(source.split("#[cfg(test)]").next().unwrap_or_default()));

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use sources::rpc;
 
-#[path = "../../sockserv-macros/src"]
+#[path = "../../sockserv-codegen/src"]
 mod sources {
     pub(crate) mod rpc;
 }

@@ -8,8 +8,9 @@ pub use crate::codec::{
     Decoder, Delimited, Ending, Fixed, LengthPrefixed, Lines, Overflow, RecordMarking, Width,
 };
 pub use crate::command::{
-    Answer, Command, CommandError, CommandHandler, Encodes, Opens, Prints, Sends, Settles, Verb,
-    Words, answer_error, serve_command, serve_frame_error,
+    Answer, Command, CommandError, CommandHandler, Encodes, OpcodeHandler, Opens, Prints, Sends,
+    Settles, Verb, Words, answer_error, serve_command, serve_frame_error, serve_opcode,
+    serve_opcode_frame_error,
 };
 pub use crate::concurrency::{
     Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork,
@@ -18,9 +19,7 @@ pub use crate::error::{IntoOutcome, Outcome, RequestError};
 pub use crate::handler::{DatagramHandler, StreamHandler};
 pub use crate::hooks::{HookProbe, HookTable, Hooks, NoHooks};
 pub use crate::listener::Incoming;
-pub use crate::message::{
-    Frames, MessageHandler, OpenTalk, Replies, open_talk, serve_messages, serve_packet,
-};
+pub use crate::message::{Frames, MessageHandler, Replies, Talks, serve_messages, serve_packet};
 pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;

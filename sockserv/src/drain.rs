@@ -84,9 +84,22 @@ impl Plan {
         }
     }
 
+    /// The same in the parent of workers, which may drain what peers say after their last request.
+    pub(crate) fn with_lingering(self, time: Duration) -> Self {
+        Self {
+            over: self.over.after(time),
+            ..self
+        }
+    }
+
     /// When a parent kills the children that have not noticed.
     pub(crate) fn kill(&self) -> Tick {
         self.cut.after(HEAD_START).after(HEAD_START)
+    }
+
+    /// Whether requests that came before the shutdown are still begun: as long as the grace, and a moment at least.
+    pub(crate) fn begins_requests(&self, now: Tick) -> bool {
+        now < self.told.max(self.begun.after(LAST_WORDS)).min(self.cut)
     }
 
     /// When the next stage begins.
@@ -224,5 +237,17 @@ mod tests {
     #[test]
     fn a_second_signal_cuts_at_once() {
         assert_eq!(Plan::cut_now(Tick(5)).stage(Tick(5)), Stage::Cut);
+        assert!(!Plan::cut_now(Tick(5)).begins_requests(Tick(5)));
+    }
+
+    #[test]
+    fn requests_begin_until_the_grace_ends() {
+        let asked = Tick(1_000_000_000);
+        let begins = |grace: u64, millis: u64| {
+            let plan = Plan::new(asked, Duration::from_secs(grace));
+            plan.begins_requests(asked.after(Duration::from_millis(millis)))
+        };
+        assert_eq!((begins(8, 7999), begins(8, 8000)), (true, false));
+        assert_eq!((begins(0, 999), begins(0, 1000)), (true, false));
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitStatus;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -162,9 +162,10 @@ impl From<Cut> for io::Error {
 /// What went wrong in one request: what [`handle_error`](crate::Hooks::handle_error) is given.
 ///
 /// Its `Display` is one line with the phase; [`source`](Error::source) is the handler's own error.
-pub struct RequestError(Box<Failure>);
+#[derive(Clone)]
+pub struct RequestError(Arc<Failure>);
 
-/// Boxed, so that the result of every step that goes well fits a register.
+/// Behind a pointer, so that the result of every step that goes well fits a register.
 #[derive(Debug)]
 struct Failure {
     phase: Phase,
@@ -218,7 +219,7 @@ impl RequestError {
     }
 
     fn of(phase: Phase, cause: Cause) -> Self {
-        Self(Box::new(Failure {
+        Self(Arc::new(Failure {
             phase,
             cause,
             seen: Seen::default(),
@@ -226,7 +227,9 @@ impl RequestError {
     }
 
     pub(crate) fn saw(mut self, seen: Seen) -> Self {
-        self.0.seen = seen;
+        if let Some(failure) = Arc::get_mut(&mut self.0) {
+            failure.seen = seen; // It is new: nobody else has it.
+        }
         self
     }
 

@@ -1,7 +1,7 @@
 //! What a user writes: [`StreamHandler`] or [`DatagramHandler`], and what the results of their methods mean.
 
 use crate::error::Outcome;
-use crate::message::OpenTalk;
+use crate::message::Talks;
 use crate::request::{Datagram, Stream};
 
 macro_rules! handlers {
@@ -73,7 +73,7 @@ handlers! {
     StreamHandler, Stream, stream, {
         /// How `handle` goes on from message to message, if it can stop between two of them.
         #[doc(hidden)]
-        fn talks() -> Option<OpenTalk<Self>>
+        fn talks() -> Option<Talks<Self>>
         where
             Self: Sized,
         {
@@ -99,7 +99,7 @@ pub(crate) struct Calls<H, R> {
     pub(crate) handle: fn(&mut H, &mut R) -> Outcome,
     pub(crate) finish: fn(&mut H, &mut R) -> Outcome,
     /// What may take the place of `handle` where a thread is lent for a message only.
-    pub(crate) talks: Option<OpenTalk<H>>,
+    pub(crate) talks: Option<Talks<H>>,
 }
 
 impl<H: StreamHandler> Calls<H, Stream> {

@@ -32,9 +32,12 @@
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
 //! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
+//! | `admin` | the same for operators, over HTTP; with the feature `admin` |
+//! | [`upgrade`] | a new version in the place of the old one, and no client notices |
 //! | [`codec`], [`Framed`] | messages in place of bytes |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
+//! | [`testing`] | a handler without a server: bytes in memory, a clock of its own |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
 //! # The life of a request
@@ -50,11 +53,13 @@
 //!
 //! | feature | |
 //! |---|---|
+//! | `admin` | `admin = "127.0.0.1:9100"` in the attribute: health, metrics for Prometheus and a page of live numbers, over HTTP |
 //! | `cli` | `EchoServer::from_args(handler)`: every option as a flag and a variable of the environment, see [`cli`](https://docs.rs/sockserv/latest/sockserv/cli/) |
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
+//! | `upgrade` | a new process takes over from the old one, and no client notices: [`upgrade`] |
 //! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
 
 #![doc(test(attr(deny(warnings))))]
@@ -63,6 +68,9 @@
 extern crate self as sockserv;
 
 mod address;
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 #[cfg(feature = "cli")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
 pub mod capacity;
@@ -92,7 +100,9 @@ pub mod rpc;
 mod server;
 mod signals;
 mod sys;
+pub mod testing;
 mod transport;
+pub mod upgrade;
 
 #[doc(hidden)]
 pub mod __private;

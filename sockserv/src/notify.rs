@@ -24,18 +24,18 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// Finds the manager by the environment.
+    /// Finds the manager by the environment, which an upgrade `inherits` from the process that it takes over from.
     ///
     /// # Errors
     ///
     /// That `NOTIFY_SOCKET` names something that cannot be told.
-    pub(crate) fn find() -> io::Result<Option<Self>> {
+    pub(crate) fn find(inherits: bool) -> io::Result<Option<Self>> {
         let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Ok(None);
         };
         let number = |name| env::var(name).ok()?.parse::<u64>().ok();
         let own = u64::from(std::process::id());
-        let is_mine = number("WATCHDOG_PID").is_none_or(|process| process == own);
+        let is_mine = inherits || number("WATCHDOG_PID").is_none_or(|process| process == own);
         let watchdog = number("WATCHDOG_USEC").filter(|&micros| is_mine && micros > 0);
         let watchdog = watchdog.map(Duration::from_micros);
         Ok(Some(Self {
@@ -68,6 +68,20 @@ impl Manager {
             self.beat = self.watchdog.map(|interval| now.after(interval / 2));
         }
         is_due
+    }
+}
+
+/// Tells the manager, if there is one, that another process is the service's main one from now on.
+#[cfg(feature = "upgrade")]
+pub(crate) fn name_successor(pid: u32) {
+    let told = Manager::find(false).and_then(|manager| match manager {
+        Some(manager) => manager.tell(&format!("MAINPID={pid}")),
+        None => Ok(()),
+    });
+    if let Err(error) = told {
+        crate::error::note(&format!(
+            "cannot tell the service manager of process {pid}: {error}"
+        ));
     }
 }
 

@@ -5,6 +5,26 @@
 //! | `log` | `access_log = true` | a line for each request, at its end |
 //! | `tracing` | `observer = sockserv::observer::Tracing::new()` | a span for each request, and events |
 //! | `metrics` | `observer = sockserv::observer::Metrics::new()` | counters, gauges and a histogram |
+//! | `admin` | `admin = "127.0.0.1:9100"` | the same numbers over HTTP, for Prometheus and on a page |
+//!
+//! # The numbers
+//!
+//! What `metrics` and `admin` tell:
+//!
+//! | name | kind | unit | labels |
+//! |---|---|---|---|
+//! | `sockserv_requests_started_total` | counter | | |
+//! | `sockserv_requests_active` | gauge | | |
+//! | `sockserv_requests_finished_total` | counter | | `reason`: the [reason's name](Reason::name) |
+//! | `sockserv_request_duration_seconds` | histogram | seconds | |
+//! | `sockserv_received_bytes_total` | counter | bytes | |
+//! | `sockserv_sent_bytes_total` | counter | bytes | |
+//! | `sockserv_refused_total` | counter | | `reason`: the [refusal's name](Refusal::name) |
+//! | `sockserv_errors_total` | counter | | `phase`: the [phase](Phase) that failed, unless it was that the peer left |
+//! | `sockserv_pauses_total` | counter | | |
+//! | `sockserv_workers` | gauge | | |
+//!
+//! Every request is in exactly one `finished`. Bytes are added when a request ends.
 //!
 //! # The access log
 //!
@@ -22,6 +42,8 @@
 pub(crate) mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(any(feature = "admin", feature = "metrics"))]
+pub(crate) mod names;
 #[cfg(feature = "tracing")]
 mod tracing;
 
@@ -156,6 +178,24 @@ pub enum Event<'a> {
     Draining,
     /// A run has ended. Every request of it has had its stop.
     Drained(&'a DrainReport),
+    /// Another process of the same program was started, which is to take over.
+    #[non_exhaustive]
+    Upgrading {
+        /// Its process.
+        pid: u32,
+    },
+    /// It has taken over: this one drains.
+    #[non_exhaustive]
+    Upgraded {
+        /// The process that accepts from now on.
+        pid: u32,
+    },
+    /// It could not take over: this one goes on.
+    #[non_exhaustive]
+    UpgradeFailed {
+        /// Why.
+        why: &'a str,
+    },
     /// A worker process of `prefork` was started. Told in the master.
     #[non_exhaustive]
     WorkerStarted {

@@ -77,6 +77,10 @@ pub struct Options {
     pub(crate) banner: Bytes,
     pub(crate) min_rate: Option<u64>,
     pub(crate) lame_duck: Duration,
+    #[cfg(feature = "upgrade")]
+    pub(crate) upgrade: bool,
+    #[cfg(feature = "upgrade")]
+    pub(crate) upgrade_timeout: Duration,
     pub(crate) owner: Option<String>,
     pub(crate) group: Option<String>,
     #[cfg_attr(
@@ -87,6 +91,11 @@ pub struct Options {
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,
     pub(crate) observers: Observers,
+    /// Where the operator's endpoint listens.
+    #[cfg(feature = "admin")]
+    pub(crate) admin: Vec<Result<Endpoint, EndpointError>>,
+    #[cfg(feature = "admin")]
+    pub(crate) admin_public: Vec<Result<Endpoint, EndpointError>>,
 }
 
 impl Default for Options {
@@ -143,12 +152,22 @@ impl Options {
             min_rate: None,
             // Nobody but a load balancer needs to be told before the end.
             lame_duck: Duration::ZERO,
+            // The process ends by it: where it is number one of a container, or what a service manager watches, that is the end.
+            #[cfg(feature = "upgrade")]
+            upgrade: false,
+            // A start may have to read a lot, and a new process that hangs harms nobody meanwhile.
+            #[cfg(feature = "upgrade")]
+            upgrade_timeout: Duration::from_secs(30),
             owner: None,
             group: None,
             access_log: false,
             allow: Vec::new(),
             deny: Vec::new(),
             observers: Observers::default(),
+            #[cfg(feature = "admin")]
+            admin: Vec::new(),
+            #[cfg(feature = "admin")]
+            admin_public: Vec::new(),
         }
     }
 
@@ -246,6 +265,12 @@ macro_rules! for_each_option {
             optional min_rate: u64;
             /// Sets how long a shutdown still serves, so that load balancers notice, before it stops accepting (not at all).
             plain lame_duck: Duration;
+            /// Sets whether SIGUSR2 makes another process take over under `run` (no): see [`upgrade`](mod@crate::upgrade).
+            #[cfg(feature = "upgrade")]
+            plain upgrade: bool;
+            /// Sets how long that process may take until it could accept (30 s).
+            #[cfg(feature = "upgrade")]
+            plain upgrade_timeout: Duration;
             /// Sets the owner of Unix paths that the server makes, by name or number (whoever runs it). Only root may give one away.
             text owner: String;
             /// Sets the group of Unix paths that the server makes, by name or number (that of whoever runs it).
@@ -322,6 +347,32 @@ impl Options {
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(observer);
+        self
+    }
+
+    /// Has the operator's endpoint listen there, in place of what was said before. What cannot be parsed is reported by
+    /// `bind`.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin.clear();
+        at.add_to(&mut self.admin);
+        self
+    }
+
+    /// As [`admin`](Self::admin), at addresses that other machines may reach: it answers everybody who connects.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_public(mut self, at: impl IntoEndpoints) -> Self {
+        self.admin_public.clear();
+        at.add_to(&mut self.admin_public);
+        self
+    }
+
+    /// Lets no inherited socket take the place of these endpoints.
+    #[cfg(feature = "admin")]
+    pub(crate) fn explicitly(mut self) -> Self {
+        self.explicit = true;
         self
     }
 

@@ -33,20 +33,30 @@ impl Targets {
 }
 
 impl Signals {
-    /// Handles them, SIGHUP only if there is something to reload, for servers that live at least as long.
-    pub(crate) fn handle(targets: &[Targets], reloads: bool) -> io::Result<Self> {
+    /// Handles them, SIGHUP only if there is something to reload, and SIGUSR2 if that asks for an upgrade, for servers that
+    /// live at least as long.
+    pub(crate) fn handle(targets: &[Targets], reloads: bool, upgrades: bool) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
         let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
         if reloads {
             handled.push(signal::handle_hang_up()?);
         }
         handled.extend(signal::handle_question()?);
+        if upgrades {
+            handled.push(signal::handle_upgrade()?);
+        }
         Ok(Self { _handled: handled })
     }
 
     /// How often SIGHUP came.
     pub(crate) fn hang_ups() -> u32 {
         signal::hang_ups()
+    }
+
+    /// How often SIGUSR2 came.
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn upgrades() -> u32 {
+        signal::upgrades()
     }
 
     /// Whether SIGUSR1 came since it was last asked: whoever hears yes answers.
@@ -70,7 +80,9 @@ impl Drop for Signals {
 
 /// In a worker: as in a child, but SIGTERM ends this worker alone, with all the grace that a shutdown has.
 pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
-    std::mem::forget(signal::ignore(signal::SIGHUP)?); // A hang-up is its parent's business, too.
+    for signal in [signal::SIGHUP, signal::SIGUSR2] {
+        std::mem::forget(signal::ignore(signal)?); // Its parent's business, too.
+    }
     own(wake, over)
 }
 
@@ -87,7 +99,8 @@ fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
         .into_iter()
         .chain(signal::handle(&[signal::SIGTERM])?)
         .chain(signal::ignore_ours(signal::SIGHUP)?)
-        .chain(signal::ignore_ours(signal::SIGUSR1)?);
+        .chain(signal::ignore_ours(signal::SIGUSR1)?)
+        .chain(signal::ignore_ours(signal::SIGUSR2)?);
     handled.for_each(std::mem::forget); // For the child's whole life; there is nothing to go back to.
     Ok(())
 }

@@ -104,6 +104,22 @@ pub(crate) const RPCGEN: Program = Program {
     package: "rpcsvc-proto libtirpc-dev gcc libc6-dev",
     probe: "command -v rpcgen && command -v gcc && test -e /usr/include/tirpc/rpc/rpc.h",
 };
+pub(crate) const TFTP: Program = Program {
+    name: "tftp",
+    package: "tftp-hpa",
+    probe: "tftp -V | grep -q hpa",
+};
+pub(crate) const SWAKS: Program = Program {
+    name: "swaks",
+    package: "swaks",
+    probe: "command -v swaks",
+};
+/// The one of the system, which has the libraries of the packages.
+pub(crate) const PYTHON: Program = Program {
+    name: "/usr/bin/python3",
+    package: "python3",
+    probe: "/usr/bin/python3 -c 'import smtplib'",
+};
 /// It must also be allowed to trace, which some containers forbid.
 pub(crate) const STRACE: Program = Program {
     name: "strace",

@@ -132,7 +132,7 @@ fn redis_cli_makes_mistakes() -> Outcome {
     for (command, reply) in [
         (
             &["nonsense\r\n", "1"][..],
-            "ERR unknown command 'NONSENSE\\r\\n'",
+            "ERR unknown command 'nonsense\\r\\n'",
         ),
         (&["get"], "ERR wrong number of arguments for 'get' command"),
         (

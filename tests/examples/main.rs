@@ -20,9 +20,12 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
+mod relay;
 mod server;
+mod smtp_sink;
 mod supervised;
 mod syslog;
+mod tftp;
 
 type Outcome = Result<(), Failed>;
 
@@ -41,6 +44,8 @@ fn main() {
         isolation::trials(),
         matrix::trials(),
         calculator_rpc::trials(),
+        tftp::trials(),
+        smtp_sink::trials(),
         activated::trials(),
         supervised::trials(),
     ];

@@ -1,19 +1,19 @@
 //! Threads and processes that cannot be started, because their user may have no more: RLIMIT_NPROC, setrlimit(2).
 
 use std::fs;
-use std::io::{BufReader, Lines};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use rustix::process::{Resource, Rlimit, Signal, geteuid, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 use sockserv::prelude::*;
-use sockserv_tests::{DEADLINE, Process, until};
+use sockserv_tests::until;
 
-use crate::{Test, this};
+use crate::Test;
+use crate::served::{Served, connect};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trials = [
@@ -86,79 +86,17 @@ macro_rules! models {
 }
 models!(threading, forking, pool, prefork);
 
-/// One of `served`, as a process.
-struct Starved {
-    child: Child,
-    said: Lines<BufReader<ChildStderr>>,
-    out: BufReader<ChildStdout>,
-}
-
-impl Starved {
-    fn start(name: &str) -> io::Result<Self> {
-        let mut child = Command::new(this())
-            .args(["--alone", name])
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let out = BufReader::new(child.stdout.take().expect("it was asked for"));
-        let said = BufReader::new(child.stderr.take().expect("it was asked for")).lines();
-        Ok(Self { child, said, out })
-    }
-
-    fn at(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        self.out.read_line(&mut line)?;
-        let at = line.trim_end().strip_prefix("listening on tcp://");
-        Ok(at.unwrap_or_else(|| panic!("said `{line}`")).to_owned())
-    }
-
-    fn process(&self) -> Process {
-        Process(self.child.id())
-    }
-
-    fn line(&mut self) -> String {
-        self.said
-            .next()
-            .expect("it has more to say")
-            .expect("it is text")
-    }
-
-    /// Lets its user have as many as may be. Only he himself may say so, if we are a privileged user of a container.
-    fn feed(&self) -> io::Result<()> {
-        let id = fs::metadata(format!("/proc/{}", self.child.id()))?.uid();
-        let status = Command::new("setpriv")
-            .args([format!("--reuid={id}"), format!("--regid={id}")])
-            .args(["--clear-groups", "prlimit", "--nproc=1000:"])
-            .args(["--pid".to_owned(), self.child.id().to_string()])
-            .status()?;
-        assert!(status.success(), "{status}");
-        Ok(())
-    }
-
-    /// Asks for a good end; returns what it had still to say.
-    fn stop(mut self) -> io::Result<Vec<String>> {
-        self.process().signal(Signal::TERM);
-        let rest = self.said.by_ref().collect::<io::Result<_>>()?;
-        let status = self.child.wait()?;
-        assert!(status.success(), "{status}: {rest:?}");
-        Ok(rest)
-    }
-}
-
-impl Drop for Starved {
-    fn drop(&mut self) {
-        // Both fail for a process that has been waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn connect(at: &str) -> io::Result<TcpStream> {
-    let client = TcpStream::connect(at)?;
-    client.set_read_timeout(Some(DEADLINE))?;
-    Ok(client)
+/// Lets its user have as many as may be. Only he himself may say so, if we are a privileged user of a container.
+fn feed(server: &Served) -> io::Result<()> {
+    let pid = server.process().0.to_string();
+    let id = fs::metadata(format!("/proc/{pid}"))?.uid();
+    let status = Command::new("setpriv")
+        .args([format!("--reuid={id}"), format!("--regid={id}")])
+        .args(["--clear-groups", "prlimit", "--nproc=1000:"])
+        .args(["--pid", &pid])
+        .status()?;
+    assert!(status.success(), "{status}");
+    Ok(())
 }
 
 fn ask(client: &mut TcpStream) -> io::Result<()> {
@@ -171,7 +109,7 @@ fn ask(client: &mut TcpStream) -> io::Result<()> {
 
 /// Two are served, a third is turned away and reported, and when there may be more it is served, too.
 fn no_unit(name: &str) -> Result<(), Failed> {
-    let mut server = Starved::start(name)?;
+    let mut server = Served::start(name)?;
     let at = server.at()?;
     let mut served = [connect(&at)?, connect(&at)?];
     for client in &mut served {
@@ -186,7 +124,7 @@ fn no_unit(name: &str) -> Result<(), Failed> {
     for client in &mut served {
         ask(client)?;
     }
-    server.feed()?;
+    feed(&server)?;
     let mut third = connect(&at)?;
     ask(&mut third)?;
     drop((served, third));
@@ -197,10 +135,9 @@ fn no_unit(name: &str) -> Result<(), Failed> {
 
 /// All of its threads or none: it does not begin to serve with fewer.
 fn no_pool() -> Result<(), Failed> {
-    let mut server = Starved::start("starved_pool")?;
-    let said: Vec<_> = server.said.by_ref().collect::<io::Result<_>>()?;
-    let status = server.child.wait()?;
-    assert!(!status.success(), "{status}");
+    let server = Served::start("starved_pool")?;
+    let (is_good, said) = server.wait()?;
+    assert!(!is_good, "{said:?}");
     let error = said.iter().find(|line| line.contains("ended with: "));
     let error = error.unwrap_or_else(|| panic!("{said:?}"));
     assert!(
@@ -212,7 +149,7 @@ fn no_pool() -> Result<(), Failed> {
 
 /// Two of four workers come up and serve; the others are tried again, later each time, until they do.
 fn no_worker() -> Result<(), Failed> {
-    let mut server = Starved::start("starved_prefork")?;
+    let mut server = Served::start("starved_prefork")?;
     let at = server.at()?;
     let began = Instant::now();
     ask(&mut connect(&at)?)?;
@@ -230,7 +167,7 @@ fn no_worker() -> Result<(), Failed> {
     }
     assert!(began.elapsed() >= Duration::from_millis(250), "it waits");
     assert_eq!(server.process().children().len(), 2);
-    server.feed()?;
+    feed(&server)?;
     until(
         || server.process().children().len() == 4,
         || "the others do not come up".to_owned(),

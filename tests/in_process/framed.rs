@@ -84,8 +84,8 @@ impl Frames {
     /// Echoes messages, and goes on after errors.
     fn echo<C>(&self, stream: &mut Stream, codec: C) -> Result<(), FrameError>
     where
-        C: Decoder<Item = sockserv::bytes::Bytes, Error = FrameError>,
-        C: sockserv::codec::Encoder<sockserv::bytes::Bytes, Error = FrameError>,
+        C: Decoder<Item = Bytes, Error = FrameError>,
+        C: sockserv::codec::Encoder<Bytes, Error = FrameError>,
     {
         let mut framed = stream.framed(codec);
         loop {

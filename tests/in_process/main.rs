@@ -23,8 +23,12 @@ mod observer;
 mod paths;
 mod runs;
 mod senders;
+mod served;
+mod several;
 mod supervised;
+mod testing;
 mod unix;
+mod upgrade;
 mod vouched;
 
 /// A test by its name.
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
             .chain(supervised::handed())
             .chain(faults::served())
             .chain(faults_starts::served())
+            .chain(several::served())
             .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
             .chain(supervised::trials())
             .chain(faults::trials())
             .chain(faults_starts::trials())
+            .chain(several::trials())
             .collect(),
     );
     conclusion.exit_code()
@@ -84,6 +90,7 @@ fn together() -> Vec<Test> {
         paths::tests(),
         runs::tests(),
         senders::tests(),
+        testing::tests(),
         unix::tests(),
         unix::accounts::tests(),
     ]
@@ -98,8 +105,10 @@ fn alone() -> Vec<Test> {
         limits::alone(),
         observer::alone(),
         paths::alone(),
+        several::alone(),
         unix::alone(),
         unix::accounts::alone(),
+        upgrade::alone(),
         vouched::alone(),
     ]
     .concat()

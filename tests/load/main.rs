@@ -21,6 +21,7 @@ mod restart;
 #[path = "../examples/server.rs"]
 mod server;
 mod slow;
+mod upgrade;
 
 type Outcome = Result<(), Failed>;
 
@@ -33,6 +34,7 @@ fn main() {
         slow::trials(),
         churn::trials(),
         restart::trials(),
+        upgrade::trials(),
         descriptors::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit()

@@ -24,6 +24,33 @@ const CLIENTS: u32 = 4;
 const CONNECTIONS: u32 = 750;
 const APART: Duration = Duration::from_millis(4);
 
+/// Makes a thousand connections a second that say `line` and get a word, while something happens so many times; returns how
+/// many that were.
+pub(crate) fn thousand_a_second(at: SocketAddr, line: &str, times: u32, happens: impl Fn()) -> u32 {
+    let began = Instant::now();
+    let took = thread::scope(|scope| {
+        let client = || {
+            for nth in 0..CONNECTIONS {
+                pace(began + APART * nth);
+                let result = ask(at, line);
+                result.unwrap_or_else(|error| panic!("client {nth} of {CONNECTIONS}: {error}"));
+            }
+        };
+        let clients = [(); CLIENTS as usize].map(|()| scope.spawn(client));
+        for nth in 1..=times {
+            pace(began + APART * CONNECTIONS * nth / (times + 1));
+            happens();
+        }
+        for client in clients {
+            client.join().expect("each client is served");
+        }
+        began.elapsed()
+    });
+    let most = APART * CONNECTIONS * 2;
+    assert!(took < most, "it keeps pace: {took:?}");
+    CLIENTS * CONNECTIONS
+}
+
 /// How often all workers are replaced meanwhile.
 const RESTARTS: u32 = 5;
 
@@ -33,30 +60,9 @@ fn rolling_restart(accept: &str) -> Outcome {
     let arguments = [&["tcp", "prefork", "127.0.0.1:0"], &options[..]].concat();
     let mut server = Example::start("matrix", 1, &arguments)?;
     let (at, process) = (server.addr().parse()?, Process(server.pid()));
-    ask(at)?;
-    let began = Instant::now();
-    let took = thread::scope(|scope| {
-        let client = || {
-            for nth in 0..CONNECTIONS {
-                pace(began + APART * nth);
-                let result = ask(at);
-                result.unwrap_or_else(|error| panic!("client {nth} of {CONNECTIONS}: {error}"));
-            }
-        };
-        let clients = [(); CLIENTS as usize].map(|()| scope.spawn(client));
-        for nth in 1..=RESTARTS {
-            pace(began + APART * CONNECTIONS * nth / (RESTARTS + 1));
-            renew(process);
-        }
-        for client in clients {
-            client.join().expect("each client is served");
-        }
-        began.elapsed()
-    });
-    let most = APART * CONNECTIONS * 2;
-    assert!(took < most, "it keeps pace: {took:?}");
+    ask(at, "a word\n")?;
+    let count = thousand_a_second(at, "a word\n", RESTARTS, || renew(process)) + 1;
     server.terminate()?;
-    let count = CLIENTS * CONNECTIONS + 1;
     assert_eq!(server.line(), format!("{count} requests, 0 failed"));
     assert!(server.wait()?.success());
     Ok(())
@@ -79,10 +85,10 @@ fn renew(server: Process) {
     );
 }
 
-fn ask(at: SocketAddr) -> io::Result<()> {
+fn ask(at: SocketAddr, line: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(at)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    stream.write_all(b"a word\n")?;
+    stream.write_all(line.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;

@@ -1,6 +1,7 @@
 //! `timeout`, `first_byte_timeout` and `request_timeout` under each model: F54, D17, D18, the slow clients of A6.
 
 use std::io::{ErrorKind, Read};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -23,6 +24,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         for_each_stream_cell(
             "f54_set_timeout_bounds_the_next_write",
             set_timeout_before_a_write,
+        ),
+        for_each_stream_cell(
+            "a06_min_rate_ends_who_is_slow_and_leaves_others_alone",
+            min_rate,
         ),
         for_each_stream_cell("a06_a_line_dribbled_is_one_wait", dribbled_line),
         for_each_stream_cell("a06_exactly_so_many_bytes_are_one_wait", dribbled_bytes),
@@ -55,6 +60,13 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// A deadline that is missed is missed for ever here; a machine with other work may be a little late.
 const LATE: Duration = Duration::from_secs(6);
+
+/// What a whole request may take. The next client's is under the same limit, on a machine that may have other work.
+const WHOLE: Duration = Duration::from_secs(1);
+
+fn within(cell: Cell) -> Server {
+    Scenario::new(cell).with("request-timeout", "1s").start()
+}
 
 fn with(cell: Cell, option: &str) -> Server {
     Scenario::new(cell).with(option, "300ms").start()
@@ -186,6 +198,74 @@ fn expect_timeout_of_talker(server: Server, client: &Client, which: &str, began:
     server.stop().expect_counts(1, 1, 0);
 }
 
+/// What an exchange, or a write, may wait before its rate counts.
+const RATE_GRACE: Duration = Duration::from_secs(5);
+
+/// More than any peer here makes: what it sends, or takes, earns it no time worth measuring.
+const MIN_RATE: u32 = 64 << 20;
+
+fn min_rate(cell: Cell) {
+    let scenario = Scenario::new(cell).with("min-rate", &MIN_RATE.to_string());
+    let server = scenario.start();
+    let parts: [fn(&Server); 3] = [sends_slowly, takes_slowly, rests];
+    match cell.is_concurrent() {
+        true => std::thread::scope(|scope| {
+            for part in &parts {
+                scope.spawn(|| part(&server));
+            }
+        }),
+        false => parts.iter().for_each(|part| part(&server)),
+    }
+    server.stop().expect_counts(1, 2, 0);
+}
+
+fn expect_too_slow(server: &Server, client: &Client, began: Instant) {
+    check(&server.event_of("error", client), "Rate");
+    let took = began.elapsed();
+    assert!(
+        took >= RATE_GRACE && took < RATE_GRACE + LATE,
+        "{took:?} by {}",
+        client.name()
+    );
+}
+
+fn sends_slowly(server: &Server) {
+    let mut client = server.connect();
+    client.echo("one");
+    let began = Instant::now();
+    client.send("exactly 1000");
+    dribble(&mut client);
+    expect_too_slow(server, &client, began);
+}
+
+fn takes_slowly(server: &Server) {
+    let mut client = server.connect();
+    let began = Instant::now();
+    client.send("send 20000000");
+    let taker = client.socket().try_clone().expect("a second descriptor");
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut bytes = [0; 4096];
+            while is_done.recv_timeout(SHORT / 3) == Err(RecvTimeoutError::Timeout)
+                && (&taker).read(&mut bytes).is_ok_and(|count| count > 0)
+            {}
+        });
+        expect_too_slow(server, &client, began);
+        drop(done);
+    });
+}
+
+/// Between two exchanges a peer may be silent as long as `timeout` says.
+fn rests(server: &Server) {
+    let mut client = server.connect();
+    client.echo("one");
+    client.expect_silence_for(RATE_GRACE + SHORT);
+    client.echo("two");
+    client.finish();
+    client.expect_end();
+}
+
 fn first_byte(cell: Cell) {
     let server = with(cell, "first-byte-timeout");
     let began = Instant::now();
@@ -208,7 +288,7 @@ fn first_byte_came(cell: Cell) {
 }
 
 fn request_timeout(cell: Cell) {
-    let server = with(cell, "request-timeout");
+    let server = within(cell);
     let began = Instant::now();
     let mut client = server.connect();
     while client.try_send("echo again").is_ok() && client.try_reply().is_ok() {}
@@ -216,7 +296,7 @@ fn request_timeout(cell: Cell) {
     check(&error, "Request");
     let took = began.elapsed();
     assert!(
-        took >= SHORT - Duration::from_millis(10) && took < LATE,
+        took >= WHOLE - Duration::from_millis(10) && took < LATE,
         "{took:?}"
     );
     server.connect().echo("the next client is served");
@@ -226,7 +306,7 @@ fn request_timeout(cell: Cell) {
 }
 
 fn stuck_child(cell: Cell) {
-    let server = with(cell, "request-timeout");
+    let server = within(cell);
     let mut client = server.connect();
     client.ask("park");
     let error = server.event_of("error", &client);
@@ -243,7 +323,7 @@ fn stuck_child(cell: Cell) {
 }
 
 fn stuck_child_of_any(cell: Cell) {
-    let server = with(cell, "request-timeout");
+    let server = within(cell);
     let gate = server.gate("gate");
     let mut client = server.connect();
     client.send(&format!("gate {}", gate.path()));

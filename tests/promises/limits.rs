@@ -55,6 +55,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "d14_a_server_with_idle_clients_makes_no_system_call",
             idle_with_clients,
         ),
+        for_each(
+            |cell| cell.is_stream() && !cell.is_unix() && cell.forks() && !cell.is_preforked(),
+            "d14_a_client_that_was_refused_leaves_a_server_with_children_at_rest",
+            idle_after_refusal,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -396,5 +401,21 @@ fn idle_with_clients(cell: Cell) {
         .map(|_| server.connect())
         .collect();
     clients.iter_mut().for_each(|client| client.echo("one"));
+    expect_rest(&server);
+}
+
+/// The child has the socket of the refused client, too, so closing it does not take it out of the parent's poll set.
+fn idle_after_refusal(cell: Cell) {
+    let server = Scenario::new(cell)
+        .with("max-connections-per-peer", "1")
+        .start();
+    let mut first = server.connect();
+    first.echo("one");
+    let mut refused = server.connect();
+    refused.expect_end();
+    let from = |ip| Client::connect_from(ip, server.transport(), server.addr());
+    let mut other = from("127.0.0.2").expect("it listens");
+    other.echo("two");
+    drop(refused);
     expect_rest(&server);
 }

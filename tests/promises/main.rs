@@ -19,6 +19,7 @@ mod renewal;
 mod shutdown;
 mod streams;
 mod telemetry;
+mod upgrade;
 
 /// One promise against one cell; panics if it is broken.
 type Promise = fn(Cell);
@@ -35,6 +36,7 @@ fn main() {
         pool::trials(),
         prefork::trials(),
         renewal::trials(),
+        upgrade::trials(),
         hooks::trials(),
         closing::trials(),
         deadlines::trials(),

@@ -37,10 +37,20 @@ fn deaths() -> Vec<Trial> {
         ),
         for_each(
             all,
+            "p04_workers_that_end_well_at_once_are_started_ever_more_slowly",
+            good_ends,
+        ),
+        for_each(
+            all,
             "f43_a_worker_that_fails_at_first_serves_in_the_end",
             fails_at_first,
         ),
         for_each(streams, "p03_a_dead_master_ends_its_workers", master_dies),
+        for_each(
+            |cell| cell.is_preforked() || cell.forks(),
+            "a11_a_child_that_is_told_at_once_ends_nobody_else",
+            told_at_once,
+        ),
         for_each(
             |cell| cell.is_preforked() || cell.forks(),
             "a11_nothing_is_left_of_workers_and_children_killed_at_random",
@@ -161,6 +171,20 @@ fn short_lives(cell: Cell) {
     assert!(ended.took < Duration::from_secs(3), "{:?}", ended.took);
 }
 
+/// Nobody told it to end, and it has served nothing: that is no better than an error.
+fn good_ends(cell: Cell) {
+    let scenario = Scenario::new(cell).with("workers", "2");
+    let server = scenario.with("worker-exits", "on").start();
+    for delay in ["100ms", "200ms", "400ms"] {
+        server.line(|line| {
+            line.contains("ended: exit status: 0") && line.ends_with(&format!("in {delay}"))
+        });
+    }
+    let lives = server.events("worker").len();
+    assert!(lives <= 10, "{lives} lives of two workers");
+    let _ = server.stop();
+}
+
 fn fails_at_first(cell: Cell) {
     let folder = sockserv_tests::Folder::new();
     let obstacle = folder.join("obstacle");
@@ -193,6 +217,49 @@ fn master_dies(cell: Cell) {
         })
     });
     assert!(server.try_connect().is_err(), "nobody listens");
+}
+
+/// Before it has handlers of its own a child has its parent's, which end the whole server.
+fn told_at_once(cell: Cell) {
+    let server = Scenario::new(cell).with("quiet", "on").start();
+    server.await_crew();
+    let own = server.process().0;
+    let children = format!("/proc/{own}/task/{own}/children");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                perhaps(&server);
+            }
+        });
+        let at_end = Set(&stop);
+        let mut told = BTreeSet::new();
+        wait_until(|| {
+            let text = fs::read_to_string(&children).expect("it is alive");
+            for child in text
+                .split_whitespace()
+                .map(|pid| pid.parse().expect("a number"))
+            {
+                if told.insert(child) {
+                    Process(child).try_signal(Signal::TERM);
+                }
+            }
+            told.len() >= 200
+        });
+        drop(at_end);
+    });
+    server.connect().echo("it serves on");
+    let _ = server.stop();
+}
+
+/// A client that may or may not be answered.
+fn perhaps(server: &Server) {
+    let mut client = server.connect();
+    client.set_patience(Duration::from_millis(50));
+    // Whether it is answered depends on who dies meanwhile.
+    let _ = client
+        .try_send("echo perhaps")
+        .and_then(|()| client.try_reply());
 }
 
 /// Whatever a process was doing when it died: each request ends once, and no place in the table is lost.
@@ -237,13 +304,8 @@ fn kill_beside_clients(server: &Server) {
         for _ in 0..4 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    let mut client = server.connect();
+                    perhaps(server);
                     came.fetch_add(1, Ordering::Relaxed);
-                    client.set_patience(Duration::from_millis(50));
-                    // Whether it is answered depends on who dies meanwhile.
-                    let _ = client
-                        .try_send("echo perhaps")
-                        .and_then(|()| client.try_reply());
                 }
             });
         }

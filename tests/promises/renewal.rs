@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use sockserv_tests::{Cell, Scenario, Server, Transport, until, wait_until};
+use sockserv_tests::{Cell, Process, Scenario, Server, Transport, until, wait_until};
 
 use crate::for_each;
 use crate::prefork::{Set, workers};
@@ -23,6 +23,21 @@ pub(crate) fn trials() -> Vec<Trial> {
             tcp,
             "a19_sighup_renews_workers_with_sockets_of_their_own_unnoticed",
             renew_reuse_port,
+        ),
+        for_each(
+            all,
+            "a19_renewals_in_quick_succession_end_nothing",
+            renew_in_a_hurry,
+        ),
+        for_each(
+            streams,
+            "a19_an_old_worker_leaves_the_queue_to_the_new_one",
+            renew_beside_a_queue,
+        ),
+        for_each(
+            streams,
+            "a19_who_leaves_passes_on_whom_it_was_woken_for",
+            passes_on,
         ),
         for_each(
             streams,
@@ -79,7 +94,7 @@ fn shutdown_while_renewing(cell: Cell) {
 }
 
 /// Clients that come one after another, three at a time, until they are told to stop. Returns how many came.
-fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
+pub(crate) fn hammer(server: &Server, meanwhile: impl FnOnce()) -> u64 {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {
@@ -131,6 +146,82 @@ fn renew_all(scenario: Scenario) {
         "{:?}",
         ended.lines
     );
+}
+
+/// Hang-ups come before the new workers of those before are ready, before they have handlers even.
+fn renew_in_a_hurry(cell: Cell) {
+    let scenario = Scenario::new(cell).with("quiet", "on");
+    let server = scenario.with("workers", "2").start();
+    let count = hammer(&server, || {
+        for nth in 0..100 {
+            server.signal(Signal::HUP);
+            let _ = server.is_quiet_for(Duration::from_micros(nth * 137 % 12_000));
+        }
+    });
+    let old = workers(&server);
+    server.signal(Signal::HUP);
+    await_others(&server, 2, &old);
+    let ended = server.stop();
+    ended.expect_counts(count, 0, 0);
+}
+
+fn renew_beside_a_queue(cell: Cell) {
+    let scenario = Scenario::new(cell).with("workers", "1");
+    let server = scenario.with("shutdown-grace", "60s").start();
+    let gate = server.gate("gate");
+    let mut first = server.connect();
+    // All that it has to say, so that its request never waits, and sees no signal.
+    assert_eq!(first.ask(&format!("gate {}\nbye", gate.path())), "waiting");
+    let old = process_of(&server.event("worker"));
+    wait_until(|| old.sleeps());
+    let before = old.switches();
+    server.signal(Signal::HUP);
+    let new = process_of(&server.nth_event(1, "worker"));
+    wait_until(|| old.switches() > before); // The signal has come, and it waits again.
+    new.signal(Signal::STOP);
+    let mut queue: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    queue.iter_mut().for_each(|client| client.send("pid"));
+    gate.open();
+    first.expect_rest("open\n");
+    wait_until(|| workers(&server).len() == 1);
+    new.signal(Signal::CONT);
+    for client in &mut queue {
+        assert_eq!(client.reply(), new.0.to_string());
+        client.finish();
+        client.expect_end();
+    }
+    server.stop().expect_counts(6, 0, 0);
+}
+
+fn process_of(event: &sockserv_tests::Event) -> Process {
+    Process(event.number("pid").try_into().expect("a process id"))
+}
+
+/// The kernel wakes one worker for a client. Should that one be told to end at the same moment, and no new one come, the
+/// others must hear of it.
+fn passes_on(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let obstacle = folder.join("obstacle");
+    let server = Scenario::new(cell)
+        .with("workers", "8")
+        .with("no-worker-while", obstacle.to_str().expect("a plain path"))
+        .start();
+    server.await_workers(8);
+    fs::write(&obstacle, "").expect("an own folder");
+    for round in 0..7 {
+        let mut first = server.connect();
+        let woken = Process(first.ask("pid").parse().expect("a number"));
+        first.finish();
+        first.expect_end();
+        wait_until(|| woken.sleeps());
+        if round % 2 == 0 {
+            woken.signal(Signal::TERM);
+        }
+        let mut client = server.connect();
+        woken.try_signal(Signal::TERM);
+        client.echo("served by whoever is left");
+    }
+    let _ = server.terminate();
 }
 
 fn renew_beside_a_request(cell: Cell) {

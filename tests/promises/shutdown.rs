@@ -1,6 +1,6 @@
 //! Shutdown is immediate and complete: promise 3, A7, A8, A12, D1 to D5, D11, D12.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -32,7 +32,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             stuck_is_cut,
         ),
         for_each_stream_cell("a07_a_second_signal_cuts_now", second_signal),
+        for_each_cell("a07_a_saturated_server_ends_with_its_grace", saturated),
         for_each_stream_cell("a07_no_grace_tells_all_at_once", no_grace),
+        for_each_cell("p03_a_lame_duck_serves_who_comes_now", lame_duck),
+        for_each_cell("a07_a_second_signal_ends_a_lame_duck", shot_duck),
         for_each_cell("d02_a_handler_may_ask_for_the_shutdown", from_a_handler),
         for_each_cell("d12_nothing_is_left_after_the_end", nothing_left),
         for_each_stream_cell(
@@ -254,6 +257,71 @@ fn second_signal(cell: Cell) {
     assert!(ended.took < Duration::from_secs(2), "{:?}", ended.took);
     assert_eq!(ended.summary().number("cut"), 1);
     drop(client.rest()); // An end or a reset.
+}
+
+/// Far more waits in the queue than can be served within the grace.
+fn saturated(cell: Cell) {
+    let scenario = Scenario::new(cell).with("shutdown-grace", "1s");
+    let server = match cell.is_preforked() {
+        true => scenario.with("workers", "2").start(),
+        false => scenario.start(),
+    };
+    let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        // Who waits in a Unix queue that is full has no place in this one.
+        let _ = client.try_send("work 50");
+        if cell.is_stream() {
+            client.finish();
+        }
+    }
+    server.event("handle");
+    let ended = server.terminate();
+    assert!(ended.took < Duration::from_secs(6), "{:?}", ended.took);
+    let summary = ended.summary();
+    assert_eq!(summary.number("cut"), 0, "{summary:?}");
+    assert_eq!(summary.number("active"), 0);
+    ended.expect_good();
+}
+
+/// Long enough for a client to come, on a machine that has other work.
+const LAME: Duration = Duration::from_secs(2);
+
+fn lame_duck(cell: Cell) {
+    let server = patience(cell).with("lame-duck", "2s").start();
+    server.await_crew();
+    let mut first = server.connect();
+    first.echo("one");
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    wait_until(|| first.ask("is-shutting-down") == "true"); // Readiness is off.
+    if cell.is_stream() && !cell.is_concurrent() {
+        first.finish();
+        first.expect_end(); // The next one waits for this.
+    }
+    let mut late = server.connect();
+    late.echo("two");
+    assert!(began.elapsed() < LAME, "the machine is too slow for this");
+    if cell.is_stream() {
+        late.expect_end(); // Idle, and told when the drain begins.
+    }
+    let ended = server.wait();
+    ended.expect_good();
+    let took = began.elapsed();
+    assert!(took >= LAME && took < LAME + AT_ONCE, "{took:?}");
+    let summary = ended.summary();
+    assert_eq!((summary.number("failed"), summary.number("cut")), (0, 0));
+}
+
+fn shot_duck(cell: Cell) {
+    let server = patience(cell).with("lame-duck", "60s").start();
+    let mut client = server.connect();
+    client.echo("one");
+    server.signal(Signal::TERM);
+    wait_until(|| client.ask("is-shutting-down") == "true");
+    server.signal(Signal::TERM);
+    let ended = server.wait();
+    assert!(ended.took < AT_ONCE, "{:?}", ended.took);
+    assert_eq!(ended.summary().number("active"), 0);
 }
 
 fn no_grace(cell: Cell) {

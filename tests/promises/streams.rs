@@ -52,20 +52,28 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Part now, the rest elsewhere.
 fn elsewhere() -> Vec<Trial> {
-    let sync = |cell: &Cell| cell.is_stream() && cell.model == Model::Sync;
+    // Where one request after another runs in an accept loop.
+    let inline = |cell: &Cell| {
+        cell.is_stream() && (cell.model == Model::Sync || cell.model == Model::Prefork)
+    };
     [
-        for_each(sync, "f65_the_rest_runs_in_a_child", rest_in_child),
-        for_each(sync, "f65_the_rest_runs_in_a_thread", rest_in_thread),
-        for_each(sync, "f65_a_rest_that_fails_is_reported_once", rest_fails),
+        for_each(inline, "f65_the_rest_runs_in_a_child", rest_in_child),
+        for_each(inline, "f65_the_rest_runs_in_a_thread", rest_in_thread),
+        for_each(inline, "f65_a_rest_that_fails_is_reported_once", rest_fails),
         for_each(
-            sync,
+            inline,
             "f65_a_rest_that_exits_is_reported_with_its_status",
             rest_exits,
         ),
         for_each(
-            sync,
+            inline,
             "f65_a_shutdown_treats_the_rest_as_any_request",
             rest_and_shutdown,
+        ),
+        for_each(
+            inline,
+            "f65_request_timeout_ends_the_rest_and_not_who_gave_it_away",
+            rest_and_request_timeout,
         ),
         for_each(
             |cell| cell.is_stream() && cell.forks(),
@@ -258,34 +266,36 @@ fn sender_to_a_slow_peer(cell: Cell) {
 }
 
 fn rest_in_child(cell: Cell) {
-    rest_elsewhere(cell, "rest-in-child", |server, rest| {
-        assert_ne!(rest.get("pid"), server.process().0.to_string());
+    rest_elsewhere(cell, "rest-in-child", |accepting, rest| {
+        assert_ne!(rest.get("pid"), accepting.0.to_string());
         let child = Process(rest.number("pid").try_into().expect("a process id"));
         assert_eq!(child.sockets(), 1);
     });
 }
 
 fn rest_in_thread(cell: Cell) {
-    rest_elsewhere(cell, "rest-in-thread", |server, rest| {
-        assert_eq!(rest.get("pid"), server.process().0.to_string());
+    rest_elsewhere(cell, "rest-in-thread", |accepting, rest| {
+        assert_eq!(rest.get("pid"), accepting.0.to_string());
     });
 }
 
-fn rest_elsewhere(cell: Cell, command: &str, look: impl FnOnce(&Server, &Event)) {
-    let server = Server::start(cell);
+/// One accept loop, so that the one which has given the rest away serves the next client.
+fn rest_elsewhere(cell: Cell, command: &str, look: impl FnOnce(Process, &Event)) {
+    let server = Scenario::new(cell).with_one_loop().start();
     let mut first = server.connect();
+    let accepting = Process(first.ask("pid").parse().expect("a number"));
     // What was read ahead and what was not sent goes along.
     first.send(&format!("echo not sent yet\n{command} echo\nread ahead"));
     assert_eq!(
         (first.reply(), first.reply()),
         ("not sent yet".to_owned(), "read ahead".to_owned())
     );
-    look(&server, &server.event_of("rest", &first));
+    look(accepting, &server.event_of("rest", &first));
     server.connect().echo("the server goes on");
     assert_eq!(first.ask("more"), "more");
     first.finish();
     first.expect_end();
-    server.process().expect_no_children();
+    accepting.expect_no_children();
     let ended = server.stop();
     ended.expect_counts(2, 0, 0);
     assert_eq!(
@@ -316,7 +326,8 @@ fn rest_fails(cell: Cell) {
 }
 
 fn rest_exits(cell: Cell) {
-    let server = Server::start(cell);
+    let server = Scenario::new(cell).with_one_loop().start();
+    let accepting = Process(server.connect().ask("pid").parse().expect("a number"));
     for (deed, status) in [("exit", "exit_status:_3"), ("abort", "signal:_6_(SIGABRT)")] {
         let mut client = server.connect();
         client.send(&format!("rest-in-child {deed}"));
@@ -325,8 +336,8 @@ fn rest_exits(cell: Cell) {
         assert!(error.get("exit").starts_with(status), "{error:?}");
         client.expect_end();
     }
-    server.process().expect_no_children();
-    server.stop().expect_counts(0, 2, 0);
+    accepting.expect_no_children();
+    server.stop().expect_counts(1, 2, 0);
 }
 
 fn rest_and_shutdown(cell: Cell) {
@@ -343,6 +354,27 @@ fn rest_and_shutdown(cell: Cell) {
     let ended = server.wait();
     ended.expect_good_within(Duration::from_secs(5));
     ended.expect_counts(2, 0, 0);
+}
+
+fn rest_and_request_timeout(cell: Cell) {
+    let scenario = Scenario::new(cell).with_one_loop();
+    let server = scenario.with("request-timeout", "1s").start();
+    let accepting = server.connect().ask("pid");
+    let mut child = server.connect();
+    child.send("rest-in-child park");
+    assert_eq!(child.reply(), "parked");
+    let mut thread = server.connect();
+    thread.send("rest-in-thread echo");
+    assert_eq!(thread.ask("one"), "one");
+    let error = server.event_of("error", &thread);
+    assert_eq!(error.get("which"), "Request", "{error:?}");
+    thread.expect_end();
+    let error = server.event_of("error", &child);
+    let killed = (error.get("phase"), error.get("exit"));
+    assert_eq!(killed, ("exit", "signal:_9_(SIGKILL)"));
+    child.expect_end();
+    assert_eq!(server.connect().ask("pid"), accepting, "it serves on");
+    server.stop().expect_counts(2, 2, 0);
 }
 
 fn rest_of_a_child(cell: Cell) {

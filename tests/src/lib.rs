@@ -19,7 +19,7 @@ pub use folder::Folder;
 pub use gate::Gate;
 pub use process::Process;
 pub use said::{Ended, Event};
-pub use server::{Scenario, Server};
+pub use server::{Scenario, Server, program};
 pub use wait::{pace, until, wait_until};
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::until;
 pub struct Process(pub u32);
 
 impl Process {
-    fn pid(self) -> Pid {
+    pub(crate) fn pid(self) -> Pid {
         i32::try_from(self.0)
             .ok()
             .and_then(Pid::from_raw)
@@ -52,6 +52,12 @@ impl Process {
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
             Stat::parse(&stat).map(|stat| stat.state)
         })
+    }
+
+    /// Whether it runs: one that has ended, and whose status nobody has taken yet, does not.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        self.stat().is_some_and(|stat| stat.state != 'Z')
     }
 
     /// What its descriptors are, by number.

@@ -1,20 +1,25 @@
 //! A server process of one cell.
 
 use std::env;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::said::{Log, events, read};
 use crate::{Cell, Client, Ended, Event, Folder, Gate, Process, Transport, until};
 
 /// How many workers a server of `prefork` has, unless a test says otherwise.
 const WORKERS: usize = 6;
+
+/// Moves standard input to where systemd would have put a socket, and says so.
+const AS_SYSTEMD: &str =
+    "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$0\" \"$@\"";
 
 /// How a server is to be started.
 #[derive(Clone, Debug)]
@@ -23,6 +28,8 @@ pub struct Scenario {
     flags: Vec<String>,
     addrs: Vec<String>,
     limit: Option<u32>,
+    inherited: Option<Arc<OwnedFd>>,
+    program: Option<PathBuf>,
     group: bool,
 }
 
@@ -36,6 +43,8 @@ impl Scenario {
             flags: Vec::new(),
             addrs: Vec::new(),
             limit: None,
+            inherited: None,
+            program: None,
             group: false,
         };
         match cell.is_preforked() {
@@ -74,6 +83,20 @@ impl Scenario {
         self
     }
 
+    /// Hands it a socket over as systemd does, under the name `web`.
+    #[must_use]
+    pub fn inherits(mut self, socket: OwnedFd) -> Self {
+        self.inherited = Some(Arc::new(socket));
+        self
+    }
+
+    /// Starts this copy of the program.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
     /// Gives it a process group of its own.
     #[must_use]
     pub fn in_group(mut self) -> Self {
@@ -104,11 +127,17 @@ impl Scenario {
                 false => "127.0.0.1:0".to_owned(),
             });
         }
+        let program = self.program.unwrap_or_else(program);
         let mut command = match self.limit {
-            None => Command::new(program()),
+            None if self.inherited.is_some() => {
+                let mut command = Command::new("sh");
+                command.args(["-c", AS_SYSTEMD]).arg(program);
+                command
+            }
+            None => Command::new(program),
             Some(limit) => {
                 let mut command = Command::new("prlimit");
-                command.arg(format!("--nofile={limit}")).arg(program());
+                command.arg(format!("--nofile={limit}")).arg(program);
                 command
             }
         };
@@ -118,7 +147,10 @@ impl Scenario {
             .args(self.flags);
         command
             .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::null())
+            .stdin(match self.inherited {
+                None => Stdio::null(),
+                Some(socket) => socket.try_clone().expect("a free descriptor").into(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if self.group {
@@ -143,6 +175,7 @@ impl Scenario {
             readers,
             addrs: Vec::new(),
             folder,
+            successors: Mutex::default(),
         }
     }
 }
@@ -156,6 +189,8 @@ pub struct Server {
     readers: Vec<JoinHandle<()>>,
     addrs: Vec<String>,
     folder: Folder,
+    /// The processes that have taken over from one another, the last one last.
+    successors: Mutex<Vec<(Process, OwnedFd)>>,
 }
 
 impl Server {
@@ -227,10 +262,41 @@ impl Server {
         Gate::new(self.folder(), name)
     }
 
-    /// Its process.
+    /// Its process: the last one that has taken over.
     #[must_use]
     pub fn process(&self) -> Process {
-        Process(self.child.id())
+        let successors = self.successors();
+        successors
+            .last()
+            .map_or(Process(self.child.id()), |last| last.0)
+    }
+
+    fn successors(&self) -> MutexGuard<'_, Vec<(Process, OwnedFd)>> {
+        self.successors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until one more process has taken over; returns the one that was before, which may still drain.
+    pub fn await_upgrade(&self) -> Process {
+        let nth = self.successors().len();
+        let taken = |line: &String| {
+            let rest = line.strip_prefix("sockserv: process ")?;
+            rest.strip_suffix(" has taken over")?.parse().ok()
+        };
+        let next = |lines: &[String]| lines.iter().filter_map(taken).nth(nth);
+        let before = self.process();
+        let next = Process(self.log.wait(next));
+        let pidfd = pidfd_open(next.pid(), PidfdFlags::empty()).expect("it serves");
+        self.successors().push((next, pidfd));
+        before
+    }
+
+    /// Has another process take over, and waits until the one before it has ended.
+    pub fn upgrade(&self) {
+        self.signal(Signal::USR2);
+        let before = self.await_upgrade();
+        until(|| !before.is_alive(), || format!("{before:?} does not end"));
     }
 
     /// Connects a client.
@@ -362,6 +428,11 @@ impl Server {
             || format!("it does not end; it said {:#?}", self.log.lines()),
         );
         let took = began.elapsed();
+        let last = self.process();
+        until(
+            || last.0 == self.child.id() || !last.is_alive(),
+            || format!("{last:?} does not end; it said {:#?}", self.log.lines()),
+        );
         for reader in self.readers.drain(..) {
             reader.join().expect("it only reads");
         }
@@ -380,7 +451,10 @@ impl Drop for Server {
             let lines = self.log.lines().join("\n    ");
             eprint_all(&format!("{} said:\n    {lines}\n", self.cell));
         }
-        // Both fail for a process that has been waited for.
+        // All fail for a process that has been waited for.
+        for (_, pidfd) in &*self.successors() {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -402,7 +476,8 @@ fn place(said: &str) -> &str {
 }
 
 /// The server's program, which cargo has built beside the tests.
-fn program() -> PathBuf {
+#[must_use]
+pub fn program() -> PathBuf {
     let this = env::current_exe().expect("a test knows its own path");
     let profile = this.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
     profile.join("cell")

@@ -41,7 +41,7 @@ mod check;
 mod flags;
 mod print;
 mod values;
-#[rustfmt::skip] // The attribute's own reader of durations and sizes: a link to the macro crate's file.
+#[rustfmt::skip] // The attribute's own reader of durations and sizes: a link to the macro's file.
 mod units;
 
 use std::ffi::OsString;

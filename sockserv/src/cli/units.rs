@@ -1,1 +1,1 @@
-../../../sockserv-macros/src/units.rs
+../../../sockserv-codegen/src/units.rs

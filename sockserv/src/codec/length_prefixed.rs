@@ -88,7 +88,7 @@ impl Width {
     }
 
     /// Reads a length and how many bytes it took, if it is there as a whole.
-    fn read(self, src: &[u8]) -> Result<Option<(u64, usize)>, FrameError> {
+    pub(crate) fn read(self, src: &[u8]) -> Result<Option<(u64, usize)>, FrameError> {
         let length = match self {
             Self::U8 => src.first().map(|&byte| byte.into()),
             Self::U16Be => src.first_chunk().map(|&b| u16::from_be_bytes(b).into()),

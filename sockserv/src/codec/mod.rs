@@ -98,6 +98,11 @@ pub use record_marking::RecordMarking;
 /// assert_eq!(Digits.decode(&mut buffer)?, None);
 /// # Ok::<(), FrameError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no codec",
+    label = "cannot take messages out of bytes",
+    note = "implement `Decoder`; a codec of tokio-util fits as `Bridge<...>`, with the feature `tokio-util`"
+)]
 pub trait Decoder {
     /// A message.
     type Item;

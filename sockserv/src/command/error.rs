@@ -19,6 +19,16 @@ pub enum CommandError {
         /// The first word.
         verb: Bytes,
     },
+    /// There is no such opcode.
+    UnknownOpcode {
+        /// The number.
+        opcode: u64,
+    },
+    /// The message ends before its opcode does.
+    NoOpcode {
+        /// How many bytes it has.
+        length: usize,
+    },
     /// The command is not allowed now: its `when` said so.
     Refused {
         /// The command.
@@ -80,6 +90,8 @@ impl fmt::Display for CommandError {
                 let shown = verb[..verb.len().min(SHOWN)].escape_ascii();
                 write!(f, "unknown command \"{shown}\"")
             }
+            Self::UnknownOpcode { opcode } => write!(f, "unknown opcode {opcode:#04x}"),
+            Self::NoOpcode { length } => write!(f, "a message of {length} bytes has no opcode"),
             Self::Refused { command } => write!(f, "\"{}\" is not allowed now", command.verb),
             Self::Missing { argument, command } => {
                 write!(f, "missing \"{argument}\": {}", command.usage)

@@ -93,20 +93,57 @@
 //!
 //! An own codec that can encode an `Option` or a `Result` does that itself.
 //!
+//! # Opcodes
+//!
+//! A binary protocol says what it wants by a number. `opcode(u8)` in the attribute says how that is written, and with
+//! `at = 2` how many bytes of a message stand before it: `u8`, `u16_be`, `u16_le`, `u32_be`, `u32_le` or `varint`.
+//! `#[opcode(0x01)]` on a method takes one or more numbers, or constants. It is given what stands behind the opcode
+//! ([`Bytes`](bytes::Bytes) or `&[u8]`) and, if it wants a second one, what stands before; `&mut Stream` and `&mut Replies`
+//! as above. Replies are those of commands. What has no opcode that is known ends the connection, unless `command_error`
+//! makes something else of it.
+//!
+//! ```
+//! use sockserv::prelude::*;
+//!
+//! #[derive(Clone)]
+//! struct Thermometer;
+//!
+//! #[server(tcp, threading, addr = "127.0.0.1:0", length_prefixed(u16_be, max = 64), opcode(u8))]
+//! impl Thermometer {
+//!     #[opcode(0x01)]
+//!     fn read(&mut self, channel: &[u8]) -> Vec<u8> {
+//!         [b"T", channel].concat()
+//!     }
+//!
+//!     #[opcode(0xff)]
+//!     fn reset(&mut self) {}
+//! }
+//!
+//! let server = ThermometerServer::bind(Thermometer)?.spawn()?;
+//! let mut client = server.connect()?;
+//! client.write_all(b"\0\x01\xff\0\x02\x01A")?;
+//! let mut reply = [0; 4];
+//! client.read_exact(&mut reply)?;
+//! assert_eq!(&reply, b"\0\x02TA");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
 //! # What is no command
 //!
 //! `fn command_error(&mut self, error: &CommandError, replies: &mut Replies<..>)` answers it. Without that method a line
 //! `ERR` with the error is sent, and the connection goes on. What `command_error` returns as an error ends the connection.
 
 mod error;
+mod opcode;
 mod reply;
 mod words;
 
 use std::error::Error;
 
 pub use error::CommandError;
+pub use opcode::{OpcodeHandler, serve_opcode, serve_opcode_frame_error};
 pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
-pub use words::{Rest, Sentence, Split, Words};
+pub use words::{Argument, Rest, Sentence, Split, Words};
 
 use crate::codec::Decoder;
 use crate::error::Outcome;

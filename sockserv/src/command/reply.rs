@@ -175,7 +175,7 @@ impl<R, C: ?Sized> Prints<R, C> for Answer<R, C> {
 #[diagnostic::on_unimplemented(
     message = "a command cannot reply with `{Self}`",
     label = "no reply",
-    note = "return what implements `Display`, bytes, `()`, `Lines`, `Close`, or an `Option` or `Result` of those; with an own codec `C`, anything that has `C: Encoder<{Self}>`"
+    note = "return what implements `Display`, bytes, `()`, `Lines`, `Close`, an `Option` of those, or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`; with an own codec `C`, anything that has `C: Encoder<{Self}>`"
 )]
 pub trait Text<C: ?Sized> {
     /// Says it.

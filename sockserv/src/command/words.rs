@@ -234,10 +234,10 @@ impl<'a> Words<'a> {
             .ok_or(CommandError::Missing { argument, command })
     }
 
-    fn malformed(&self, argument: &'static str, why: &dyn Display) -> CommandError {
+    fn malformed(&self, argument: &'static str, why: String) -> CommandError {
         CommandError::Malformed {
             argument,
-            why: why.to_string(),
+            why,
             command: self.command(),
         }
     }
@@ -268,7 +268,7 @@ impl<'a> Words<'a> {
     /// [`CommandError::Missing`], or [`CommandError::Malformed`] if it is not UTF-8.
     pub fn text(&mut self, argument: &'static str) -> Result<&'a str, CommandError> {
         let word = self.bytes(argument)?;
-        std::str::from_utf8(word).map_err(|error| self.malformed(argument, &error))
+        std::str::from_utf8(word).map_err(|error| self.malformed(argument, error.to_string()))
     }
 
     /// Takes a word and parses it.
@@ -276,13 +276,9 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// [`CommandError::Missing`], or [`CommandError::Malformed`] with what the type says.
-    pub fn parse<T>(&mut self, argument: &'static str) -> Result<T, CommandError>
-    where
-        T: FromStr<Err: Display>,
-    {
+    pub fn parse<T: Argument>(&mut self, argument: &'static str) -> Result<T, CommandError> {
         let word = self.text(argument)?;
-        word.parse()
-            .map_err(|error| self.malformed(argument, &error))
+        T::read(word).map_err(|why| self.malformed(argument, why))
     }
 
     /// Takes all that is left as it stands.
@@ -299,7 +295,7 @@ impl<'a> Words<'a> {
         self.is_over |= self.is_line;
         let text = std::str::from_utf8(rest);
         text.map(Rest)
-            .map_err(|error| self.malformed(argument, &error))
+            .map_err(|error| self.malformed(argument, error.to_string()))
     }
 
     /// Takes an argument that may be missing.
@@ -370,6 +366,27 @@ fn compare(ours: &[u8], word: &[u8], ignores_case: bool) -> Ordering {
             .iter()
             .copied()
             .cmp(word.iter().map(u8::to_ascii_uppercase)),
+    }
+}
+
+/// What a word can be parsed as: whatever implements [`FromStr`].
+#[diagnostic::on_unimplemented(
+    message = "a word of a command cannot be parsed as `{Self}`",
+    label = "no argument",
+    note = "an argument is `&str`, `&[u8]`, `Bytes`, `Rest`, a type that implements `FromStr` with an error that implements `Display`, or an `Option` or a `Vec` of these"
+)]
+pub trait Argument: Sized {
+    /// Parses a word.
+    ///
+    /// # Errors
+    ///
+    /// What the type says about it.
+    fn read(word: &str) -> Result<Self, String>;
+}
+
+impl<T: FromStr<Err: Display>> Argument for T {
+    fn read(word: &str) -> Result<Self, String> {
+        word.parse().map_err(|error: T::Err| error.to_string())
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 
 use crate::address::Address;
 use crate::error::{Phase, RequestError};
 use crate::guard::{guard, guard_value};
 use crate::handler::{Calls, Methods};
+use crate::hooks::HookTable;
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
-use crate::message::{OpenTalk, Progress, Talks};
+use crate::message::{AnyTalk, Progress, Talks};
 use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
@@ -29,7 +31,7 @@ pub struct Unit<H> {
     tell: Tell<H>,
     refusal: Option<RequestError>,
     /// Where the conversation stands, if `setup` has run and the next message is waited for.
-    talk: Option<Box<dyn Talks<H>>>,
+    talk: Option<AnyTalk>,
     /// Whether the poller knows its socket.
     is_watched: bool,
     /// Whether it gives its thread back between two messages.
@@ -218,6 +220,14 @@ impl<H> Unit<H> {
         watched.is_ok()
     }
 
+    /// The listener that a packet's reply leaves by.
+    fn reply_socket(&self) -> Option<RawFd> {
+        match &self.request {
+            Accepted::Stream(..) => None,
+            Accepted::Packet(packet, _) => Some(packet.1.socket()?.as_raw_fd()),
+        }
+    }
+
     /// Closes a request that never ran, and tells a clone of the prototype why.
     pub(crate) fn give_up_on(self, prototype: &H)
     where
@@ -251,7 +261,7 @@ impl<H> Unit<H> {
 
     /// Runs the life cycle as far as it goes without waiting for a message; that of a stream handler to its end.
     pub(crate) fn advance(mut self) -> Lent<H> {
-        let Some((link, calls, open)) = self.conversation() else {
+        let Some((link, calls, talks)) = self.conversation() else {
             self.run();
             return Lent::Ended;
         };
@@ -270,8 +280,8 @@ impl<H> Unit<H> {
         }
         let (talk, is_lent, mut progress) = (&mut self.talk, self.is_lent, Progress::Ended);
         let handled = method(&mut stream, Phase::Handle, |stream| {
-            let talk = talk.get_or_insert_with(|| open(&handler));
-            progress = talk.advance(&mut handler, stream, is_lent)?;
+            let talk = talk.get_or_insert_with(|| (talks.begin)(&handler));
+            progress = (talks.advance)(talk, &mut handler, stream, is_lent)?;
             Ok(())
         });
         if handled.is_err() || progress == Progress::Ended {
@@ -289,7 +299,7 @@ impl<H> Unit<H> {
         clippy::type_complexity,
         reason = "three things that nobody else puts together"
     )]
-    fn conversation(&self) -> Option<(Arc<Link>, Calls<H, Stream>, OpenTalk<H>)> {
+    fn conversation(&self) -> Option<(Arc<Link>, Calls<H, Stream>, Talks<H>)> {
         match &self.request {
             Accepted::Stream(link, calls) => Some((Arc::clone(link), *calls, calls.talks?)),
             Accepted::Packet(..) => None,
@@ -322,7 +332,8 @@ impl<H> Unit<H> {
         H: Clone,
     {
         let requests = Arc::clone(self.ticket().requests());
-        match requests.fork(threads) {
+        let reply = self.reply_socket();
+        match requests.fork(threads, reply.as_slice()) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {
                 requests.watch(child, self.request.into_kept());
@@ -520,6 +531,27 @@ pub(crate) fn report_on_clone<H: Clone>(
     if let Err(second) = told {
         crate::error::report(error, peer);
         crate::error::report(&second, peer);
+    }
+}
+
+/// Asks `verify_request` on the prototype. A panic in there refuses the request, and is reported.
+pub(crate) fn verify<H: Clone>(
+    hooks: &HookTable<H>,
+    prototype: &H,
+    requests: &Requests,
+    incoming: &Incoming,
+    peer: &Address,
+) -> bool {
+    let Some(verify) = hooks.verify_request else {
+        return true;
+    };
+    match guard_value(Phase::Verify, || verify(prototype, peer, incoming)) {
+        Ok(verified) => verified,
+        Err(error) => {
+            requests.failed(None, &error, peer);
+            report_on_clone(prototype, hooks.handle_error, &error, peer);
+            false
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{io, process, thread};
 
@@ -21,8 +22,8 @@ pub(super) struct OwnPath {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// A child has a copy of this, and the path is not its to remove.
-    owner: u32,
+    /// The process that removes it, if any does: a child has a copy of this, a successor the path.
+    owner: AtomicU32,
 }
 
 impl OwnPath {
@@ -76,8 +77,35 @@ impl OwnPath {
             path,
             device: made.dev(),
             inode: made.ino(),
-            owner: process::id(),
+            owner: AtomicU32::new(process::id()),
         })
+    }
+
+    /// A path that still belongs to the process which made it: see [`own`](Self::own).
+    #[cfg(feature = "upgrade")]
+    pub(super) fn of_predecessor(path: &Path, (device, inode): (u64, u64)) -> io::Result<Self> {
+        Ok(Self {
+            path: std::path::absolute(path)?,
+            device,
+            inode,
+            owner: AtomicU32::new(0),
+        })
+    }
+
+    /// The file that it is.
+    pub(super) fn file(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Removes it at the end.
+    #[cfg(feature = "upgrade")]
+    pub(super) fn own(&self) {
+        self.owner.store(process::id(), Ordering::Relaxed);
+    }
+
+    /// Leaves it to another process.
+    pub(super) fn disown(&self) {
+        self.owner.store(0, Ordering::Relaxed);
     }
 
     /// Opens the file itself, so that what follows concerns no other one: who may write to the folder could exchange it for
@@ -106,7 +134,7 @@ impl OwnPath {
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        if self.owner != process::id() {
+        if *self.owner.get_mut() != process::id() {
             return;
         }
         let _lock = lock_folder(&self.path);

@@ -1,5 +1,8 @@
 //! Bound sockets: their options, and sockets that somebody else opened.
 
+#[cfg(feature = "upgrade")]
+pub(crate) mod handover;
+
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use crate::listener::path::OwnPath;
 use crate::options::Options;
 use crate::sys::fork::ClosedInChildren;
 use crate::sys::{datagrams, inherited};
+use crate::upgrade::label::Label;
 
 /// The first descriptor that systemd hands over: sd_listen_fds(3).
 const FIRST_INHERITED: RawFd = 3;
@@ -21,14 +25,15 @@ const FIRST_INHERITED: RawFd = 3;
 #[derive(Debug)]
 pub struct Place {
     /// Dropped before the socket is.
-    _closed_in_children: Option<ClosedInChildren>,
+    _closed_in_children: ClosedInChildren,
     pub(crate) socket: Arc<Socket>,
     pub(crate) kind: Kind,
     pub(crate) address: Address,
     pub(crate) is_v6: bool,
     /// Removed when it is dropped.
-    _path: Option<OwnPath>,
+    path: Option<OwnPath>,
     inherited: bool,
+    taken_over: bool,
 }
 
 impl Place {
@@ -57,6 +62,10 @@ impl Place {
         options: &Options,
         last_word: &dyn Fn(&Socket) -> io::Result<()>,
     ) -> io::Result<Self> {
+        #[cfg(feature = "upgrade")]
+        if let Some(place) = Self::take_over(kind, at)? {
+            return Ok(place);
+        }
         let address = at.to_socket()?;
         let ty = if kind.is_stream() {
             Type::STREAM
@@ -70,17 +79,26 @@ impl Place {
             Some(path) => Some(OwnPath::bind(&socket, path, &address, options)?),
             None => socket.bind(&address).map(|()| None)?,
         };
-        Self::of(socket, kind, path, false)
+        let file = path.as_ref().map(OwnPath::file);
+        let port = at.port().unwrap_or_default();
+        Self::of(socket, kind, path, &Label::Bound { port, file })
+    }
+
+    /// Another process has it from now on, and its path.
+    pub(crate) fn disown(&self) {
+        if let Some(path) = &self.path {
+            path.disown();
+        }
     }
 
     /// Adopts a socket that somebody else opened. It keeps its own options, and its path is never removed.
-    pub(crate) fn adopt(fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn adopt(fd: OwnedFd, label: &Label) -> io::Result<Self> {
         let socket = Socket::from(fd);
         let kind = kind_of(&socket)?;
-        Self::of(socket, kind, None, true)
+        Self::of(socket, kind, None, label)
     }
 
-    fn of(socket: Socket, kind: Kind, path: Option<OwnPath>, inherited: bool) -> io::Result<Self> {
+    fn of(socket: Socket, kind: Kind, path: Option<OwnPath>, label: &Label) -> io::Result<Self> {
         if kind.is_stream() {
             socket.set_nonblocking(true)?; // So that a peer that left between poll and accept cannot block the loop: D28.
         }
@@ -92,19 +110,29 @@ impl Place {
         {
             datagrams::want_source(&socket, bound.is_ipv6())?;
         }
+        let inherited = !matches!(label, Label::Bound { .. });
+        let socket = Arc::new(socket);
+        #[cfg(feature = "upgrade")]
+        crate::upgrade::handover::remember(&socket, label.clone());
         Ok(Self {
-            _closed_in_children: kind.is_stream().then(|| ClosedInChildren::new(&socket)),
-            socket: Arc::new(socket),
+            _closed_in_children: ClosedInChildren::new(&*socket),
+            socket,
             kind,
             address: Address::from_socket(&bound),
             is_v6: bound.is_ipv6(),
-            _path: path,
+            path,
             inherited,
+            taken_over: false,
         })
     }
 
     pub(crate) fn is_inherited(&self) -> bool {
         self.inherited
+    }
+
+    /// Whether the process before this one had bound it.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.taken_over
     }
 
     /// Whether the address stands for several, so that each request has its own local address.
@@ -165,6 +193,13 @@ fn prepare(socket: &Socket, kind: Kind, address: &SockAddr, options: &Options) -
     }
     if kind == Kind::Tcp {
         socket.set_reuse_address(options.reuse_address)?;
+    }
+    tune(socket, kind, options)
+}
+
+/// Sets what accepted sockets inherit.
+fn tune(socket: &Socket, kind: Kind, options: &Options) -> io::Result<()> {
+    if kind == Kind::Tcp {
         socket.set_tcp_nodelay(options.nodelay)?;
         socket.set_keepalive(options.keepalive)?;
         socket.set_read_timeout(options.timeout)?;
@@ -187,8 +222,12 @@ fn kind_of(socket: &Socket) -> io::Result<Kind> {
     }
 }
 
-/// The sockets that systemd handed to this process and that nobody has taken yet, with their names: sd_listen_fds(3).
-pub(crate) fn handed_over() -> Vec<(RawFd, String)> {
+/// The sockets that systemd handed to this process, or to the one that it takes over from: sd_listen_fds(3).
+pub(crate) fn handed_over() -> Vec<(RawFd, Label)> {
+    #[cfg(feature = "upgrade")]
+    if let Some(sockets) = handover::by_systemd() {
+        return sockets;
+    }
     let number = |name| {
         env::var(name)
             .ok()
@@ -201,8 +240,11 @@ pub(crate) fn handed_over() -> Vec<(RawFd, String)> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').map(str::to_owned);
     let fds = FIRST_INHERITED..FIRST_INHERITED.saturating_add(count.cast_signed());
-    fds.map(|fd| (fd, names.next().unwrap_or_default()))
-        .collect()
+    let label = |(index, fd)| {
+        let name = names.next().unwrap_or_default();
+        (fd, Label::Systemd { index, name })
+    };
+    fds.enumerate().map(label).collect()
 }
 
 /// What kind of server an inherited descriptor is for, if it is a socket that one can serve.

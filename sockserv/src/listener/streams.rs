@@ -1,5 +1,6 @@
 //! The listener of `tcp` and `unix`: accepts connections.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -13,20 +14,31 @@ pub(crate) struct Streams {
     place: Place,
     /// What every accepted socket's own address is, unless the listener's stands for several.
     local: Option<Address>,
+    /// Whether connections may still come that were made before the socket had its options: from the process before this.
+    has_older: Cell<bool>,
 }
 
 impl Streams {
     pub(crate) fn new(place: Place) -> Self {
         let local = (!place.is_wildcard()).then(|| place.address.clone());
-        Self { place, local }
+        Self {
+            has_older: Cell::new(place.is_taken_over()),
+            place,
+            local,
+        }
     }
 }
 
 impl Listener for Streams {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
-        let (socket, peer) = self.place.socket.accept()?;
+        let accepted = self.place.socket.accept();
+        if accepted.is_err() {
+            self.has_older.set(false); // The queue was empty.
+        }
+        let (socket, peer) = accepted?;
         // Only TCP's accepted sockets inherit, and only from a listener that we prepared.
-        let inherits = self.place.kind == Kind::Tcp && !self.place.is_inherited();
+        let has_prepared = !self.place.is_inherited() && !self.has_older.get();
+        let inherits = self.place.kind == Kind::Tcp && has_prepared;
         Ok((
             Incoming::accepted(socket, self.local.clone(), inherits),
             Address::from_socket(&peer),

@@ -54,9 +54,9 @@ use crate::error::Outcome;
 use crate::request::{Datagram, Stream};
 
 pub use replies::Replies;
-pub(crate) use talk::Progress;
 use talk::Talk;
-pub use talk::{OpenTalk, Talks, open_talk};
+pub use talk::Talks;
+pub(crate) use talk::{AnyTalk, Progress};
 
 /// A handler that is called once for each message. A framing in the attribute, and `fn message`, write it.
 #[diagnostic::on_unimplemented(

@@ -1,6 +1,8 @@
 //! The loop of a message handler, which can stop wherever no whole message is there.
 
+use std::any::Any;
 use std::error::Error;
+use std::fmt;
 use std::io::Write as _;
 
 use super::{MessageHandler, Replies};
@@ -23,7 +25,7 @@ pub(crate) struct Talk<C> {
 
 /// Where a talk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// More has to come.
     Waits,
     /// More is there, and others are to have their turn first.
@@ -44,44 +46,45 @@ enum Patience {
 }
 
 /// A talk, whatever its codec.
-pub trait Talks<H>: Send {
-    /// Handles the messages that are there, and, unless its thread is lent to it, those that it waits for. What was sent
-    /// has left when it returns.
-    ///
-    /// # Errors
-    ///
-    /// The first that a message ended with; what is wrong with the bytes; what the transport says.
-    fn advance(
-        &mut self,
-        handler: &mut H,
-        stream: &mut Stream,
-        is_lent: bool,
-    ) -> Result<Progress, Failure>;
+pub(crate) type AnyTalk = Box<dyn Any + Send>;
+
+/// How a handler's talks begin and go on.
+pub struct Talks<H> {
+    pub(crate) begin: fn(&H) -> AnyTalk,
+    /// Handles the messages that are there, and, unless its thread is only lent to it, those that it waits for. What was
+    /// sent has left when it returns.
+    pub(crate) advance: Advance<H>,
 }
 
-/// Begins a talk.
-pub type OpenTalk<H> = fn(&H) -> Box<dyn Talks<H>>;
+type Advance<H> = fn(&mut AnyTalk, &mut H, &mut Stream, is_lent: bool) -> Result<Progress, Failure>;
 
-/// Begins the talk of a message handler.
-pub fn open_talk<H: MessageHandler>(handler: &H) -> Box<dyn Talks<H>> {
-    Box::new(Talk::new(handler.codec()))
+impl<H: MessageHandler> Talks<H> {
+    /// Those of a message handler.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "generated code alone makes it")]
+    pub fn new() -> Self {
+        Self {
+            begin: |handler| Box::new(Talk::new(handler.codec())),
+            advance: |talk, handler, stream, is_lent| {
+                let talk = talk.downcast_mut::<Talk<H::Codec>>();
+                let talk = talk.ok_or("a talk goes on with another handler")?;
+                talk.advance(handler, stream, is_lent)
+            },
+        }
+    }
 }
 
-impl<H: MessageHandler> Talks<H> for Talk<H::Codec> {
-    fn advance(
-        &mut self,
-        handler: &mut H,
-        stream: &mut Stream,
-        is_lent: bool,
-    ) -> Result<Progress, Failure> {
-        stream.link().attend(&mut self.span);
-        self.is_dry = false;
-        let patience = if is_lent {
-            Patience::None(TURN)
-        } else {
-            Patience::Endless
-        };
-        self.go_on(handler, stream, patience)
+impl<H> Clone for Talks<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Talks<H> {}
+
+impl<H> fmt::Debug for Talks<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talks").finish_non_exhaustive()
     }
 }
 
@@ -101,6 +104,24 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         H: MessageHandler<Codec = C>,
     {
         self.go_on(handler, stream, Patience::Endless).map(drop)
+    }
+
+    fn advance<H>(
+        &mut self,
+        handler: &mut H,
+        stream: &mut Stream,
+        is_lent: bool,
+    ) -> Result<Progress, Failure>
+    where
+        H: MessageHandler<Codec = C>,
+    {
+        stream.link().attend(&mut self.span);
+        self.is_dry = false;
+        let patience = match is_lent {
+            true => Patience::None(TURN),
+            false => Patience::Endless,
+        };
+        self.go_on(handler, stream, patience)
     }
 
     /// Handles what is there and what comes, as long as the patience lasts.

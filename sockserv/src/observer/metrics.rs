@@ -4,23 +4,14 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use crate::observer::names::{
+    ACTIVE, DURATION, ERRORS, FINISHED, PAUSES, RECEIVED, REFUSED, SENT, STARTED, WORKERS,
+};
 use crate::observer::{Event, Observer, Stop};
 
 /// Counts requests, refusals and workers for whatever recorder the program has installed.
 ///
-/// | name | kind | unit | labels |
-/// |---|---|---|---|
-/// | `sockserv_requests_started_total` | counter | | |
-/// | `sockserv_requests_active` | gauge | | |
-/// | `sockserv_requests_finished_total` | counter | | `reason`: the [reason's name](crate::observer::Reason::name) |
-/// | `sockserv_request_duration_seconds` | histogram | seconds | |
-/// | `sockserv_received_bytes_total` | counter | bytes | |
-/// | `sockserv_sent_bytes_total` | counter | bytes | |
-/// | `sockserv_refused_total` | counter | | `reason`: the [refusal's name](crate::observer::Refusal::name) |
-/// | `sockserv_pauses_total` | counter | | |
-/// | `sockserv_workers` | gauge | | |
-///
-/// Every request is in exactly one `finished`. Bytes are added when a request ends.
+/// The [numbers](crate::observer#the-numbers) have the same names as those of the operator's endpoint.
 ///
 /// # Platforms
 ///
@@ -67,54 +58,53 @@ impl Metrics {
     /// Makes one, and describes its metrics to the recorder, which should have been installed before.
     #[must_use]
     pub fn new() -> Self {
-        describe_counter!(STARTED, "Requests that were accepted and verified");
-        describe_gauge!(ACTIVE, "Requests that are alive");
-        describe_counter!(FINISHED, "Requests that have ended, by reason");
-        describe_histogram!(DURATION, Unit::Seconds, "How long requests took");
-        describe_counter!(RECEIVED, Unit::Bytes, "What requests received");
-        describe_counter!(SENT, Unit::Bytes, "What requests sent");
-        describe_counter!(REFUSED, "Peers that were turned away, by reason");
-        describe_counter!(
-            PAUSES,
-            "How often a listener paused because descriptors or memory ran out"
-        );
-        describe_gauge!(WORKERS, "Worker processes of `prefork`");
+        describe_counter!(STARTED.name, STARTED.help);
+        describe_gauge!(ACTIVE.name, ACTIVE.help);
+        describe_counter!(FINISHED.name, FINISHED.help);
+        describe_histogram!(DURATION.name, Unit::Seconds, DURATION.help);
+        describe_counter!(RECEIVED.name, Unit::Bytes, RECEIVED.help);
+        describe_counter!(SENT.name, Unit::Bytes, SENT.help);
+        describe_counter!(REFUSED.name, REFUSED.help);
+        describe_counter!(ERRORS.name, ERRORS.help);
+        describe_counter!(PAUSES.name, PAUSES.help);
+        describe_gauge!(WORKERS.name, WORKERS.help);
         Self
     }
 }
-
-const STARTED: &str = "sockserv_requests_started_total";
-const ACTIVE: &str = "sockserv_requests_active";
-const FINISHED: &str = "sockserv_requests_finished_total";
-const DURATION: &str = "sockserv_request_duration_seconds";
-const RECEIVED: &str = "sockserv_received_bytes_total";
-const SENT: &str = "sockserv_sent_bytes_total";
-const REFUSED: &str = "sockserv_refused_total";
-const PAUSES: &str = "sockserv_pauses_total";
-const WORKERS: &str = "sockserv_workers";
 
 impl Observer for Metrics {
     fn observe(&self, event: &Event<'_>) {
         match event {
             Event::Started(_) => {
-                counter!(STARTED).increment(1);
-                gauge!(ACTIVE).increment(1);
+                counter!(STARTED.name).increment(1);
+                gauge!(ACTIVE.name).increment(1);
             }
             Event::Stopped(stop) => count(stop),
-            Event::Refused { why, .. } => counter!(REFUSED, "reason" => why.name()).increment(1),
-            Event::Paused { .. } => counter!(PAUSES).increment(1),
-            Event::WorkerStarted { .. } => gauge!(WORKERS).increment(1),
-            Event::WorkerEnded { .. } => gauge!(WORKERS).decrement(1),
-            // Each failure is the reason of a stop, and a drain is over before anybody asks.
-            Event::Failed { .. } | Event::Reload | Event::Draining | Event::Drained(_) => {}
+            Event::Refused { why, .. } => {
+                counter!(REFUSED.name, "reason" => why.name()).increment(1)
+            }
+            Event::Paused { .. } => counter!(PAUSES.name).increment(1),
+            Event::WorkerStarted { .. } => gauge!(WORKERS.name).increment(1),
+            Event::WorkerEnded { .. } => gauge!(WORKERS.name).decrement(1),
+            Event::Failed { error, .. } if !error.is_disconnect() => {
+                counter!(ERRORS.name, "phase" => error.phase().to_string()).increment(1);
+            }
+            // That a peer left is the reason of a stop, and a drain is over before anybody asks.
+            Event::Failed { .. }
+            | Event::Reload
+            | Event::Draining
+            | Event::Drained(_)
+            | Event::Upgrading { .. }
+            | Event::Upgraded { .. }
+            | Event::UpgradeFailed { .. } => {}
         }
     }
 }
 
 fn count(stop: &Stop<'_>) {
-    gauge!(ACTIVE).decrement(1);
-    counter!(FINISHED, "reason" => stop.reason.name()).increment(1);
-    histogram!(DURATION).record(stop.duration);
-    counter!(RECEIVED).increment(stop.bytes_in);
-    counter!(SENT).increment(stop.bytes_out);
+    gauge!(ACTIVE.name).decrement(1);
+    counter!(FINISHED.name, "reason" => stop.reason.name()).increment(1);
+    histogram!(DURATION.name).record(stop.duration);
+    counter!(RECEIVED.name).increment(stop.bytes_in);
+    counter!(SENT.name).increment(stop.bytes_out);
 }

@@ -143,6 +143,9 @@ impl Observer for Tracing {
             Event::Reload => info!(target: "sockserv", "reloading"),
             Event::Draining => info!(target: "sockserv", "draining"),
             Event::Drained(report) => info!(target: "sockserv", %report, "drained"),
+            Event::Upgrading { pid } => info!(target: "sockserv", pid, "upgrading"),
+            Event::Upgraded { pid } => info!(target: "sockserv", pid, "upgraded"),
+            Event::UpgradeFailed { why } => warn!(target: "sockserv", why, "upgrade failed"),
             Event::WorkerStarted { worker, pid } => {
                 info!(target: "sockserv", worker, pid, "worker started");
             }

@@ -57,11 +57,12 @@ impl Stream {
     ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
-        if let Some(child) = link.requests().fork(Threads::Refuse)? {
+        if let Some(child) = link.requests().fork(Threads::Refuse, &[])? {
             link.requests().watch(child, Box::new(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
             link.forget_fds(); // The child has its own copies of them.
+            link.slot().hand_over();
             self.elsewhere = Some(Elsewhere::Other);
             return Ok(());
         }
@@ -136,6 +137,7 @@ impl Stream {
             }
             return Err(error);
         }
+        self.link().slot().hand_over();
         self.elsewhere = Some(Elsewhere::Other);
         Ok(())
     }

@@ -20,7 +20,7 @@ const MUCH: u64 = 16 << 10;
 impl Link {
     /// Another thread than the one that reads has done what makes the request idle: during a drain somebody must look.
     pub(crate) fn may_be_idle(&self) {
-        if self.requests().is_draining() && self.slot().owes_nothing() {
+        if self.requests().is_draining() && self.requests().may_end(self.slot()) {
             self.requests().wake.wake();
         }
     }

@@ -58,6 +58,9 @@ pub(crate) struct Span {
     pub(super) unattended: Option<Tick>,
 }
 
+/// How much a send that blocks is given under `min_rate`. Of more a Unix socket makes pieces, and waits anew for each.
+const PIECE: usize = 32 << 10;
+
 const SAW_DISCONNECT: u8 = 1;
 /// Codes of deadlines begin here.
 const SAW_TIMEOUT: u8 = 2;
@@ -195,7 +198,7 @@ impl Link {
                 result => break result,
             }
         };
-        let is_told = || self.requests().is_draining() && self.slot().owes_nothing();
+        let is_told = || self.requests().is_draining() && self.requests().may_end(self.slot());
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Ok(is_told().then_some(0)) // Nobody would be woken who has not waited before.
@@ -238,7 +241,7 @@ impl Link {
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
         slot.waiting.begin(Tick::coarse().0);
         let requests = self.ticket.requests();
-        let result = if requests.is_draining() && slot.owes_nothing() {
+        let result = if requests.is_draining() && requests.may_end(slot) {
             self.read_the_last(buffer)
         } else {
             self.recv(buffer, Wait::Block)
@@ -353,8 +356,13 @@ impl Link {
     }
 
     pub(super) fn send(&self, mut bytes: &[u8], pace: &mut Pace) -> io::Result<()> {
+        let is_rated = self.exchange.min_rate().is_some();
         while !bytes.is_empty() {
-            let count = self.send_some(pace, |wait| self.transport.send(bytes, wait))?;
+            let piece = &bytes[..bytes.len().min(PIECE)];
+            let count = self.send_some(pace, |wait| match wait {
+                Wait::Block if is_rated => self.transport.send(piece, wait),
+                _ => self.transport.send(bytes, wait),
+            })?;
             bytes = &bytes[count..];
         }
         Ok(())

@@ -101,7 +101,7 @@ impl Link {
                     return Err(Cut.into());
                 }
                 Stage::Told if reads => return Ok(Ended::Told),
-                Stage::Draining if reads && self.slot().owes_nothing() && !self.has_just_come() => {
+                Stage::Draining if reads && requests.may_end(self.slot()) => {
                     return Ok(Ended::Told);
                 }
                 _ => {}
@@ -124,15 +124,6 @@ impl Link {
                 return Ok(Ended::Ready);
             }
         }
-    }
-
-    /// Whether its peer's first words may be on their way to a worker that retires: others serve on, so the peer must not
-    /// notice.
-    fn has_just_come(&self) -> bool {
-        let requests = self.ticket.requests();
-        requests.is_retired()
-            && !requests.is_server_ending()
-            && self.slot().bytes_in.load(Ordering::Relaxed) == 0
     }
 
     /// Polls once; returns whether the socket itself is ready.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Mutex;
@@ -16,6 +17,7 @@ use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
 use crate::sys::poller::Interest;
 use crate::sys::signal;
+use crate::transport::Linger;
 
 /// Tokens of children in the poller begin here; below are the server's own.
 pub(crate) const TOKENS: u64 = 1 << 32;
@@ -56,10 +58,10 @@ fn is_ours(status: ExitStatus) -> bool {
 
 impl Requests {
     /// Forks for one request. Returns the child in the parent, where [`watch`](Self::watch) must follow, and `None` in the
-    /// child, which has become one in every respect.
-    pub(crate) fn fork(&self, threads: Threads) -> io::Result<Option<fork::Child>> {
+    /// child, which has become one in every respect; of the listeners it keeps those in `keep`.
+    pub(crate) fn fork(&self, threads: Threads, keep: &[RawFd]) -> io::Result<Option<fork::Child>> {
         let _masked = signal::mask(); // Until the child has its own handlers.
-        match fork::fork(threads, &[])? {
+        match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
                 // First of all: whatever is dropped from here on is the parent's to give back. A child that cannot become one
@@ -178,6 +180,22 @@ impl Requests {
         workers.collect()
     }
 
+    /// Whether a child that was told to end has yet to be killed, should it stay.
+    pub(crate) fn awaits_told(&self) -> bool {
+        let running = lock(&self.children.running);
+        running
+            .iter()
+            .any(|running| running.told.is_some() && !running.killed)
+    }
+
+    /// Whether workers run, which may have to be killed even if none serves a request.
+    pub(crate) fn has_workers_left(&self) -> bool {
+        let running = lock(&self.children.running);
+        running
+            .iter()
+            .any(|running| running.kept.worker().is_some())
+    }
+
     pub(crate) fn has_children(&self) -> bool {
         !lock(&self.children.running).is_empty()
     }
@@ -212,12 +230,20 @@ impl Running {
         let is_late = late.is_some_and(|late| late <= now);
         if stage >= Stage::Told || is_late {
             self.tell(now, LAST_WORDS);
-            if let (Some(ticket), true) = (self.kept.ticket(), stage < Stage::Told) {
-                ticket.slot().tell(Told::Request);
+            match self.kept.ticket() {
+                _ if stage >= Stage::Told => {}
+                Some(ticket) => ticket.slot().tell(Told::Request),
+                None => requests.tell_expired(self.child.id()),
             }
         }
         let killed = self.told.map(|(told, patience)| told.after(patience));
         let killed = killed.filter(|_| stage < Stage::Told).or(kill);
+        // A worker whose last request has ended may still drain what that one's peer says.
+        let is_idle = self.kept.worker().is_some() && !requests.is_serving(self.child.id());
+        let killed = killed.map(|at| match is_idle {
+            true => at.after(Linger::Talking.time()),
+            false => at,
+        });
         if !self.killed && killed.is_some_and(|at| at <= now) {
             self.child.signal(Signal::KILL);
             self.killed = true;

@@ -68,6 +68,25 @@ impl ServerHandle {
         self.requests.renew_workers();
     }
 
+    /// Asks for another process of the same program to take over, as SIGUSR2 does under [`run`](crate::Server::run) with
+    /// the option `upgrade`: see [`upgrade`](mod@crate::upgrade).
+    ///
+    /// Never blocks, and may be called from anywhere. If it succeeds, the server shuts down; if not, it goes on, and says
+    /// why. An [`Observer`](crate::observer::Observer) is told of either.
+    #[cfg(feature = "upgrade")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "upgrade")))]
+    pub fn upgrade(&self) {
+        self.requests.ask_upgrade();
+    }
+
+    /// Returns whether another process has taken over.
+    #[cfg(feature = "upgrade")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "upgrade")))]
+    #[must_use]
+    pub fn is_handed_over(&self) -> bool {
+        self.requests.is_handed_over()
+    }
+
     /// Returns the server's numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {

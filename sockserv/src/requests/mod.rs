@@ -8,6 +8,7 @@ mod answer;
 pub(crate) mod children;
 mod handle;
 mod limits;
+mod live;
 mod meeting;
 mod observed;
 mod peer;
@@ -15,6 +16,7 @@ mod places;
 mod shutdown;
 mod sides;
 mod slot;
+mod succession;
 mod ticket;
 pub(crate) mod workers;
 
@@ -37,11 +39,13 @@ use crate::transport::{Linger, Transport, Unsent};
 use answer::Answer;
 use children::Children;
 pub use handle::{ServerHandle, Stats};
+#[cfg(feature = "admin")]
+pub(crate) use live::Live;
 use meeting::Once;
 use places::Places;
 use shutdown::LifeEnd;
 use sides::Sides;
-pub(crate) use slot::{Ended, Slot, Told};
+pub(crate) use slot::{Due, Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
 pub(crate) use workers::Seat;
 
@@ -62,8 +66,17 @@ struct Control {
     ended_before: AtomicU64,
     alive_then: AtomicU32,
     suspended: AtomicBool,
+    /// Whether another process still accepts, whose place this one is to take.
+    held: AtomicBool,
+    /// Whether another process accepts now.
+    handed_over: AtomicBool,
+    /// How often an upgrade was asked for.
+    #[cfg(feature = "upgrade")]
+    upgrades: AtomicU32,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
+    /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
+    passed_on: AtomicU32,
     /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
     accepted: AtomicU64,
@@ -107,6 +120,9 @@ pub(crate) struct Requests {
     retired: Once,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
+    /// Whether this process could accept, if it were not held.
+    #[cfg(feature = "upgrade")]
+    prepared: AtomicBool,
     /// Whether the life line was written to.
     lined: AtomicBool,
     accepting: Mutex<Option<ThreadId>>,
@@ -157,6 +173,8 @@ impl Requests {
             process: AtomicU32::new(0),
             retired: Once::default(),
             bell: workers.is_some().then(Wake::new).transpose()?,
+            #[cfg(feature = "upgrade")]
+            prepared: AtomicBool::new(false),
             crew: Shared::zeroed(workers.unwrap_or(0))?,
             lined: AtomicBool::new(false),
             accepting: Mutex::new(None),
@@ -321,6 +339,11 @@ impl Requests {
     /// All of them are about to be looked at; those that come meanwhile say so.
     pub(crate) fn forget_patience(&self) {
         self.patience.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// Whether this process took it: what a worker took, the worker tells.
+    pub(crate) fn is_mine(&self, slot: &Slot) -> bool {
+        slot.process.load(Ordering::Relaxed) == self.process.load(Ordering::Relaxed)
     }
 
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.

@@ -10,6 +10,7 @@ use crate::requests::meeting::Once;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::ClosedInChildren;
+use crate::transport::Linger;
 
 /// The end of the life line that the process keeps which bound the server: when that dies, all children see the end. So
 /// no child keeps it, neither this server's nor another's of the same process.
@@ -184,10 +185,10 @@ impl Requests {
             (None, _) => Plan::new(self.begun(asked), self.options.shutdown_grace),
         };
         let others_cut = self.is_child() || self.worker().is_some();
-        Some(if others_cut {
-            plan.after_parent()
-        } else {
-            plan
+        Some(match others_cut {
+            true => plan.after_parent(),
+            false if self.crew.is_empty() => plan,
+            false => plan.with_lingering(Linger::Talking.time()),
         })
     }
 
@@ -211,6 +212,7 @@ impl Requests {
         [&control.asked, &control.begun, &control.over_at]
             .into_iter()
             .for_each(Once::forget);
+        control.handed_over.store(false, Ordering::SeqCst);
         for seat in &*self.crew {
             seat.exhausted.store(false, Ordering::SeqCst);
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::address::{Address, Kind};
+use crate::drain::Stage;
 use crate::error::Phase;
 use crate::observer::Reason;
 use crate::requests::meeting::Waiting;
@@ -38,6 +39,8 @@ pub(crate) struct Slot {
     pub(crate) busy: AtomicU32,
     /// The worker process that has the place; zero if the server has no workers.
     pub(super) process: AtomicU32,
+    /// Whether its rest runs in a child or a thread of its own, so that the accept loop which took it goes on.
+    pub(super) apart: AtomicBool,
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
@@ -86,6 +89,13 @@ impl Told {
     }
 }
 
+/// What [`Slot::due`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Now(Told),
+    Later(Option<Tick>),
+}
+
 /// How a request ended, as far as the counters tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -99,13 +109,7 @@ pub(crate) enum Ended {
 pub(super) const REFUSED: u8 = u8::MAX;
 
 impl Slot {
-    /// Whether its handler owes nothing and waits for the peer: such a request may end at any time.
-    pub(crate) fn is_idle(&self) -> bool {
-        // Pairs with the handler's own stores, which come before its `waiting`.
-        self.waiting.since().is_some() && self.owes_nothing()
-    }
-
-    pub(crate) fn owes_nothing(&self) -> bool {
+    pub(super) fn owes_nothing(&self) -> bool {
         !self.taken.load(Ordering::Relaxed) && self.busy.load(Ordering::Acquire) == 0
     }
 
@@ -138,14 +142,58 @@ impl Slot {
         self.told.store(why as u8, Ordering::Release); // Before the socket is shut down, so whoever wakes finds it.
     }
 
+    /// Whether its peer has said nothing yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.bytes_in.load(Ordering::Relaxed) == 0
+    }
+
     /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
-    pub(crate) fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
-        if self.bytes_in.load(Ordering::Relaxed) > 0 {
+    fn silent_until(&self, now: Tick, timeout: Duration) -> Option<Tick> {
+        if !self.is_silent() {
             return None;
         }
         // A handler that does something else is looked at again.
         let since = self.waiting.since().map_or(now, Tick);
         Some(since.after(timeout))
+    }
+
+    /// Why the request is to be told something now, or when to look again: a shutdown may have come so far, or one of its
+    /// deadlines. `first_byte`: the timeout, if it is not the request itself that looks at it. `is_idle`: whether a
+    /// shutdown may end it now.
+    pub(crate) fn due(
+        &self,
+        stage: Stage,
+        now: Tick,
+        first_byte: Option<Duration>,
+        is_idle: impl Fn(&Self) -> bool,
+    ) -> Due {
+        let told = self.told();
+        let by_shutdown = match stage {
+            Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+            Stage::Told if told == Told::No => Some(Told::Shutdown),
+            Stage::Draining if told == Told::No && is_idle(self) => Some(Told::Shutdown),
+            _ => None,
+        };
+        let expires = self
+            .expires()
+            .filter(|_| told != Told::Request && told != Told::Cut);
+        let silent = first_byte
+            .filter(|_| told == Told::No)
+            .and_then(|timeout| self.silent_until(now, timeout));
+        let patience = self.patience().filter(|_| told == Told::No);
+        let is_past = |at: &Tick| *at <= now;
+        let impatient = patience.filter(|(at, _)| is_past(at)).map(|(_, why)| why);
+        let why = by_shutdown
+            .or(impatient)
+            .or(expires.filter(is_past).map(|_| Told::Request))
+            .or(silent.filter(is_past).map(|_| Told::FirstByte));
+        match why {
+            Some(why) => Due::Now(why),
+            None => {
+                let patience = patience.map(|(at, _)| at);
+                Due::Later([expires, silent, patience].into_iter().flatten().min())
+            }
+        }
     }
 
     pub(super) fn ended(&self) -> Ended {
@@ -213,6 +261,7 @@ impl Slot {
         self.taken.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
+        self.apart.store(false, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
         self.patience.store(0, Ordering::Relaxed);
@@ -235,6 +284,10 @@ impl Slot {
     /// Whether it is a live request of that worker process.
     pub(super) fn is_of(&self, process: u32) -> bool {
         self.live.load(Ordering::Acquire) && self.process.load(Ordering::Relaxed) == process
+    }
+
+    pub(crate) fn hand_over(&self) {
+        self.apart.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_side(&self, sided: bool) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::address::Address;
 use crate::requests::children::Kept;
 use crate::requests::shutdown::LifeEnd;
-use crate::requests::{Requests, Ticket, lock};
+use crate::requests::{Requests, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
 use crate::sys::signal;
@@ -108,6 +108,13 @@ impl Requests {
         self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
     }
 
+    /// Whether a worker has prepared itself, or there are none to wait for.
+    #[cfg(feature = "admin")]
+    pub(crate) fn has_begun(&self) -> bool {
+        let is_ready = |seat: &Seat| seat.ready.load(Ordering::SeqCst) != 0;
+        self.bell.is_none() || self.crew.iter().any(is_ready)
+    }
+
     /// Whether the server has workers.
     pub(crate) fn has_workers(&self) -> bool {
         !self.crew.is_empty()
@@ -166,6 +173,17 @@ impl Requests {
 
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.when().is_some()
+    }
+
+    /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.
+    pub(crate) fn pass_on(&self) {
+        self.control().passed_on.fetch_add(1, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// How often that has happened.
+    pub(crate) fn passed_on(&self) -> u32 {
+        self.control().passed_on.load(Ordering::SeqCst)
     }
 
     /// Wakes the accept loops of all processes of this server.
@@ -229,10 +247,26 @@ impl Kept for Post {
 }
 
 impl Requests {
-    /// When the oldest deadline of a worker's requests passes. It has one, or between two of them none.
+    /// Whether a worker has a live request.
+    pub(super) fn is_serving(&self, process: u32) -> bool {
+        self.used_slots().iter().any(|slot| slot.is_of(process))
+    }
+
+    /// When the deadline of the request passes that holds a worker's accept loop, if one does.
     pub(super) fn worker_expires(&self, process: u32) -> Option<Tick> {
-        let own = self.used_slots().iter().filter(|slot| slot.is_of(process));
-        own.filter_map(|slot| slot.expires()).min()
+        self.held_by(process).filter_map(Slot::expires).min()
+    }
+
+    /// A worker is to end because the request that holds it had a deadline: that is why this one ends.
+    pub(super) fn tell_expired(&self, process: u32) {
+        self.held_by(process)
+            .for_each(|slot| slot.tell(Told::Request));
+    }
+
+    /// What the accept loop of a worker is in the middle of. The rest of it sees to itself.
+    fn held_by(&self, process: u32) -> impl Iterator<Item = &Slot> {
+        let own = self.used_slots().iter();
+        own.filter(move |slot| slot.is_of(process) && !slot.apart.load(Ordering::Relaxed))
     }
 
     /// In a child or a worker: its siblings are the parent's to watch.

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 
 use crate::address::{Address, Endpoint};
+use crate::concurrency::unit::verify;
 use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
-use crate::guard::guard_value;
 use crate::listener::{Failure, Incoming, Kind};
 use crate::observer::Event;
 use crate::observer::Refusal;
@@ -137,7 +137,9 @@ impl<H: Declaration> Server<H> {
 
     /// Dispatches what was accepted, as far as there are places.
     pub(super) fn dispatch_pending(&mut self) {
-        while let Some((incoming, peer)) = self.pending.pop_front() {
+        while self.begins_requests()
+            && let Some((incoming, peer)) = self.pending.pop_front()
+        {
             if let Some(back) = self.dispatch(incoming, peer) {
                 self.pending.push_front(back);
                 return;
@@ -204,17 +206,8 @@ impl<H: Declaration> Server<H> {
     }
 
     fn verify(&self, incoming: &Incoming, peer: &Address) -> bool {
-        let Some(verify) = self.hooks.verify_request else {
-            return true;
-        };
-        match guard_value(Phase::Verify, || verify(&self.prototype, peer, incoming)) {
-            Ok(verified) => verified,
-            Err(error) => {
-                self.requests.failed(None, &error, peer);
-                self.report(&error, peer);
-                false
-            }
-        }
+        let (hooks, requests) = (&self.hooks, &self.requests);
+        verify(hooks, &self.prototype, requests, incoming, peer)
     }
 
     /// Closes a request that is not served, without a reset: what the peer says meanwhile is drained.

@@ -105,6 +105,25 @@ impl<H: Declaration, S> Builder<H, S> {
         self
     }
 
+    /// Has the operator's endpoint listen there (`admin = ...` in the attribute): see [`admin`](mod@crate::admin).
+    #[cfg(feature = "admin")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+    #[must_use]
+    pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
+        self.options = self.options.admin(at);
+        self
+    }
+
+    /// Has the operator's endpoint listen there, where other machines may reach it (`admin_public = ...` in the attribute):
+    /// it answers everybody who connects.
+    #[cfg(feature = "admin")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+    #[must_use]
+    pub fn admin_public(mut self, at: impl IntoEndpoints) -> Self {
+        self.options = self.options.admin_public(at);
+        self
+    }
+
     /// Runs requests by this value of the model, in place of its default.
     #[must_use]
     pub fn model(mut self, model: H::Model) -> Self {

@@ -12,9 +12,10 @@ use crate::server::declare::Declaration;
 use crate::server::operator::Operator;
 use crate::server::turn::Most;
 use crate::server::{Server, State, ask, listener};
+use crate::sys::clock::Tick;
 
-/// How many batches of packets are still taken at a shutdown: a flood must not keep the server from ending.
-const BATCHES: u32 = 16;
+/// How many packets are still taken at a shutdown: a flood must not keep the server from ending.
+const PACKETS: u32 = 1024;
 
 /// What becomes of connections that the kernel has completed when a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl<H: Declaration> Server<H> {
         if self.requests.worker().is_none() || self.requests.is_server_ending() {
             self.requests.note_drain();
         }
+        self.give_up_upgrade();
         self.requests.options.observers.tell(|| Event::Draining);
         let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
@@ -74,27 +76,24 @@ impl<H: Declaration> Server<H> {
     /// Whether nobody else goes on serving those who have connected.
     fn are_mine_to_take(&self) -> bool {
         let is_worker = self.requests.worker().is_some();
-        !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
+        let is_ours = !self.requests.is_held() && !self.requests.is_handed_over();
+        is_ours && !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
     }
 
     /// Serves what the kernel has completed already: closing the listener would reset those clients.
     fn take_the_last(&mut self) -> u64 {
         let before = self.requests.accepted();
         for index in 0..self.sources.len() {
-            let (batches, size) = match self.sources[index].listener.place() {
-                Some(place) if place.kind.is_stream() => (self.requests.options.backlog, 1),
-                Some(_) => (BATCHES, 64),
-                None => (0, 0),
+            let most = match self.sources[index].listener.place() {
+                Some(place) if place.kind.is_stream() => self.requests.options.backlog,
+                Some(_) => PACKETS,
+                None => 0,
             };
-            for _ in 0..batches {
-                // Under `sync` each is served here: the grace is theirs, too, and a second signal ends it.
-                if self.handles_signals {
-                    self.heed_signals();
-                }
-                if self.requests.stage() == Stage::Over {
+            for _ in 0..most {
+                if !self.begins_requests() {
                     break;
                 }
-                match self.take(index, size).map_err(Failure::of) {
+                match self.take(index, 1).map_err(Failure::of) {
                     Ok(()) | Err(Failure::Skip) => {}
                     Err(_) => break,
                 }
@@ -103,10 +102,23 @@ impl<H: Declaration> Server<H> {
         self.requests.accepted() - before + self.pending.len() as u64
     }
 
+    /// Whether a request may still begin. Under `sync` each runs here: the grace is theirs, too, and a second signal ends it.
+    pub(super) fn begins_requests(&mut self) -> bool {
+        if self.handles_signals {
+            self.heed_signals();
+        }
+        let plan = self.requests.plan();
+        plan.is_none_or(|plan| plan.begins_requests(Tick::now()))
+    }
+
     fn close_listeners(&mut self) {
+        let is_handed_over = self.requests.is_handed_over();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
+            if let Some(place) = source.listener.place().filter(|_| is_handed_over) {
+                place.disown();
+            }
         }
         self.sources
             .retain(|source| source.listener.place().is_none());
@@ -118,7 +130,7 @@ impl<H: Declaration> Server<H> {
         self.lingering.take(&self.requests);
         let alive = self.requests.active_here() > 0
             || self.requests.has_children()
-            || !self.pending.is_empty();
+            || (!self.pending.is_empty() && self.begins_requests());
         (!alive || self.requests.stage() == Stage::Over) && !self.lingering.holds_replies()
     }
 
@@ -142,10 +154,12 @@ impl<H: Declaration> Server<H> {
         self.requests.need_no_wake();
         self.pending.clear();
         self.dismiss();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
+        #[cfg(feature = "admin")]
+        self.close_admin();
         let observers = &self.requests.options.observers;
         observers.tell(|| Event::Drained(&report));
     }
@@ -176,6 +190,8 @@ impl<H: Declaration> Server<H> {
         listeners.extend(self.sources.drain(..).map(|source| source.listener)); // Own ones were never closed.
         self.listen_to(listeners);
         self.multiply_sockets()?;
+        #[cfg(feature = "admin")]
+        self.reopen_admin()?;
         self.state = State::Bound;
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
-use crate::sys::poller::Interest;
+use crate::sys::poller::{Interest, Poller};
 use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
 
 /// Tokens of lingering sockets in the poller begin here.
@@ -69,28 +69,39 @@ impl Lingering {
         let watched = poller
             .add(fd, token, Interest::IN)
             .or_else(|_| poller.modify(fd, token, Interest::IN));
-        if watched.is_ok() && socket.drain() {
-            self.sockets.push_back(socket);
-            if self.sockets.len() > MOST {
-                let quiet = |socket: &Socket| socket.linger == Linger::Quiet;
-                let first = self.sockets.iter().position(quiet).unwrap_or(0);
-                self.sockets.remove(first);
-            }
+        if watched.is_err() || !socket.drain() {
+            return socket.leave(poller);
+        }
+        self.sockets.push_back(socket);
+        if self.sockets.len() > MOST {
+            let quiet = |socket: &Socket| socket.linger == Linger::Quiet;
+            let first = self.sockets.iter().position(quiet).unwrap_or(0);
+            let first = self.sockets.remove(first);
+            first.inspect(|socket| socket.leave(poller));
         }
     }
 
     /// A peer has said something, or has left.
-    pub(crate) fn ready(&mut self, token: u64) {
-        self.sockets
-            .retain_mut(|socket| socket.token != token || socket.drain());
+    pub(crate) fn ready(&mut self, token: u64, poller: &Poller) {
+        self.keep(poller, |socket| socket.token != token || socket.drain());
     }
 
     /// Closes those whose time is over.
-    pub(crate) fn expire(&mut self) {
+    pub(crate) fn expire(&mut self, poller: &Poller) {
         if !self.sockets.is_empty() {
             let now = Tick::now();
-            self.sockets.retain(|socket| socket.until > now);
+            self.keep(poller, |socket| socket.until > now);
         }
+    }
+
+    fn keep(&mut self, poller: &Poller, mut stays: impl FnMut(&mut Socket) -> bool) {
+        self.sockets.retain_mut(|socket| {
+            let stays = stays(socket);
+            if !stays {
+                socket.leave(poller);
+            }
+            stays
+        });
     }
 
     /// When the next one's time is over.
@@ -110,12 +121,17 @@ impl Lingering {
     }
 
     /// Closes all.
-    pub(crate) fn clear(&mut self) {
-        self.sockets.clear();
+    pub(crate) fn clear(&mut self, poller: &Poller) {
+        self.keep(poller, |_| false);
     }
 }
 
 impl Socket {
+    /// Takes it out of the poll set: a child that was made meanwhile holds it, too, so that closing it here does not.
+    fn leave(&self, poller: &Poller) {
+        let _ = poller.remove(&*self.transport); // It is there until now, but in a new worker.
+    }
+
     /// Reads what has arrived; returns whether there may be more.
     fn drain(&mut self) -> bool {
         let mut sink = [0; 4096];

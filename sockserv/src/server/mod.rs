@@ -1,6 +1,8 @@
 //! [`Server`]: bind, activate, serve, drain. The loop itself is in `turn.rs`, its end in `drain.rs`.
 
 mod accept;
+#[cfg(feature = "admin")]
+mod admin;
 pub(crate) mod builder;
 pub(crate) mod declare;
 mod end;
@@ -14,6 +16,11 @@ mod source;
 pub(crate) mod spawn;
 mod status;
 mod turn;
+#[cfg(feature = "upgrade")]
+mod upgrade;
+#[cfg(not(feature = "upgrade"))]
+#[path = "no_upgrade.rs"]
+mod upgrade;
 mod workers;
 
 use std::collections::{HashMap, VecDeque};
@@ -54,6 +61,8 @@ const TIMER: u64 = 1;
 const BELL: u64 = 2;
 /// What tells a worker that the server ends.
 const LIFE: u64 = 3;
+/// What the process says that is to take over, or the one that is to be taken over from.
+const UPGRADE: u64 = 4;
 const FIRST_LISTENER: u64 = 16;
 
 const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
@@ -92,12 +101,17 @@ pub struct Server<H: Declaration> {
     timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
+    upgrade: upgrade::Upgrade,
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
     /// The workers, where they accept.
     crew: Option<workers::Crew>,
     /// How many requests this worker may still serve.
     left: Option<u64>,
+    /// How many of the clients that siblings passed on this process has looked for.
+    passed_on: u32,
+    #[cfg(feature = "admin")]
+    admin: Option<admin::Admin>,
 }
 
 /// Where a server stands in its life.
@@ -154,7 +168,11 @@ impl<H: Declaration> Server<H> {
             None => Self::connection(&mut options)?,
         };
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
+        #[cfg(feature = "admin")]
+        let admin = admin::Admin::bind(&mut options)?;
         let requests = Arc::new(Requests::new(options, most, workers)?);
+        #[cfg(feature = "upgrade")]
+        crate::upgrade::handover::enlist(&requests);
         let mut server = Self {
             prototype: handler,
             model,
@@ -178,9 +196,13 @@ impl<H: Declaration> Server<H> {
             timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
+            upgrade: upgrade::Upgrade::default(),
             stays: false,
             crew: workers.map(workers::Crew::new),
             left: None,
+            passed_on: 0,
+            #[cfg(feature = "admin")]
+            admin,
             requests,
         };
         server.watch_own()?;
@@ -417,9 +439,7 @@ impl<H: Declaration> Server<H> {
         }
         self.activate()?;
         self.requests.accept_here();
-        if H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
-            crate::sys::fork::check_alone()?; // Threads may have come since the bind.
-        }
+        self.check_forks()?; // Threads may have come since the bind.
         self.model.start(&self.prototype, self.hooks.worker_start)?;
         self.warm();
         if cfg!(panic = "abort") {
@@ -486,7 +506,8 @@ impl<H: Declaration> Server<H> {
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
         let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
-        let signals = Signals::handle(&[self.targets()], operator.reloads())?;
+        let upgrades = self.wants_upgrades();
+        let signals = Signals::handle(&[self.targets()], operator.reloads(), upgrades)?;
         self.handles_signals = true;
         self.announce();
         operator.tend();
@@ -504,6 +525,8 @@ impl<H: Declaration> Server<H> {
         if self.requests.options.announce {
             let line = |at: &Endpoint| format!("listening on {at}\n");
             let lines: String = self.announced.iter().map(line).collect();
+            #[cfg(feature = "admin")]
+            let lines = lines + &self.admin_lines();
             let mut stdout = io::stdout().lock();
             // Who closed stdout does not want to know.
             let _ = stdout

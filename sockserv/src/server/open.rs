@@ -11,6 +11,7 @@ use crate::listener::connection::Connection;
 use crate::listener::place::{self, Place};
 use crate::options::Options;
 use crate::sys::inherited;
+use crate::upgrade::label::Label;
 
 /// Where inetd puts what it hands over.
 const STDIN: RawFd = 0;
@@ -34,7 +35,7 @@ pub(crate) fn places(
         .collect::<Result<Vec<_>, _>>()?;
     let mut places = Vec::new();
     if !options.explicit && !endpoints.iter().any(names_inherited) {
-        places = adopt_all(kinds)?;
+        places = adopt_all(kinds, |_| true)?;
     }
     // What systemd did not hand over is bound here, if the attribute says where.
     let had = |kind: &Kind| places.iter().any(|place: &Place| place.kind == *kind);
@@ -75,7 +76,9 @@ fn inherited_by_name(endpoint: &Endpoint) -> Vec<RawFd> {
         Endpoint::Fd(fd) => vec![*fd],
         Endpoint::Systemd(name, index) => {
             let named = place::handed_over().into_iter();
-            let mut named = named.filter(|(_, other)| other == name).map(|(fd, _)| fd);
+            let mut named = named
+                .filter(|(_, label)| label.name() == Some(name))
+                .map(|(fd, _)| fd);
             match index {
                 None => named.collect(),
                 Some(index) => named.nth(*index).into_iter().collect(),
@@ -194,7 +197,12 @@ fn bind_one(
         Endpoint::Host(host, port) => {
             bind_host(host, *port, |at, own| bind(&with_port(at, first.or(own))))
         }
-        Endpoint::Fd(fd) => adopt(*fd, &[kind]).map(|place| vec![place]),
+        Endpoint::Fd(fd) => {
+            let label = &Label::Numbered(*fd);
+            #[cfg(feature = "upgrade")]
+            let fd = &place::handover::numbered(*fd);
+            adopt(*fd, label, &[kind]).map(|place| vec![place])
+        }
         Endpoint::Inetd => adopt_stdin(&[kind]).map(|place| vec![place]),
         Endpoint::Systemd(name, index) => adopt_named(kind, name, *index),
         Endpoint::Only(_, endpoint) => bind_one(kind, endpoint, first, options, last_word),
@@ -241,9 +249,9 @@ fn bind_host(
     }
 }
 
-fn adopt(fd: RawFd, kinds: &[Kind]) -> io::Result<Place> {
+fn adopt(fd: RawFd, label: &Label, kinds: &[Kind]) -> io::Result<Place> {
     match place::inherited_kind(fd) {
-        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take(fd)?),
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take(fd)?, label),
         Some(kind) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"),
@@ -257,8 +265,13 @@ fn adopt(fd: RawFd, kinds: &[Kind]) -> io::Result<Place> {
 
 /// A listening socket, or one of datagrams, that is served as long as somebody comes: `wait` in inetd.conf(5).
 fn adopt_stdin(kinds: &[Kind]) -> io::Result<Place> {
+    let label = &Label::Numbered(STDIN);
+    #[cfg(feature = "upgrade")]
+    if let fd @ 1.. = place::handover::numbered(STDIN) {
+        return adopt(fd, label, kinds); // It was another process's stdin.
+    }
     match place::inherited_kind(STDIN) {
-        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take_stdin()?),
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take_stdin()?, label),
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "`inetd` finds no socket for this server on stdin; write it in inetd.conf, or in a unit with `StandardInput=socket`",
@@ -266,10 +279,13 @@ fn adopt_stdin(kinds: &[Kind]) -> io::Result<Place> {
     }
 }
 
-fn adopt_all(kinds: &[Kind]) -> io::Result<Vec<Place>> {
-    let fds = place::handed_over().into_iter().map(|(fd, _)| fd);
-    let fds = fds.filter(|fd| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
-    let places: io::Result<Vec<_>> = fds.map(|fd| adopt(fd, kinds)).collect();
+fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Place>> {
+    let fds = place::handed_over()
+        .into_iter()
+        .filter(|(_, label)| label.name().is_some_and(&wanted));
+    let fds =
+        fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
+    let places: io::Result<Vec<_>> = fds.map(|(fd, label)| adopt(fd, &label, kinds)).collect();
     Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
 }
 
@@ -280,12 +296,20 @@ fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<P
             format!("systemd handed over no `{kind}` socket named `{name}`"),
         )
     };
-    let mut fds = inherited_by_name(&Endpoint::Systemd(name.to_owned(), index));
-    if index.is_none() {
-        fds.retain(|fd| place::inherited_kind(*fd) == Some(kind));
+    let places = match index {
+        None => adopt_all(&[kind], |other| other == name)?,
+        Some(index) => {
+            let fd = place::handed_over()
+                .into_iter()
+                .filter(|(_, label)| label.name() == Some(name))
+                .nth(index);
+            let (fd, label) = fd.ok_or_else(missing)?;
+            vec![adopt(fd, &label, &[kind])?]
+        }
+    };
+    if places.is_empty() {
+        Err(missing())
+    } else {
+        Ok(places)
     }
-    if fds.is_empty() {
-        return Err(missing());
-    }
-    fds.into_iter().map(|fd| adopt(fd, &[kind])).collect()
 }

@@ -47,7 +47,8 @@ impl Operator {
         servers: Vec<Arc<Requests>>,
         listeners: impl Iterator<Item = &'a Endpoint>,
     ) -> Self {
-        let manager = Manager::find().unwrap_or_else(|error| {
+        let inherits = servers.iter().any(|server| server.is_held());
+        let manager = Manager::find(inherits).unwrap_or_else(|error| {
             note(&format!("cannot use NOTIFY_SOCKET: {error}"));
             None
         });
@@ -107,13 +108,17 @@ impl Operator {
     }
 
     fn tell_changes(&mut self) {
+        if self.servers.iter().any(|server| server.is_handed_over()) {
+            self.manager = None; // It hears from another process from now on.
+            return;
+        }
         let all = |is_so: fn(&Requests) -> bool| self.servers.iter().all(|server| is_so(server));
         let news = match self.state {
             State::Starting | State::Ready if all(Requests::is_shutting_down) => {
                 self.state = State::Stopping;
                 "STOPPING=1"
             }
-            State::Starting if all(Requests::are_all_ready) => {
+            State::Starting if all(|server| server.are_all_ready() && !server.is_held()) => {
                 self.state = State::Ready;
                 "READY=1"
             }

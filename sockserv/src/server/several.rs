@@ -56,12 +56,14 @@ pub trait Several {
 /// ```
 pub fn run(servers: impl Several) -> io::Result<()> {
     let mut servers = servers.into_each();
+    servers.iter_mut().try_for_each(|server| server.prepare())?;
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
     let requests = servers.iter().map(|server| server.requests()).collect();
     let listeners = servers.iter().flat_map(|server| server.listeners());
     let mut operator = Operator::new(requests, listeners);
-    let signals = Signals::handle(&targets, operator.reloads())?;
+    let upgrades = servers.iter().any(|server| server.upgrades());
+    let signals = Signals::handle(&targets, operator.reloads(), upgrades)?;
     servers.iter().for_each(|server| server.announce());
     operator.tend();
     let mut result = Ok(());
@@ -103,6 +105,9 @@ fn wait(servers: &[Box<dyn Each>], live: &[usize], due: Option<Tick>) -> io::Res
 #[doc(hidden)]
 pub trait Each {
     #[doc(hidden)]
+    fn prepare(&mut self) -> io::Result<()>;
+    /// When all are prepared, and their threads there.
+    #[doc(hidden)]
     fn start(&mut self) -> io::Result<()>;
     #[doc(hidden)]
     fn announce(&self);
@@ -111,6 +116,8 @@ pub trait Each {
     fn requests(&self) -> Arc<Requests>;
     #[doc(hidden)]
     fn listeners(&self) -> &[Endpoint];
+    #[doc(hidden)]
+    fn upgrades(&self) -> bool;
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
     fn targets(&self) -> Targets;
@@ -128,11 +135,16 @@ pub trait Each {
 
 #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
 impl<H: Declaration> Each for Server<H> {
+    fn prepare(&mut self) -> io::Result<()> {
+        Server::prepare(self)
+    }
+
     fn start(&mut self) -> io::Result<()> {
+        self.check_forks()?;
         self.handles_signals = true;
-        self.prepare()?;
         self.stays = true;
-        self.see_to_workers(); // Nothing else would wake the loop for them.
+        self.see_to_workers(); // Nothing else would wake the loop for them, or for the next.
+        self.see_to_predecessor();
         Ok(())
     }
 
@@ -146,6 +158,10 @@ impl<H: Declaration> Each for Server<H> {
 
     fn listeners(&self) -> &[Endpoint] {
         &self.announced
+    }
+
+    fn upgrades(&self) -> bool {
+        self.wants_upgrades()
     }
 
     fn targets(&self) -> Targets {

@@ -150,6 +150,13 @@ impl Running {
     }
 }
 
+/// Where it listens first, for a client: `Client::connect(&running)`.
+impl From<&Running> for Endpoint {
+    fn from(running: &Running) -> Self {
+        running.announced[0].clone()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // Who wants to know how it ended calls `shutdown`.

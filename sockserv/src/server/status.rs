@@ -52,15 +52,19 @@ fn describe(server: &Requests, text: &mut String) -> fmt::Result {
         stats.bytes_out
     )?;
     describe_limits(server, text)?;
-    let mut requests = Vec::new();
-    server.for_each(|slot, index| requests.push((server.describe(index), slot.is_idle())));
-    requests.sort_by_key(|(request, _)| std::cmp::Reverse(request.age()));
-    for (request, is_idle) in requests.iter().take(MOST) {
-        let (received, sent) = (request.bytes_in(), request.bytes_out());
-        let idle = if *is_idle { ", idle" } else { "" };
-        writeln!(text, "  {request}: {received} bytes in, {sent} out{idle}")?;
+    let oldest = server.oldest(MOST);
+    for live in &oldest {
+        let (received, sent) = (live.state.bytes_in(), live.state.bytes_out());
+        write!(text, "  {}: {received} bytes in, {sent} out", live.state)?;
+        if live.process != 0 {
+            write!(text, ", in process {}", live.process)?;
+        }
+        if let Some(request) = live.request {
+            write!(text, ", number {request}")?;
+        }
+        writeln!(text, "{}", if live.is_idle { ", idle" } else { "" })?;
     }
-    match requests.len().saturating_sub(MOST) {
+    match stats.active.saturating_sub(oldest.len() as u64) {
         0 => Ok(()),
         more => writeln!(text, "  and {more} more"),
     }

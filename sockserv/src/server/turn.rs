@@ -9,9 +9,9 @@ use crate::drain::{Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
 use crate::requests::children;
-use crate::requests::{PARKED, Told, lock};
+use crate::requests::{Due, PARKED, lock};
 use crate::server::declare::Declaration;
-use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, WAKE, linger};
+use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger};
 use crate::signals::Signals;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
@@ -42,6 +42,7 @@ impl<H: Declaration> Server<H> {
     pub(super) fn turn(&mut self, until: Option<Tick>, most: Most) -> io::Result<Turn> {
         self.stays = most == Most::Many;
         self.see_to_workers();
+        self.see_to_predecessor();
         self.watch_sources()?;
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
@@ -58,17 +59,27 @@ impl<H: Declaration> Server<H> {
             match token {
                 WAKE => self.woken(),
                 TIMER => self.timer.set(None)?,
-                BELL => self.woken(),
+                BELL => {
+                    self.woken();
+                    self.look_anew()?;
+                }
                 LIFE => self.end_of_life(),
+                UPGRADE => self.upgrade_goes_on(),
                 FIRST_LISTENER..children::TOKENS
                     if self.may_accept() && (most == Most::Many || !turn.served) =>
                 {
                     turn.served |= self.accept((token - FIRST_LISTENER) as usize, most)?;
                 }
-                FIRST_LISTENER..children::TOKENS => {} // It is still ready at the next turn.
+                // It is still ready at the next turn, if there is one.
+                FIRST_LISTENER..children::TOKENS if self.requests.is_retired() => {
+                    self.requests.pass_on();
+                }
+                FIRST_LISTENER..children::TOKENS => {}
                 children::TOKENS..linger::TOKENS => children = true,
-                linger::TOKENS..SENDERS => self.lingering.ready(token),
+                linger::TOKENS..SENDERS => self.lingering.ready(token, &self.requests.poller),
                 SENDERS..PARKED => self.send_more(token),
+                #[cfg(feature = "admin")]
+                super::admin::TOKENS.. => self.answer_admin(token),
                 _ => self.model.spoke((token - PARKED) as u32),
             }
         }
@@ -80,6 +91,7 @@ impl<H: Declaration> Server<H> {
         turn.served |= self.ask_sources(most, turn.served)?;
         self.model.tend();
         self.see_to_deadlines();
+        self.see_to_successor();
         Ok(turn)
     }
 
@@ -103,7 +115,8 @@ impl<H: Declaration> Server<H> {
     /// Whether new requests are welcome now.
     pub(super) fn may_accept(&self) -> bool {
         let requests = &self.requests;
-        if self.state != State::Active || requests.is_draining() || requests.is_suspended() {
+        let is_closed = requests.is_draining() || requests.is_suspended() || requests.is_held();
+        if self.state != State::Active || is_closed {
             return false;
         }
         if self.leaves_it_to_workers() {
@@ -135,6 +148,8 @@ impl<H: Declaration> Server<H> {
         let wanted = self.may_accept();
         let model = &self.model;
         let has_room = [false, true].map(|is_stream| model.has_room(is_stream));
+        #[cfg(feature = "admin")]
+        self.tend_admin()?;
         self.sources.iter_mut().try_for_each(|source| {
             let wanted = wanted && has_room[usize::from(source.is_stream())];
             source.watch(&self.requests, wanted)
@@ -155,21 +170,26 @@ impl<H: Declaration> Server<H> {
     pub(super) fn next_due(&self) -> Option<Tick> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
         let is_needed = |plan: &Plan| {
-            self.requests.active_here() > 0 || plan.stage(Tick::now()) == Stage::LameDuck
+            self.requests.active_here() > 0
+                || self.requests.has_workers_left()
+                || plan.stage(Tick::now()) == Stage::LameDuck
         };
         let plan = self.requests.plan().filter(is_needed);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
-        let look = [self.next_look, self.requests.patience()].into_iter();
-        let look = look.flatten().min();
-        let look = look.filter(|_| self.requests.active_here() > 0);
+        let must_look = |_: &Tick| self.requests.active_here() > 0 || self.requests.awaits_told();
+        let looks = [self.next_look, self.requests.patience()].into_iter();
+        let look = looks.flatten().min().filter(must_look);
         let model = self.model.next_due().map(Tick);
+        #[cfg(feature = "admin")]
+        let look = [look, self.next_admin()].into_iter().flatten().min();
         paused
             .chain(look)
             .chain(stage)
             .chain(self.lingering.next())
             .chain(model)
             .chain(self.next_worker())
+            .chain(self.upgrade.due())
             .min()
     }
 
@@ -179,6 +199,8 @@ impl<H: Declaration> Server<H> {
         if self.handles_signals {
             self.heed_signals();
         }
+        self.see_to_predecessor();
+        self.heed_upgrades();
         if self.requests.is_shutting_down() {
             self.requests.pull_life_line(); // A worker, or a child, may have asked for it.
         }
@@ -263,7 +285,7 @@ impl<H: Declaration> Server<H> {
 
     /// Ends what has waited too long, and looks for when to look again.
     pub(super) fn see_to_deadlines(&mut self) {
-        self.lingering.expire();
+        self.lingering.expire(&self.requests.poller);
         let now = Tick::now();
         let stage = self
             .requests
@@ -281,34 +303,16 @@ impl<H: Declaration> Server<H> {
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
         let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
-        let request = options.request_timeout;
         let mut next: Option<Tick> = None;
         let mut late = Vec::new();
         self.requests.for_each(|slot, index| {
-            let told = slot.told();
-            let why = match stage {
-                Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
-                Stage::Told if told == Told::No => Some(Told::Shutdown),
-                Stage::Draining if told == Told::No && slot.is_idle() => Some(Told::Shutdown),
-                _ => None,
-            };
-            let expired = request
-                .and(slot.expires())
-                .filter(|_| told != Told::Request && told != Told::Cut);
-            let silent = first_byte
-                .filter(|_| told == Told::No)
-                .and_then(|timeout| slot.silent_until(now, timeout));
-            let waits = slot.patience().filter(|_| told == Told::No);
-            let impatient = waits.filter(|&(at, _)| at <= now).map(|(_, why)| why);
-            let why = why.or(impatient);
-            let why = why.or(expired.filter(|&at| at <= now).map(|_| Told::Request));
-            let why = why.or(silent.filter(|&at| at <= now).map(|_| Told::FirstByte));
-            match why {
-                Some(why) => late.push((index, why)),
-                None => {
-                    let until = waits.map(|(at, _)| at);
-                    next = [next, expired, silent, until].into_iter().flatten().min();
-                }
+            if stage < Stage::Cut && !self.requests.is_mine(slot) {
+                return; // Its worker looks after it.
+            }
+            let is_idle = |slot: &_| self.requests.is_idle(slot);
+            match slot.due(stage, now, first_byte, is_idle) {
+                Due::Now(why) => late.push((index, why)),
+                Due::Later(at) => next = [next, at].into_iter().flatten().min(),
             }
         });
         for (index, why) in late {

@@ -74,6 +74,14 @@ impl<H: Declaration> Server<H> {
             && self.requests.worker().is_none()
     }
 
+    /// Whether workers can be started, and others in their place, as long as no further thread comes.
+    pub(super) fn check_forks(&self) -> io::Result<()> {
+        match H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
+            true => fork::check_alone(),
+            false => Ok(()),
+        }
+    }
+
     /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
     /// as the server: what waits in one while its worker is replaced is not lost.
     pub(super) fn multiply_sockets(&mut self) -> io::Result<()> {
@@ -294,8 +302,10 @@ impl<H: Declaration> Server<H> {
     /// Leaves behind what is the parent's, and prepares the handler's prototype.
     fn prepare_worker(&mut self, index: u32) -> io::Result<()> {
         self.handles_signals = true;
+        #[cfg(feature = "admin")]
+        self.leave_admin();
         self.pending.clear();
-        self.lingering.clear();
+        self.lingering.clear(&self.requests.poller);
         self.unsent.clear();
         (self.next_look, self.next_service) = (None, None);
         let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
@@ -325,6 +335,17 @@ impl<H: Declaration> Server<H> {
             Some(bell) => poller.add(bell, BELL, Interest::IN | Interest::ET),
             None => Ok(()),
         }
+    }
+
+    /// Puts the listeners into the poll set anew if a sibling has left clients to us: only then does the kernel tell of them.
+    pub(super) fn look_anew(&mut self) -> io::Result<()> {
+        let passed_on = self.requests.passed_on();
+        if passed_on == self.passed_on {
+            return Ok(());
+        }
+        self.passed_on = passed_on;
+        let mut sources = self.sources.iter_mut();
+        sources.try_for_each(|source| source.watch(&self.requests, false)) // The next turn adds them.
     }
 
     /// The life line has something to say: the server ends, or the parent has died.

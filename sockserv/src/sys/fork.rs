@@ -38,8 +38,7 @@ pub(crate) struct Child {
 
 /// Makes a child process, with the standard streams flushed so that nothing is written twice.
 ///
-/// In the child the stream listeners of all servers are closed, but for those in `keep`: a port is free once its server
-/// has ended.
+/// In the child the listeners of all servers are closed, but for those in `keep`: a port is free once its server has ended.
 pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
@@ -105,6 +104,19 @@ pub(crate) fn check_alone() -> io::Result<()> {
         }
         thread::sleep(Duration::from_millis(1));
     }
+    let names = others()?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    Err(io::Error::other(format!(
+        "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
+         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
+    )))
+}
+
+/// Returns the names of this process's other threads, each between backticks.
+pub(crate) fn others() -> io::Result<Vec<String>> {
     let own = rustix::thread::gettid().as_raw_nonzero().to_string();
     let mut names = Vec::new();
     for task in fs::read_dir("/proc/self/task")?.flatten() {
@@ -116,14 +128,7 @@ pub(crate) fn check_alone() -> io::Result<()> {
             );
         }
     }
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names = names.join(", ");
-    Err(io::Error::other(format!(
-        "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
-         start the server before them, or vouch for them with `unsafe(forking)`"
-    )))
+    Ok(names)
 }
 
 /// Ends a child without running anybody's destructors twice; the parent's exit code for it is `code`.
@@ -150,7 +155,7 @@ fn flush() {
 }
 
 impl Child {
-    fn adopt(pid: Pid) -> io::Result<Self> {
+    pub(super) fn adopt(pid: Pid) -> io::Result<Self> {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self { pid, pidfd }),
             Err(error) => {

@@ -21,4 +21,6 @@ pub(crate) mod inherited;
 pub(crate) mod poller;
 pub(crate) mod shared;
 pub(crate) mod signal;
+#[cfg(feature = "upgrade")]
+pub(crate) mod successor;
 pub(crate) mod unsent;

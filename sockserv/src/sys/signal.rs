@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{fmt, io, mem, ptr};
 
-pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// How many servers one set of signals can reach.
 const SERVERS: usize = 64;
@@ -19,6 +19,9 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// How often SIGHUP and SIGUSR1 came.
 static HANG_UPS: AtomicU32 = AtomicU32::new(0);
 static QUESTIONS: AtomicU32 = AtomicU32::new(0);
+
+/// How often SIGUSR2 came.
+static UPGRADES: AtomicU32 = AtomicU32::new(0);
 
 /// Handles one signal until it is dropped; then what was there before handles it again.
 pub(crate) struct Handled {
@@ -76,6 +79,17 @@ pub(crate) fn questions() -> u32 {
     QUESTIONS.load(Ordering::SeqCst)
 }
 
+/// Makes SIGUSR2 wake the servers, and be remembered.
+pub(crate) fn handle_upgrade() -> io::Result<Handled> {
+    set(SIGUSR2, on_upgrade as *const () as usize)
+}
+
+/// How often SIGUSR2 came.
+#[cfg(feature = "upgrade")]
+pub(crate) fn upgrades() -> u32 {
+    UPGRADES.load(Ordering::SeqCst)
+}
+
 /// All signals wait while this lives.
 pub(crate) struct Masked(libc::sigset_t);
 
@@ -97,10 +111,10 @@ impl Drop for Masked {
     }
 }
 
-/// Makes the process ignore a signal that it handles by [`handle_hang_up`] or [`handle_question`].
+/// Makes the process ignore a signal that it handles for its operator.
 pub(crate) fn ignore_ours(signal: i32) -> io::Result<Option<Handled>> {
     let handled = ignore(signal)?;
-    let ours = [on_hang_up, on_question].map(|handler| handler as *const () as usize);
+    let ours = [on_hang_up, on_question, on_upgrade].map(|handler| handler as *const () as usize);
     let is_ours = ours.contains(&handled.before.sa_sigaction);
     Ok(is_ours.then_some(handled)) // Dropped, it is the application's as before.
 }
@@ -134,6 +148,10 @@ extern "C" fn on_question(_: i32) {
 fn remember(count: &AtomicU32) {
     count.fetch_add(1, Ordering::SeqCst);
     DRAIN.iter().for_each(|[wake, _]| tell(wake));
+}
+
+extern "C" fn on_upgrade(_: i32) {
+    with_errno_kept(|| remember(&UPGRADES));
 }
 
 /// The interrupted code must find its errno unchanged.

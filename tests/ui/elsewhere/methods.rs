@@ -7,7 +7,7 @@ struct Echo;
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 
-    #[command("GET")]
+    #[opcode(1)]
     fn get(&mut self) {}
 }
 

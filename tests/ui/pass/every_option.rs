@@ -35,6 +35,8 @@ struct Tcp;
     reuse_address = false,
     service_interval = Some(PATIENCE),
     announce = false,
+    upgrade,
+    upgrade_timeout = "1 min",
     name = Everything,
     crate = ::sockserv,
 )]

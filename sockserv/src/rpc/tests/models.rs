@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use super::{call, read, receive, record, udp, words};
 use crate::prelude::*;
+use crate::testing;
 
 const PING: u32 = 0x2000_0100;
 
@@ -68,6 +69,27 @@ fn every_model_that_threads_can_test() {
             .unwrap(),
     );
     answers_pings(pool::PingServer::bind(pool::Ping).unwrap().spawn().unwrap());
+}
+
+#[test]
+fn calls_are_answered_in_memory() {
+    let replies = [record(&pong(1)), record(&pong(2))].concat();
+    testing::stream(sync::Ping)
+        .short_reads(3)
+        .short_writes(5)
+        .sends([record(&ping(1)), record(&ping(2))].concat())
+        .expects(replies)
+        .run();
+    testing::datagram(sync::Ping)
+        .sends(ping(3))
+        .expects(pong(3))
+        .run();
+}
+
+#[test]
+fn every_model_gives_the_same_reply() {
+    let said = crate::conformance!(sync::Ping, |peer| peer.send(record(&ping(1))).eof());
+    assert_eq!(said, record(&pong(1)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process;
 use sockserv::prelude::*;
 
 use crate::flags::number;
-use crate::state::{Failure, Scenario, State, counts, say, step};
+use crate::state::{Failure, Scenario, State, counts, say, step, work};
 
 impl Scenario for Datagram {
     fn setup(&mut self, state: &mut State) -> Outcome {
@@ -97,10 +97,18 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
         "abort" => process::abort(),
         "pid" => write!(datagram.wfile, "{}", process::id())?,
         "stats" => write!(datagram.wfile, "{}", counts(datagram.server()))?,
+        "upgrade" => {
+            datagram.server().upgrade();
+            datagram.wfile.write_all(b"asked")?;
+        }
         "shutdown" => {
             datagram.server().shutdown();
             datagram.server().shutdown();
             datagram.wfile.write_all(b"asked")?;
+        }
+        "is-shutting-down" => {
+            let is_shutting_down = datagram.server().is_shutting_down();
+            write!(datagram.wfile, "{is_shutting_down}")?;
         }
         "suspend-gate" => {
             datagram.server().suspend();
@@ -114,6 +122,7 @@ fn obey_more(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str)
             drop(File::open(rest)?);
             datagram.wfile.write_all(b"open")?;
         }
+        "work" => work(rest)?,
         "send-to" => {
             let (to, text) = rest.split_once(' ').ok_or("write: send-to ADDR TEXT")?;
             let to: std::net::SocketAddr = to.parse()?;

@@ -50,7 +50,9 @@ impl Flags {
                 "error-hook" => flags.hooks.error = Some(deed(&value)?),
                 "bind-hook" => flags.hooks.bind = Some(deed(&value)?),
                 "activate-hook" => flags.hooks.activate = Some(deed(&value)?),
+                "obstacle" => flags.hooks.obstacle = Some(PathBuf::from(value)),
                 "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
+                "worker-exits" => flags.hooks.worker_exits = true,
                 "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),
             }
@@ -115,6 +117,8 @@ impl Apply for Options {
                 "shutdown-grace" => builder.shutdown_grace(duration(value)?),
                 "speaks-first" => builder.speaks_first(value == "on"),
                 "timeout" => builder.timeout(duration(value)?),
+                "upgrade" => builder.upgrade(value == "on"),
+                "upgrade-timeout" => builder.upgrade_timeout(duration(value)?),
                 "wbufsize" => builder.wbufsize(number(value)?),
                 "workers" => builder.workers(number(value)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),

@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use sockserv::{Address, Incoming, Outcome, RequestError, ServerHandle};
+
+use crate::flags::number;
 
 /// What hooks are to do instead of their duty, by the command line.
 #[derive(Debug, Default)]
@@ -27,8 +31,12 @@ pub(crate) struct Hooks {
     pub(crate) bind: Option<Deed>,
     pub(crate) activate: Option<Deed>,
     pub(crate) worker_start: Option<Deed>,
+    /// `worker_start` ends its process as if all were well.
+    pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
     pub(crate) no_worker_while: Option<PathBuf>,
+    /// What `server_activate` does while this file is there: `hang`, or else fail.
+    pub(crate) obstacle: Option<PathBuf>,
 }
 
 /// A failure so many times, after so many times in which all is well. Each process counts for itself.
@@ -172,6 +180,12 @@ pub(crate) fn step(name: &str, peer: &Address) {
     }
 }
 
+/// What takes so many milliseconds.
+pub(crate) fn work(millis: &str) -> io::Result<()> {
+    thread::sleep(Duration::from_millis(number(millis)?));
+    Ok(())
+}
+
 pub(crate) fn verify(peer: &Address, incoming: &Incoming) -> bool {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if !hooks().quiet {
@@ -223,15 +237,25 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
     say("activate", &[("listens", &listens)]);
+    let obstacle = hooks().obstacle.as_ref();
+    let obstacle = obstacle.and_then(|path| std::fs::read_to_string(path).ok());
+    if obstacle.as_deref() == Some("hang") {
+        loop {
+            thread::park();
+        }
+    }
     match act(hooks().activate, &COUNT, "server_activate") {
-        true => Ok(()),
-        false => Err(io::Error::other("server_activate fails")),
+        true if obstacle.is_none() => Ok(()),
+        _ => Err(io::Error::other("server_activate fails")),
     }
 }
 
 pub(crate) fn worker_start(worker: usize) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     say("worker", &[("worker", &worker)]);
+    if hooks().worker_exits {
+        process::exit(0);
+    }
     let not_now = hooks().no_worker_while.as_ref();
     match act(hooks().worker_start, &COUNT, "worker_start") {
         true if !not_now.is_some_and(|path| path.exists()) => Ok(()),

@@ -11,7 +11,7 @@ use sockserv::prelude::*;
 use sockserv::{SendError, Sender};
 
 use crate::flags::{invalid, number};
-use crate::state::{Failure, Scenario, State, counts, hooks, say, step};
+use crate::state::{Failure, Scenario, State, counts, hooks, say, step, work};
 
 /// Whether the conversation goes on after a command.
 enum Next {
@@ -142,10 +142,15 @@ fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> 
             stream.server().shutdown();
             writeln!(stream.wfile, "asked")?;
         }
+        "upgrade" => {
+            stream.server().upgrade();
+            writeln!(stream.wfile, "asked")?;
+        }
         "suspend" => {
             stream.server().suspend();
             writeln!(stream.wfile, "suspended")?;
         }
+        "is-shutting-down" => writeln!(stream.wfile, "{}", stream.server().is_shutting_down())?,
         "is-suspended" => writeln!(stream.wfile, "{}", stream.server().is_suspended())?,
         "resume" => {
             stream.server().resume();
@@ -179,6 +184,7 @@ fn obey_waits(stream: &mut Stream, state: &mut State, name: &str, rest: &str) ->
             writeln!(stream.wfile, "open")?;
         }
         "park" => park(stream)?,
+        "work" => work(rest)?,
         "timeout" => {
             stream.set_timeout(Duration::from_millis(number(rest)?))?;
             writeln!(stream.wfile, "set")?;
@@ -287,6 +293,7 @@ fn finish_elsewhere(stream: &mut Stream, deed: &str) -> Outcome {
     match deed {
         "exit" => process::exit(3),
         "abort" => process::abort(),
+        "park" => Ok(park(stream)?),
         "echo" => {
             while let Some(line) = command(stream)? {
                 writeln!(stream.wfile, "{line}")?;

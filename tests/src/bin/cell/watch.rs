@@ -31,6 +31,9 @@ impl Observer for Watch {
                 );
             }
             Event::Refused { peer, why, .. } => say("refused", &[("peer", peer), ("why", why)]),
+            Event::Upgrading { pid, .. } => say("upgrading", &[("pid", pid)]),
+            Event::Upgraded { pid, .. } => say("upgraded", &[("pid", pid)]),
+            Event::UpgradeFailed { why, .. } => say("upgrade-failed", &[("why", why)]),
             _ => {}
         }
     }

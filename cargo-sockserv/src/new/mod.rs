@@ -1,0 +1,101 @@
+//! `cargo sockserv new`: a crate that compiles, with tests that pass.
+
+mod ask;
+mod choice;
+mod crate_name;
+mod interface;
+mod place;
+mod render;
+mod script;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Result;
+use choice::{Model, Protocol, Transport};
+use crate_name::CrateName;
+
+/// Starts a crate with a server, its tests and a README
+///
+/// On a terminal it asks for what is missing.
+#[derive(Args)]
+pub(crate) struct New {
+    /// What the crate is called, and its folder
+    name: Option<String>,
+    /// What carries the bytes [default: tcp]
+    #[arg(long, value_enum)]
+    transport: Option<Transport>,
+    /// How requests meet processors [default: threading]
+    #[arg(long, value_enum)]
+    model: Option<Model>,
+    /// What the bytes mean: raw, lines, commands, length-prefixed, http or rpc=FILE.x [default: raw]
+    #[arg(long)]
+    protocol: Option<Protocol>,
+    /// Where the crate's folder is made
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    into: PathBuf,
+    /// Depend on sockserv in this clone of its repository
+    #[arg(long, value_name = "CHECKOUT")]
+    local: Option<PathBuf>,
+}
+
+/// What the crate is to be.
+struct Blueprint {
+    name: CrateName,
+    transport: Transport,
+    model: Model,
+    protocol: Protocol,
+    /// The folder of the crate `sockserv`, if it is not to come from the registry.
+    local: Option<PathBuf>,
+}
+
+impl New {
+    pub(crate) fn run(self) -> Result {
+        let into = self.into.clone();
+        let blueprint = self.blueprint()?;
+        let files = render::files(&blueprint)?;
+        let folder = place::put(&into, blueprint.name.as_str(), &files)?;
+        let mut out = io::stdout();
+        writeln!(out, "made `{}`; now:", folder.display())?;
+        writeln!(out, "    cd {}", folder.display())?;
+        writeln!(out, "    cargo test")?;
+        writeln!(out, "    cargo run")?;
+        if let Some(reason) = place::outside_its_workspace(&folder) {
+            writeln!(io::stderr(), "warning: {reason}")?;
+        }
+        Ok(())
+    }
+
+    fn blueprint(self) -> Result<Blueprint> {
+        let local = self.local.as_deref().map(place::runtime).transpose()?;
+        let name = self.name.map_or_else(ask::name, Ok)?;
+        let name = CrateName::new(&name)?;
+        place::check_is_free(&self.into, name.as_str())?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => ask::choose("transport", Transport::Tcp, |transport| {
+                self.protocol
+                    .as_ref()
+                    .is_none_or(|protocol| protocol.check(transport).is_ok())
+            })?,
+        };
+        let model = match self.model {
+            Some(model) => model,
+            None => ask::choose("model", Model::Threading, |_| true)?,
+        };
+        let protocol = match self.protocol {
+            Some(protocol) => protocol,
+            None => ask::protocol(transport)?,
+        };
+        protocol.check(transport)?;
+        Ok(Blueprint {
+            name,
+            transport,
+            model,
+            protocol,
+            local,
+        })
+    }
+}

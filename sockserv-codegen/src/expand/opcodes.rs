@@ -1,0 +1,115 @@
+//! Opcodes: an arm for each method.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::commands::answer;
+use super::{private, value};
+use crate::plan::{Number, Opcode, Opcodes, Part, Plan};
+
+// impl OpcodeHandler for Thermometer { const WIDTH: Width = Width::U8; const AT: usize = 0; fn call(...) ... fn command_error(...) ... }
+pub(super) fn opcodes(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
+    let Plan { ty, generics, .. } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let width = Ident::new(opcodes.width, Span::call_site());
+    let at = match &opcodes.at {
+        Some(at) => value(plan, at),
+        None => quote!(0),
+    };
+    let arms = opcodes.opcodes.iter().map(|opcode| arm(plan, opcode));
+    let error = error(plan, opcodes);
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::OpcodeHandler for #ty #where_clause {
+            const WIDTH: #private::Width = #private::Width::#width;
+            const AT: usize = #at;
+            #[allow(unused_variables, unused_imports, clippy::let_unit_value, clippy::unit_arg)]
+            fn call(
+                &mut self,
+                opcode: u64,
+                payload: &#private::Bytes,
+                head: &#private::Bytes,
+                replies: &mut #private::Replies<'_, Self::Framing>,
+            ) -> ::core::result::Result<(), #private::CommandError> {
+                use #private::{Encodes as _, Opens as _, Prints as _, Sends as _, Settles as _};
+                match opcode {
+                    #(#arms)*
+                    opcode => ::core::result::Result::Err(#private::CommandError::UnknownOpcode { opcode }),
+                }
+            }
+            #error
+        }
+    }
+}
+
+// 1u64 => { let reply = Self::get(self, payload.clone()); ... send it }
+fn arm(plan: &Plan<'_>, opcode: &Opcode<'_>) -> TokenStream {
+    let method = opcode.method;
+    let span = method.sig.ident.span();
+    let given: Vec<_> = opcode
+        .parts
+        .iter()
+        .map(|(part, ty)| {
+            let span = ty.span().resolved_at(span);
+            match part {
+                Part::Payload(true) => quote_spanned!(span=> payload),
+                Part::Payload(false) => quote_spanned!(span=> ::core::clone::Clone::clone(payload)),
+                Part::Head(true) => quote_spanned!(span=> head),
+                Part::Head(false) => quote_spanned!(span=> ::core::clone::Clone::clone(head)),
+                Part::Stream => quote_spanned!(span=> stream),
+                Part::Replies => quote_spanned!(span=> replies),
+            }
+        })
+        .collect();
+    let takes_stream = opcode.parts.iter().any(|(part, _)| *part == Part::Stream);
+    let answer = answer(plan, method, &given, takes_stream);
+    let arms = opcode.numbers.iter().map(|number| {
+        let cfgs = method.cfgs();
+        let pattern = match number {
+            Number::Literal(number) => {
+                let number = Literal::u64_suffixed(*number);
+                quote!(#number)
+            }
+            Number::Expr(expr) => {
+                quote_spanned!(expr.span()=> value if value == ::core::convert::Into::<u64>::into(#expr))
+            }
+        };
+        quote_spanned!(span=> #(#cfgs)* #pattern => { #answer })
+    });
+    arms.collect()
+}
+
+// fn command_error(&mut self, error: CommandError, replies: &mut Replies<'_, Self::Framing>) -> Outcome { ... }
+fn error(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
+    let private = private(plan, Span::call_site());
+    if opcodes.error.is_empty() {
+        return quote! {
+            fn command_error(&mut self, error: #private::CommandError, _: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
+                ::core::result::Result::Err(::core::convert::Into::into(error))
+            }
+        };
+    }
+    let errors = opcodes.error.iter().map(|method| {
+        let (name, cfgs) = (&method.sig.ident, method.cfgs());
+        let span = name.span();
+        let spans = method.parameter_spans();
+        let place = |at: usize| spans.get(at).map_or(span, |place| place.resolved_at(span));
+        let (error, replies) = (
+            Ident::new("error", place(0)),
+            Ident::new("replies", place(1)),
+        );
+        let output = method.output_span().resolved_at(span);
+        let mut inner = name.clone();
+        inner.set_span(output);
+        let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, &#error, #replies)));
+        quote_spanned! {span=>
+            #(#cfgs)*
+            fn #name(&mut self, #error: #private::CommandError, #replies: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
+                #call
+            }
+        }
+    });
+    errors.collect()
+}

@@ -1,0 +1,79 @@
+//! `/status.json`: what the page shows.
+
+use std::fmt::Display;
+
+use crate::admin::View;
+use crate::admin::json::{Object, Text, list};
+use crate::admin::tally::MICROS;
+use crate::requests::Live;
+
+/// How many open requests are listed: the oldest.
+const LISTED: usize = 100;
+
+/// Writes everything that is known of the server at this moment.
+pub(super) fn json(view: &View<'_>) -> String {
+    let (stats, numbers) = (view.requests.stats(), view.tally.numbers());
+    let bounds = MICROS.iter().map(|&micros| micros as f64 / 1e6);
+    let reasons = numbers
+        .reasons
+        .iter()
+        .map(|(reason, count)| (reason.name(), count));
+    let refusals = numbers
+        .refusals
+        .iter()
+        .map(|(why, count)| (why.name(), count));
+    let errors = numbers.errors.iter().map(|(phase, count)| (phase, count));
+    let durations = Object::new()
+        .with("bounds", list(bounds))
+        .with("counts", list(numbers.durations))
+        .with("sum", numbers.total.as_secs_f64());
+    Object::new()
+        .with_text("handler", view.handler)
+        .with_text("model", view.model)
+        .with("listening", list(view.listening.iter().map(Text)))
+        .with("pid", std::process::id())
+        .with("uptime", view.uptime.as_secs_f64())
+        .with_text("state", view.readiness.word())
+        .with("max_connections", view.requests.limits.max_connections())
+        .with("accepted", stats.accepted)
+        .with("active", stats.active)
+        .with("finished", stats.finished)
+        .with("failed", stats.failed)
+        .with("refused", stats.refused)
+        .with("bytes_in", stats.bytes_in)
+        .with("bytes_out", stats.bytes_out)
+        .with("started", numbers.started)
+        .with("reasons", counts(reasons))
+        .with("refusals", counts(refusals))
+        .with("errors", counts(errors))
+        .with("durations", durations)
+        .with("pauses", numbers.pauses)
+        .with("workers", numbers.workers)
+        .with(
+            "requests",
+            list(view.requests.oldest(LISTED).iter().map(request)),
+        )
+        .to_string()
+}
+
+fn counts<'a>(counts: impl Iterator<Item = (impl Display, &'a u64)>) -> Object {
+    counts.fold(Object::new(), |object, (name, count)| {
+        object.with(name, count)
+    })
+}
+
+fn request(live: &Live) -> Object {
+    let Live { state, .. } = live;
+    let request = Object::new().with("request", live.request.unwrap_or_default());
+    let request = match live.process {
+        0 => request,
+        worker => request.with("worker", worker),
+    };
+    request
+        .with_text("peer", state.peer())
+        .with("age", state.age().as_secs_f64())
+        .with_text("phase", state.phase())
+        .with("idle", live.is_idle)
+        .with("bytes_in", state.bytes_in())
+        .with("bytes_out", state.bytes_out())
+}

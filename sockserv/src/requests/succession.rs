@@ -1,0 +1,80 @@
+//! One process takes the place of another: who accepts, and who does no more.
+
+use std::sync::atomic::Ordering;
+
+use crate::requests::{Requests, Slot};
+
+impl Requests {
+    pub(crate) fn is_held(&self) -> bool {
+        self.control().held.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.control().handed_over.load(Ordering::SeqCst)
+    }
+
+    /// Whether a request's handler waits for its peer, and the end may come at any time of a drain.
+    pub(crate) fn is_idle(&self, slot: &Slot) -> bool {
+        // Pairs with the handler's own stores, which come before its `waiting`.
+        slot.waiting.since().is_some() && self.may_end(slot)
+    }
+
+    /// Whether a drain may end a request: its handler owes nothing, and the peer that has just come does not notice. Where
+    /// others serve on, its first words may be on their way, and would have been answered.
+    pub(crate) fn may_end(&self, slot: &Slot) -> bool {
+        let others_serve_on = || match self.is_server_ending() {
+            true => self.is_handed_over(),
+            false => self.is_retired(),
+        };
+        slot.owes_nothing() && !(slot.is_silent() && others_serve_on())
+    }
+}
+
+#[cfg(feature = "upgrade")]
+impl Requests {
+    /// Accepts nothing before [`release`](Self::release): another process still does.
+    pub(crate) fn hold(&self) {
+        self.control().held.store(true, Ordering::SeqCst);
+    }
+
+    /// Accepts from now on, in all processes of this server.
+    pub(crate) fn release(&self) {
+        self.control().held.store(false, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// It could accept, if it were not held.
+    pub(crate) fn note_prepared(&self) {
+        self.prepared.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        !self.is_held() || self.prepared.load(Ordering::SeqCst)
+    }
+
+    /// Another process accepts from now on: this one drains.
+    pub(crate) fn hand_over(&self) {
+        self.control().handed_over.store(true, Ordering::SeqCst); // Before anybody drains because of it.
+        self.note_shutdown();
+        self.note_drain(); // Nobody needs to notice, so there is no lame duck.
+        self.pull_life_line();
+        self.ring();
+    }
+
+    /// Asks the process that bound the server for an upgrade.
+    pub(crate) fn ask_upgrade(&self) {
+        self.control().upgrades.fetch_add(1, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// How often one was asked for.
+    pub(crate) fn upgrades(&self) -> u32 {
+        self.control().upgrades.load(Ordering::SeqCst)
+    }
+
+    /// Whether all workers could accept.
+    pub(crate) fn are_workers_ready(&self) -> bool {
+        let mut all = 0..self.crew.len() as u32;
+        all.all(|index| self.is_ready(index, self.generation()))
+    }
+}

@@ -1,0 +1,166 @@
+//! `conformance!` in the tests of somebody's own crate, under the usual harness.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sockserv::conformance;
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, threading)]
+impl Echo {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+    }
+}
+
+#[test]
+fn every_model_says_the_same() {
+    let said = conformance!(Echo, |peer| peer.send("hello\n").eof());
+    assert_eq!(said, b"hello\n");
+}
+
+#[test]
+fn a_script_may_ask_and_several_may_follow_each_other() {
+    let said = conformance!(Echo, |peer| {
+        peer.send("one\ntwo\n").expect_line("one");
+        assert_eq!(peer.line(), "two");
+    });
+    assert_eq!(said, b"one\ntwo\n");
+    let said = conformance!(Echo, [pool, prefork], |peer| peer.send("three").eof());
+    assert_eq!(said, b"three");
+}
+
+#[derive(Clone)]
+struct Upper;
+
+#[server(udp)]
+impl Upper {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let reply = datagram.packet().to_ascii_uppercase();
+        datagram.wfile.write_all(&reply)
+    }
+}
+
+#[test]
+fn datagrams_are_served_as_declared() {
+    let said = conformance!(Upper, |peer| {
+        peer.send("one").expect("ONE").send("two").expect("TWO");
+    });
+    assert_eq!(said, b"ONETWO");
+}
+
+/// Hooks are the handler's own, and so is what goes wrong.
+#[derive(Clone)]
+struct Hooked {
+    greeting: &'static str,
+}
+
+#[server(unix, wbufsize = 0)]
+impl Hooked {
+    fn verify_request(&self, peer: &Address) -> bool {
+        matches!(peer, Address::Unnamed)
+    }
+
+    fn setup(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.wfile.write_all(self.greeting.as_bytes())
+    }
+
+    fn handle(&mut self, _stream: &mut Stream) -> io::Result<()> {
+        Err(io::Error::other("on purpose"))
+    }
+
+    fn finish(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.wfile.write_all(b"bye\n")
+    }
+
+    fn handle_error(&mut self, _error: &RequestError, _peer: &Address) {}
+}
+
+#[test]
+fn methods_hooks_and_options_are_those_of_the_declaration() {
+    let said = conformance!(
+        Hooked {
+            greeting: "hello\n"
+        },
+        |peer| {
+            peer.expect_line("hello").expect_line("bye").expect_eof();
+        }
+    );
+    assert_eq!(said, b"hello\nbye\n");
+}
+
+/// Says how many requests it has counted: where each has a process of its own, always one.
+#[derive(Clone)]
+struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+#[server(tcp, threading)]
+impl Counting {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let mut line = String::new();
+        stream.rfile.read_line(&mut line)?;
+        COUNT.fetch_add(line.trim_end().len() as u64, Ordering::Relaxed);
+        writeln!(stream, "{}", std::process::id())
+    }
+}
+
+#[test]
+#[should_panic(expected = "`threading` says")]
+fn a_model_that_says_something_else_fails() {
+    conformance!(Counting, |peer| peer.send("one\n"));
+}
+
+#[test]
+#[should_panic(
+    expected = "under `sync`: step 2: expect_line(\"ONE\"): \"one\" came; so far: \"one\\n\""
+)]
+fn a_step_that_fails_names_the_model() {
+    conformance!(Echo, |peer| peer.send("one\n").expect_line("ONE"));
+}
+
+/// Repeats what it is told in a voice of its own.
+#[derive(Clone)]
+struct Says(&'static str);
+
+#[server(tcp, pool)]
+impl Says {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        writeln!(stream, "{}", self.0)
+    }
+}
+
+fn says(text: &'static str) -> Vec<u8> {
+    conformance!(Says(text), [sync, prefork], |peer| peer.expect_line(text))
+}
+
+#[test]
+fn a_function_of_several_tests_may_ask() {
+    for text in ["one", "two", "three"] {
+        assert_eq!(says(text), format!("{text}\n").as_bytes());
+    }
+}
+
+#[test]
+#[should_panic(expected = "does not serve")]
+fn a_thread_of_the_tests_own_keeps_it_from_forking() {
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    let _other = std::thread::Builder::new()
+        .name("busy".into())
+        .spawn(move || end.recv());
+    let say = || conformance!(Echo, [forking], |peer| peer.send("one\n"));
+    drop((say(), ends));
+}
+
+mod inner {
+    use super::*;
+
+    #[test]
+    fn a_test_in_a_module_is_found() -> Result<(), io::Error> {
+        let ask = || conformance!(Echo, |peer| peer.send("deep\n"));
+        assert_eq!(ask(), b"deep\n");
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! A program with several servers is upgraded as a whole.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sockserv::prelude::*;
+use sockserv_tests::wait_until;
+
+use crate::Test;
+
+pub(crate) fn alone() -> Vec<Test> {
+    vec![
+        ("a19_all_servers_of_a_program_are_handed_over", together),
+        ("a19_servers_in_threads_are_handed_over", in_threads),
+        ("a19_nothing_is_accepted_before_all_is_ready", half_ready),
+    ]
+}
+
+/// Answers `pid`, and ends its server at `end`.
+#[derive(Clone)]
+struct Who;
+
+fn answer(stream: &mut Stream) -> io::Result<()> {
+    let mut line = String::new();
+    while stream.rfile.read_line(&mut line)? > 0 {
+        if line == "end\n" {
+            stream.server().shutdown();
+        }
+        writeln!(stream.wfile, "{}", std::process::id())?;
+        line.clear();
+    }
+    Ok(())
+}
+
+#[server(tcp, threading)]
+impl Who {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        answer(stream)
+    }
+}
+
+#[derive(Clone)]
+struct Other;
+
+#[server(tcp, pool)]
+impl Other {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        answer(stream)
+    }
+}
+
+/// Both at one and the same words: the first that asks gets the first socket.
+fn servers() -> (WhoServer, OtherServer) {
+    let who = WhoServer::bind_to("127.0.0.1:0", Who).expect("a free port");
+    let other = OtherServer::bind_to("127.0.0.1:0", Other).expect("a free port");
+    (who, other)
+}
+
+/// Whether this process is the one that takes over.
+fn is_second() -> bool {
+    env::var_os("SOCKSERV_UPGRADE").is_some()
+}
+
+fn ask(at: SocketAddr, line: &str) -> u32 {
+    let mut stream = TcpStream::connect(at).expect("it listens");
+    stream.write_all(line.as_bytes()).expect("it serves");
+    let mut reply = String::new();
+    BufReader::new(stream)
+        .read_line(&mut reply)
+        .expect("it answers");
+    reply.trim().parse().expect("a process id")
+}
+
+fn places(servers: &(WhoServer, OtherServer)) -> [SocketAddr; 2] {
+    let (who, other) = servers;
+    [who.local_addr(), other.local_addr()].map(|at| at.as_inet().expect("tcp"))
+}
+
+/// Both are served by another process, which is told to end.
+fn expect_second(places: [SocketAddr; 2]) {
+    let own = std::process::id();
+    let pids = places.map(|at| ask(at, "pid\n"));
+    assert!(pids[0] == pids[1] && pids[0] != own, "{pids:?}, not {own}");
+    assert_eq!(places.map(|at| ask(at, "end\n")), pids);
+}
+
+fn together() {
+    let servers = servers();
+    let (places, handle) = (places(&servers), servers.0.handle());
+    if is_second() {
+        return sockserv::run(servers).expect("a good end");
+    }
+    let client = thread::spawn(move || {
+        assert_eq!(places.map(|at| ask(at, "pid\n")), [std::process::id(); 2]);
+        handle.upgrade();
+    });
+    sockserv::run(servers).expect("a good end");
+    client.join().expect("it was served");
+    expect_second(places);
+}
+
+fn in_threads() {
+    let servers = servers();
+    let places = places(&servers);
+    let (who, other) = servers;
+    let handles = [who.handle(), other.handle()];
+    let (who, other) = (
+        who.spawn().expect("a thread"),
+        other.spawn().expect("a thread"),
+    );
+    if is_second() {
+        wait_until(|| handles.iter().all(sockserv::ServerHandle::is_shutting_down));
+    } else {
+        handles[1].upgrade();
+        wait_until(|| handles.iter().all(sockserv::ServerHandle::is_handed_over));
+        expect_second(places);
+    }
+    who.shutdown().expect("a good end");
+    other.shutdown().expect("a good end");
+}
+
+/// One server of the second process is ready, the other never is.
+fn half_ready() {
+    let who = WhoServer::builder(Who).addr("127.0.0.1:0");
+    let who = who
+        .upgrade_timeout(Duration::from_millis(300))
+        .bind()
+        .expect("a free port");
+    let _other = OtherServer::bind_to("127.0.0.1:0", Other).expect("a free port");
+    let (at, handle) = (who.local_addr().as_inet().expect("tcp"), who.handle());
+    let who = who.spawn().expect("a thread");
+    if is_second() {
+        loop {
+            thread::park();
+        }
+    }
+    handle.upgrade();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(500) {
+        assert_eq!(ask(at, "pid\n"), std::process::id());
+    }
+    assert!(!handle.is_handed_over());
+    who.shutdown().expect("a good end");
+}

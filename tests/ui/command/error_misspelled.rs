@@ -1,0 +1,16 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, lines)]
+impl Echo {
+    #[command("GET")]
+    fn get(&mut self, key: &str) -> String {
+        key.to_owned()
+    }
+
+    fn comand_error(&mut self, _error: &sockserv::command::CommandError, _replies: &mut Replies) {}
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(udp, lines)]
+impl Echo {
+    #[command("DATA")]
+    fn data(&mut self, _stream: &mut Stream) {}
+}
+
+fn main() {}

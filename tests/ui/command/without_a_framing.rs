@@ -1,0 +1,14 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, ignore_case)]
+impl Echo {
+    #[command("GET")]
+    fn get(&mut self, key: &str) -> String {
+        key.to_owned()
+    }
+}
+
+fn main() {}

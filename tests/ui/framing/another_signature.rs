@@ -1,0 +1,31 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct First;
+
+#[server(tcp, lines)]
+impl First {
+    fn message(line: Bytes) {
+        drop(line);
+    }
+}
+
+#[derive(Clone)]
+struct Second;
+
+#[server(tcp, lines)]
+impl Second {
+    fn message(&mut self) {}
+
+    fn frame_error(&mut self, _error: sockserv::codec::FrameError) {}
+}
+
+#[derive(Clone)]
+struct Third;
+
+#[server(tcp, lines)]
+impl Third {
+    async fn message(self, _line: Bytes) {}
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+#[server(tcp, lines(timeout = "30s"))]
+impl Echo {
+    fn message(&mut self, line: Bytes, replies: &mut Replies) -> io::Result<()> {
+        replies.send(line)
+    }
+}
+
+fn main() {}
