@@ -105,13 +105,7 @@ const MANY: &[Flag] = &[
             options.explicit = true;
             options.endpoints.clear();
         },
-        set: |options, text| {
-            let endpoint: Endpoint = text
-                .parse()
-                .map_err(|error: EndpointError| error.to_string())?;
-            options.endpoints.push(Ok(endpoint));
-            Ok(())
-        },
+        set: |options, text| endpoint(&mut options.endpoints, text),
         show: |options| {
             let endpoints = options.endpoints.iter().flatten();
             list(endpoints.map(ToString::to_string))
@@ -135,7 +129,50 @@ const MANY: &[Flag] = &[
         set: |options, text| network(&mut options.deny, text),
         show: |options| list(options.deny.iter().cloned()),
     },
+    #[cfg(feature = "admin")]
+    Flag {
+        name: "admin",
+        doc: &[
+            "Sets where the operator's endpoint listens, on this machine alone (nowhere): `127.0.0.1:9100`.",
+        ],
+        value: "ADDR",
+        many: true,
+        clear: |options| options.admin.clear(),
+        set: |options, text| endpoint(&mut options.admin, text),
+        show: |options| list(options.admin.iter().flatten().map(ToString::to_string)),
+    },
+    #[cfg(feature = "admin")]
+    Flag {
+        name: "admin_public",
+        doc: &[
+            "Sets where the operator's endpoint answers other machines, too (nowhere): `10.0.0.1:9100`.",
+        ],
+        value: "ADDR",
+        many: true,
+        clear: |options| options.admin_public.clear(),
+        set: |options, text| endpoint(&mut options.admin_public, text),
+        show: |options| {
+            list(
+                options
+                    .admin_public
+                    .iter()
+                    .flatten()
+                    .map(ToString::to_string),
+            )
+        },
+    },
 ];
+
+fn endpoint(
+    endpoints: &mut Vec<Result<Endpoint, EndpointError>>,
+    text: &str,
+) -> Result<(), String> {
+    let endpoint: Endpoint = text
+        .parse()
+        .map_err(|error: EndpointError| error.to_string())?;
+    endpoints.push(Ok(endpoint));
+    Ok(())
+}
 
 fn network(networks: &mut Vec<String>, text: &str) -> Result<(), String> {
     let network: Network = text

@@ -32,6 +32,8 @@
 //! | `--print-unit`, `--print-haproxy`, `--print-kubernetes`, `--print-dockerfile` | prints what those need, made of the settings in effect: run it with the flags that the server is to have |
 //! | `--check` | prints what is in effect, where each value comes from, and what the machine has to say to it: see [`capacity`](crate::capacity) |
 //!
+//! With the feature `admin` and `--admin-public 0.0.0.0:9100` what is printed asks `/readyz` whether a server is ready.
+//!
 //! Values are written as in the attribute, without quotes: `30s`, `64 KiB`, `refuse`. In `banner` the line's end is `\r\n`.
 //! `--help`, `--version`, `--check`, `--print-...` and mistakes end the process, as is the custom.
 //!

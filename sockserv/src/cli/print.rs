@@ -243,6 +243,11 @@ impl<'a> Deployment<'a> {
             0 => 2000,
             lame_duck => (lame_duck / 3).clamp(100, 2000),
         };
+        // `/readyz` is false from the lame duck on.
+        let (httpchk, port) = match self.readiness() {
+            Some(port) => ("option httpchk GET /readyz\n    ", format!(" port {port}")),
+            None => ("", String::new()),
+        };
         let [first, second] = servers;
         let both = each.saturating_mul(2);
         Ok(format!(
@@ -251,7 +256,7 @@ impl<'a> Deployment<'a> {
              defaults\n    mode tcp\n    timeout connect 5s\n    timeout client {wait}s\n    timeout server {wait}s\n\n\
              frontend {name}\n    bind {bind}\n    default_backend {name}\n\n\
              backend {name}\n    balance leastconn\n    option redispatch\n    retries 3\n    \
-             default-server check inter {inter}ms fall 2 rise 2 maxconn {each}\n{first}\n{second}\n"
+             {httpchk}default-server check{port} inter {inter}ms fall 2 rise 2 maxconn {each}\n{first}\n{second}\n"
         ))
     }
 
@@ -259,7 +264,6 @@ impl<'a> Deployment<'a> {
     pub(super) fn kubernetes(&self) -> io::Result<String> {
         let (name, end) = (&self.name, self.end());
         let ports = self.ports()?;
-        let (_, probed) = ports[0];
         let args = self.args_in_a_container();
         let args: Vec<_> = args.iter().map(|word| format!("{word:?}")).collect();
         let args = args.join(", ");
@@ -270,11 +274,16 @@ impl<'a> Deployment<'a> {
             })
             .collect();
         let service = self.kubernetes_service(&ports);
-        let probe = match ports[0].0 {
-            "TCP" => format!(
-                "          readinessProbe:\n            tcpSocket: {{port: {probed}}}\n            periodSeconds: 2\n"
+        let probed = match (self.readiness(), ports[0]) {
+            (Some(port), _) => format!("httpGet: {{path: /readyz, port: {port}}}"),
+            (None, ("TCP", port)) => format!("tcpSocket: {{port: {port}}}"),
+            (None, _) => String::new(),
+        };
+        let probe = match probed.is_empty() {
+            true => String::new(),
+            false => format!(
+                "          readinessProbe:\n            {probed}\n            periodSeconds: 2\n"
             ),
-            _ => String::new(),
         };
         // While the endpoint's end spreads through the cluster, clients still come.
         let stop = match self.options.lame_duck.is_zero() {
@@ -341,6 +350,19 @@ impl<'a> Deployment<'a> {
              USER 65534:65534\nEXPOSE {ports}\nSTOPSIGNAL SIGTERM\n\
              ENTRYPOINT [\"/usr/local/bin/{program}\"]\nCMD {args:?}\n"
         ))
+    }
+
+    /// Where other machines may ask whether it is ready.
+    fn readiness(&self) -> Option<u16> {
+        #[cfg(feature = "admin")]
+        for at in self.options.admin_public.iter().flatten() {
+            if let Endpoint::Address(address) = at.kind().1
+                && let Some(port @ 1..) = address.port()
+            {
+                return Some(port);
+            }
+        }
+        None
     }
 
     /// The ports, each with its protocol as Kubernetes writes it.

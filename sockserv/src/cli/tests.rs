@@ -150,3 +150,50 @@ mod every_server_has_it {
         assert_eq!((attribute.name, attribute.written.len()), ("Session", 0));
     }
 }
+
+#[cfg(feature = "admin")]
+mod beside_an_admin_endpoint {
+    use crate::prelude::*;
+    use crate::{Declaration, cli};
+
+    #[derive(Clone)]
+    struct Echo;
+
+    #[server(tcp, threading, addr = "127.0.0.1:7007", lame_duck = "6s")]
+    impl Echo {
+        fn handle(&mut self, _: &mut Stream) {}
+    }
+
+    #[test]
+    fn what_is_printed_asks_it_whether_the_server_is_ready() {
+        let _: fn(Echo) -> io::Result<EchoServer> = EchoServer::from_args;
+        let (attribute, options) = (Echo::attribute(), Echo::options());
+        let printed = |wish: cli::Wish, args: &[&str]| {
+            let args = [&["echo"], args].concat();
+            let parsed = cli::parse(&attribute, &options, &options, args).expect("they fit");
+            wish.answer::<Echo>(&attribute, &parsed)
+                .expect("it has a port")
+        };
+        let public = ["--admin-public", "0.0.0.0:9100"];
+        let haproxy = printed(cli::Wish::Haproxy, &public);
+        assert!(
+            haproxy.contains("option httpchk GET /readyz\n"),
+            "{haproxy}"
+        );
+        assert!(
+            haproxy.contains("check port 9100 inter 2000ms fall 2"),
+            "{haproxy}"
+        );
+        let kubernetes = printed(cli::Wish::Kubernetes, &public);
+        assert!(
+            kubernetes.contains("httpGet: {path: /readyz, port: 9100}"),
+            "{kubernetes}"
+        );
+        assert!(
+            kubernetes.contains("\"--admin-public=0.0.0.0:9100\""),
+            "{kubernetes}"
+        );
+        let alone = printed(cli::Wish::Haproxy, &["--admin", "127.0.0.1:9100"]);
+        assert!(!alone.contains("readyz"), "nobody else may ask it: {alone}");
+    }
+}
