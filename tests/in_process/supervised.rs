@@ -14,10 +14,16 @@ use crate::Test;
 use crate::echo::{tcp_threading, udp_sync};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test(
-        "f71_several_servers_have_one_manager",
-        several_under_a_manager,
-    )]
+    vec![
+        Trial::test(
+            "f71_several_servers_have_one_manager",
+            several_under_a_manager,
+        ),
+        Trial::test(
+            "a19_a_manager_is_told_who_has_taken_over",
+            upgraded_under_a_manager,
+        ),
+    ]
 }
 
 /// Started by the trial, with a manager.
@@ -59,6 +65,36 @@ fn several_under_a_manager() -> Result<(), Failed> {
     process.signal(Signal::TERM);
     await_word("STOPPING=1")?;
     assert!(child.wait()?.success());
+    Ok(())
+}
+
+/// The old process names the new one, and says no more: a manager that hears of its end would end the new one.
+fn upgraded_under_a_manager() -> Result<(), Failed> {
+    let folder = Folder::new();
+    let manager = UnixDatagram::bind(folder.join("notify"))?;
+    manager.set_read_timeout(Some(DEADLINE))?;
+    let mut command = Command::new(crate::this());
+    command
+        .args(["--alone", "a19_all_servers_of_a_program_are_handed_over"])
+        .env("NOTIFY_SOCKET", folder.join("notify"))
+        .stdin(Stdio::null());
+    let upgraded = std::thread::spawn(move || crate::run(&mut command));
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != "STOPPING=1") {
+        let mut packet = [0; 4096];
+        let count = manager.recv(&mut packet)?;
+        let told = String::from_utf8_lossy(&packet[..count]);
+        let word = told.lines().next().unwrap_or_default();
+        words.push(
+            word.split_once("PID=")
+                .map_or(word, |(name, _)| name)
+                .to_owned(),
+        );
+    }
+    upgraded.join().expect("it only waits")?;
+    words[1..3].sort(); // Each is another process's word.
+    assert_eq!(words, ["READY=1", "MAIN", "READY=1", "STOPPING=1"]);
+    assert!(manager.set_nonblocking(true).is_ok() && manager.recv(&mut [0]).is_err());
     Ok(())
 }
 
