@@ -84,9 +84,8 @@ impl Sink {
 
     /// Adds a recipient.
     #[command("RCPT TO:", when = Self::has_sender)]
-    fn recipient(&mut self, recipient: Mailbox, parameters: Vec<&str>) -> &'static str {
+    fn recipient(&mut self, recipient: Mailbox) -> &'static str {
         match () {
-            () if !parameters.is_empty() => "555 unknown parameter",
             () if recipient.0.is_empty() => "553 nobody has an empty name",
             () if self.recipients.len() == MOST_RECIPIENTS => "452 too many recipients",
             () => {
@@ -163,6 +162,7 @@ impl Sink {
         let code = match error {
             CommandError::Unknown { .. } | CommandError::Frame(_) => 500,
             CommandError::Refused { .. } => 503,
+            CommandError::TooMany { command } if command.verb == "RCPT TO:" => 555,
             _ => 501,
         };
         replies.send(format!("{code} {error}"))

@@ -230,8 +230,8 @@ impl Transfer {
 
     /// Sends a packet until the answer comes, and returns the answer's length.
     ///
-    /// A duplicate is no reason to send again: who answers each doubles all that follows (RFC 1123, 4.2.3.1). A block that
-    /// comes again late is one, because its acknowledgement was lost.
+    /// A duplicate is no reason to send again: who answers each doubles all that follows (RFC 1123, 4.2.3.1). A block
+    /// that comes again late is one, because its acknowledgement was lost.
     fn exchange(&mut self, packet: &[u8], opcode: u16, block: u16) -> io::Result<usize> {
         let mut wait = self.wait;
         for attempt in 0..TRIES {

@@ -1,9 +1,11 @@
 //! `conformance!` in the tests of somebody's own crate, under the usual harness.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sockserv::conformance;
+use sockserv::command::Close;
 use sockserv::prelude::*;
+use sockserv::{Incoming, Listener, conformance, testing};
 
 #[derive(Clone)]
 struct Echo;
@@ -51,13 +53,58 @@ fn datagrams_are_served_as_declared() {
     assert_eq!(said, b"ONETWO");
 }
 
+/// Speaks by commands, and so is lent a thread for each message under `pool`.
+#[derive(Clone, Default)]
+struct Account {
+    total: i64,
+}
+
+#[server(tcp, udp, pool, lines(ending = any), ignore_case)]
+impl Account {
+    #[command("ADD")]
+    fn add(&mut self, numbers: Vec<i64>) -> i64 {
+        self.total += numbers.into_iter().sum::<i64>();
+        self.total
+    }
+
+    #[command("QUIT")]
+    fn quit(&mut self) -> Close<&'static str> {
+        Close("bye")
+    }
+}
+
+#[test]
+fn commands_are_called_by_every_model() {
+    let said = conformance!(Account::default(), |peer| {
+        peer.send("add 1\nadd 2").send(" 3\n");
+        peer.expect_line("1").expect_line("6");
+        peer.send("quit\n").expect_line("bye").expect_eof();
+    });
+    assert_eq!(said, b"1\n6\nbye\n");
+}
+
+#[test]
+fn commands_are_called_in_memory() {
+    testing::stream(Account::default())
+        .short_reads(1)
+        .sends("add 1\nadd 2 3\n")
+        .expects("1\n6\n")
+        .sends("quit\n")
+        .expects("bye\n")
+        .run();
+    testing::datagram(Account::default())
+        .sends("add 1 2")
+        .expects("3\n")
+        .run();
+}
+
 /// Hooks are the handler's own, and so is what goes wrong.
 #[derive(Clone)]
 struct Hooked {
     greeting: &'static str,
 }
 
-#[server(unix, wbufsize = 0)]
+#[server(unix, wbufsize = 0, mode = 0o600)]
 impl Hooked {
     fn verify_request(&self, peer: &Address) -> bool {
         matches!(peer, Address::Unnamed)
@@ -119,6 +166,42 @@ fn a_model_that_says_something_else_fails() {
 )]
 fn a_step_that_fails_names_the_model() {
     conformance!(Echo, |peer| peer.send("one\n").expect_line("ONE"));
+}
+
+/// Takes its requests from nowhere.
+#[derive(Default)]
+struct Nowhere;
+
+impl Listener for Nowhere {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        Address::Unnamed
+    }
+}
+
+#[derive(Clone)]
+struct Unreachable;
+
+#[server(listener = Nowhere)]
+impl Unreachable {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.wfile.write_all(b"hello\n")
+    }
+}
+
+#[test]
+#[should_panic(expected = "this handler has a listener of its own")]
+fn a_listener_of_its_own_is_asked_in_memory() {
+    let record = testing::stream(Unreachable).run();
+    assert_eq!(record.text(), "hello\n");
+    conformance!(Unreachable, |peer| peer.eof());
 }
 
 /// Repeats what it is told in a voice of its own.

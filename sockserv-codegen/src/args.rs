@@ -4,6 +4,7 @@ mod entries;
 mod framings;
 mod models;
 mod opcodes;
+mod programs;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,7 @@ pub(crate) struct Args {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) framings: Vec<Given<FramingWord>>,
     pub(crate) opcodes: Vec<Given<OpcodeWord>>,
+    pub(crate) programs: Vec<Given<ProgramWord>>,
     /// `ignore_case` and `quoting`.
     pub(crate) manners: Vec<Given<bool>>,
     /// Whether `rpc` was written, with a good value or not.
@@ -91,6 +93,13 @@ impl FramingWord {
             Self::Own(_) => &[],
         }
     }
+}
+
+/// `rpc(program = 1, version = 1)`
+#[derive(Default)]
+pub(crate) struct ProgramWord {
+    pub(crate) program: Option<Expr>,
+    pub(crate) version: Option<Expr>,
 }
 
 /// `opcode(u8, at = 0)`
@@ -172,6 +181,7 @@ impl Args {
             ("name", Value::Ident(value)) => self.names.push(Given { word, value }),
             ("vis", Value::Visibility(value)) => self.visibilities.push(Given { word, value }),
             ("crate", Value::Path(value)) => self.crates.push(Given { word, value }),
+            ("rpc", Value::List(entries)) => self.take_program(word, entries, errors),
             ("rpc", Value::Text(value)) => self.interfaces.push(Given { word, value }),
             ("model" | "listener" | "codec" | "addr" | "name" | "vis" | "crate" | "rpc", value) => {
                 self.transport_is_unclear |= name == "listener";

@@ -1,5 +1,6 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
+mod by_hand;
 mod command_line;
 mod commands;
 mod messages;
@@ -21,7 +22,6 @@ pub(crate) enum Piece {
     Declaration,
     Handlers,
     Messages,
-    #[cfg(feature = "rpc")]
     Procedures,
     Hooks,
     Promise,
@@ -39,7 +39,6 @@ pub(crate) fn pieces(plan: &Plan<'_>) -> Vec<(Piece, TokenStream)> {
         (Piece::Declaration, declaration(plan)),
         (Piece::Handlers, handlers(plan)),
         (Piece::Messages, messages::handler(plan)),
-        #[cfg(feature = "rpc")]
         (Piece::Procedures, procedures(plan)),
         (Piece::Hooks, hooks(plan)),
         (Piece::Promise, promise(plan)),
@@ -246,7 +245,7 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
         .life
         .iter()
         .map(|method| forward(plan, method, &request));
-    let is_read = plan.rpc.is_some() || plan.messages.is_some();
+    let is_read = plan.rpc.is_some() || plan.by_hand.is_some() || plan.messages.is_some();
     let missing = (forwards.handle_is_missing && !is_read).then(|| {
         quote!(fn handle(&mut self, _: &mut #private::#request) -> #private::Outcome { ::core::result::Result::Ok(()) })
     });
@@ -263,20 +262,22 @@ fn handler(plan: &Plan<'_>, name: &str, request: &str) -> TokenStream {
 
 // fn handle(&mut self, request: &mut Stream) -> Outcome { serve_messages(self, request) }
 fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
-    let (span, streams, packets) = match (&plan.rpc, &plan.messages) {
-        (Some(rpc), _) => (rpc.span(), "serve_stream", "serve_datagram"),
-        (None, Some(messages)) => (messages.word.span(), "serve_messages", "serve_packet"),
-        (None, None) => return TokenStream::new(),
+    let rpc = plan.rpc.as_ref().map(|rpc| rpc.span());
+    let by_hand = plan.by_hand.as_ref().map(|by_hand| by_hand.word.span());
+    let messages = plan.messages.as_ref().map(|messages| messages.word.span());
+    let Some(span) = rpc.or(by_hand).or(messages) else {
+        return TokenStream::new();
     };
     let private = private(plan, span);
-    let serve = if request == "Stream" {
-        streams
+    let is_stream = request == "Stream";
+    let serve = if is_stream {
+        "serve_messages"
     } else {
-        packets
+        "serve_packet"
     };
     let serve = Ident::new(serve, span);
     // Between two messages nothing of it is on any stack.
-    let talks = (plan.messages.is_some() && request == "Stream").then(|| {
+    let talks = is_stream.then(|| {
         quote_spanned! {span=>
             fn talks() -> ::core::option::Option<#private::Talks<Self>> { ::core::option::Option::Some(#private::Talks::new()) }
         }
@@ -288,11 +289,15 @@ fn serve(plan: &Plan<'_>, request: &Ident) -> TokenStream {
 }
 
 // mod calculator { ... } impl calculator::CalculatorV1 for Calculator { ... } impl Service for Calculator { ... }
-#[cfg(feature = "rpc")]
 fn procedures(plan: &Plan<'_>) -> TokenStream {
-    let rpc = plan.rpc.as_ref();
-    rpc.map(|rpc| rpc::procedures(plan, rpc))
-        .unwrap_or_default()
+    match (&plan.rpc, &plan.by_hand) {
+        #[cfg(feature = "rpc")]
+        (Some(rpc), _) => rpc::procedures(plan, rpc),
+        #[cfg(not(feature = "rpc"))]
+        (Some(rpc), _) => quote_spanned!(rpc.span()=>),
+        (None, Some(by_hand)) => by_hand::procedures(plan, by_hand),
+        (None, None) => TokenStream::new(),
+    }
 }
 
 // fn handle(&mut self, request: &mut Stream) -> Outcome { IntoOutcome::into_outcome(Self::handle(self, request)) }

@@ -50,6 +50,12 @@ impl Method {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
 
+    /// Returns what those `#[cfg]`s ask for.
+    pub(crate) fn conditions(&self) -> Vec<&TokenStream> {
+        let lists = self.cfgs().filter_map(|cfg| cfg.meta.require_list().ok());
+        lists.map(|list| &list.tokens).collect()
+    }
+
     /// Tells whether it is called by what it is named in a message.
     pub(crate) fn is_verb(&self) -> bool {
         self.attrs.iter().any(is_verb)
@@ -75,8 +81,6 @@ impl Method {
 
 /// Attributes of methods that belong to `#[server]`.
 const VERBS: [&str; 3] = ["command", "opcode", "procedure"];
-/// Those that are not built yet.
-const UNBUILT: [&str; 1] = ["procedure"];
 
 impl Item {
     /// Never fails: what is no handler goes back as it came.
@@ -95,7 +99,7 @@ impl Item {
         check_one_server(&attrs, errors);
         let methods = handler.iter().flat_map(Handler::methods);
         let twice = attrs.iter().any(is_server) as usize
-            + methods.filter(|method| check_verbs(method, errors)).count();
+            + methods.filter(|method| method.is_verb()).count();
         let tokens = if twice == 0 {
             tokens
         } else {
@@ -137,28 +141,6 @@ fn check_one_server(attrs: &[Attribute], errors: &mut Errors) {
     for second in attrs.iter().filter(|attr| is_server(attr)) {
         errors.at(second, "a handler takes one `#[server]`; write everything into one, as in `#[server(tcp, udp)]`");
     }
-}
-
-fn check_verbs(method: &Method, errors: &mut Errors) -> bool {
-    let verbs = method.attrs.iter().filter(|attr| is_verb(attr));
-    let mut any = false;
-    for verb in verbs {
-        any = true;
-        if !UNBUILT.iter().any(|unbuilt| verb.path().is_ident(unbuilt)) {
-            continue;
-        }
-        let name = verb
-            .path()
-            .segments
-            .last()
-            .map(|segment| segment.ident.to_string())
-            .unwrap_or_default();
-        errors.at(
-            verb,
-            format_args!("`#[{name}]` is not built yet; leave it out and write `fn handle`"),
-        );
-    }
-    any
 }
 
 /// Leaves out attributes that are ours: the compiler does not know them, or would report them again.

@@ -211,18 +211,17 @@ fn cause(piece: Piece, args: &Args, handler: &Handler, plan: &Plan<'_>) -> Strin
         |names: &mut dyn Iterator<Item = String>| listed(names.map(|name| format!("fn {name}")));
     match piece {
         Piece::Declaration => declared(args),
-        Piece::Handlers | Piece::Messages => match (&plan.rpc, &plan.messages) {
-            (Some(_), _) => "`rpc`".to_owned(),
-            (None, Some(messages)) => format!("`{}`", messages.word),
-            (None, None) => {
+        Piece::Handlers | Piece::Messages => match &plan.messages {
+            _ if plan.rpc.is_some() || plan.by_hand.is_some() => "`rpc`".to_owned(),
+            Some(messages) => format!("`{}`", messages.word),
+            None => {
                 let life = plan.forwards.iter().flat_map(|forwards| &forwards.life);
                 methods(&mut life.map(|one| one.method.sig.ident.to_string()))
             }
         },
-        #[cfg(feature = "rpc")]
         Piece::Procedures => {
             let file = args.interfaces.first().map(|given| given.value.value());
-            format!("`rpc = \"{}\"`", file.unwrap_or_default())
+            file.map_or("`rpc`".to_owned(), |file| format!("`rpc = \"{file}\"`"))
         }
         Piece::Hooks => {
             let hooks = plan.forwards.iter().flat_map(|forwards| &forwards.hooks);

@@ -1,5 +1,6 @@
 //! The only file that knows both the arguments and the handler. One rule, one function, one message; `Plan::new` is their index.
 
+mod by_hand;
 mod commands;
 mod generics;
 mod hooks;
@@ -20,6 +21,7 @@ use crate::errors::Errors;
 use crate::handler::{Form, Handler};
 use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
+pub(crate) use by_hand::{ByHand, Numbered};
 pub(crate) use commands::{Command, Commands, Parameter, Takes};
 pub(crate) use hooks::{Hook, HookForward};
 pub(crate) use messages::{Codec, Messages};
@@ -51,6 +53,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) forwards: Option<Forwards<'a>>,
     /// The procedures to dispatch to, which take the place of `handle`.
     pub(crate) rpc: Option<Rpc<'a>>,
+    /// The same without an interface file.
+    pub(crate) by_hand: Option<ByHand<'a>>,
     /// The messages to hand out, which take the place of `handle`, too.
     pub(crate) messages: Option<Messages<'a>>,
     pub(crate) name: Ident,
@@ -153,6 +157,7 @@ impl<'a> Plan<'a> {
             .collect();
         let ty = generics::named_lifetimes(&handler.ty);
         let rpc = rpc::rpc(args, handler, errors);
+        let by_hand = by_hand::by_hand(args, handler, errors);
         let messages = messages::messages(args, handler, source.kind(), errors);
         Plan {
             knows_where: !args.addrs.is_empty() || !args.listeners.is_empty() || args.is_unclear,
@@ -161,6 +166,7 @@ impl<'a> Plan<'a> {
             generics: &handler.generics,
             forwards: methods::forwards(args, handler, &source, rpc.as_ref(), errors),
             rpc,
+            by_hand,
             messages,
             name: name(args, handler),
             vis: visibility(args, handler, errors),
@@ -204,6 +210,7 @@ fn check_once(args: &Args, errors: &mut Errors) {
     check_words_once(args.visibilities.iter().map(|given| &given.word), errors);
     check_words_once(args.crates.iter().map(|given| &given.word), errors);
     check_words_once(args.interfaces.iter().map(|given| &given.word), errors);
+    check_words_once(args.programs.iter().map(|given| &given.word), errors);
     check_words_once(args.opcodes.iter().map(|given| &given.word), errors);
     check_words_once(args.manners.iter().map(|given| &given.word), errors);
     for framing in &args.framings {

@@ -24,7 +24,7 @@ pub use crate::options::{Accept, OnFull, Options};
 pub use crate::request::{Datagram, Request, Stream};
 pub use crate::requests::ServerHandle;
 #[cfg(feature = "rpc")]
-pub use crate::rpc::serve::{answer_message, arguments, serve_datagram, serve_stream};
+pub use crate::rpc::serve::{Records, answer_message, arguments, records, serve_call};
 #[cfg(feature = "rpc")]
 pub use crate::rpc::xdr::{Input, Output, Xdr, XdrError};
 #[cfg(feature = "rpc")]

@@ -32,6 +32,22 @@ pub(crate) fn guard_value<T>(phase: Phase, call: impl FnOnce() -> T) -> Result<T
     })
 }
 
+/// A panic of the user's code that goes on when somebody has been told.
+#[cfg(feature = "rpc")]
+pub(crate) struct Panic(Box<dyn std::any::Any + Send>);
+
+#[cfg(feature = "rpc")]
+impl Panic {
+    /// Runs user's code that somebody waits for. [`guard`] catches the panic when it goes on.
+    pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Self> {
+        catch_unwind(AssertUnwindSafe(call)).map_err(Self)
+    }
+
+    pub(crate) fn go_on(self) -> ! {
+        resume_unwind(self.0)
+    }
+}
+
 /// Leaves the user's frames in a child whose request is finished.
 pub(crate) fn leave_handler() -> ! {
     resume_unwind(Box::new(ChildIsDone))

@@ -34,10 +34,11 @@
 //! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
 //! | `admin` | the same for operators, over HTTP; with the feature `admin` |
 //! | [`upgrade`] | a new version in the place of the old one, and no client notices |
-//! | [`codec`], [`Framed`] | messages in place of bytes |
+//! | [`message`], [`command`] | a handler that is called once for each message; methods that its words call |
+//! | [`codec`], [`Framed`] | where one message ends and the next begins, and messages read by hand |
 //! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
 //! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
-//! | [`testing`] | a handler without a server: bytes in memory, a clock of its own |
+//! | [`testing`], [`conformance!`] | a handler in memory, with a clock of its own; over a socket; under every model |
 //! | [`compile_errors`] | every message of the attribute, with its cure |
 //!
 //! # The life of a request

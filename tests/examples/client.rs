@@ -120,6 +120,17 @@ pub(crate) const PYTHON: Program = Program {
     package: "python3",
     probe: "/usr/bin/python3 -c 'import smtplib'",
 };
+/// The test program of libmemcached for servers.
+pub(crate) const MEMCCAPABLE: Program = Program {
+    name: "memccapable",
+    package: "libmemcached-tools",
+    probe: "command -v memccapable",
+};
+pub(crate) const PYMEMCACHE: Program = Program {
+    name: "/usr/bin/python3",
+    package: "python3-pymemcache",
+    probe: "/usr/bin/python3 -c 'import pymemcache'",
+};
 /// It must also be allowed to trace, which some containers forbid.
 pub(crate) const STRACE: Program = Program {
     name: "strace",

@@ -20,7 +20,7 @@ mod http_hello;
 mod isolation;
 mod kv;
 mod matrix;
-mod relay;
+mod memcached;
 mod server;
 mod smtp_sink;
 mod supervised;
@@ -46,6 +46,7 @@ fn main() {
         calculator_rpc::trials(),
         tftp::trials(),
         smtp_sink::trials(),
+        memcached::trials(),
         activated::trials(),
         supervised::trials(),
     ];

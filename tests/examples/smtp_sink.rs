@@ -167,7 +167,8 @@ fn smtplib_sends_mails() -> Outcome {
 import smtplib, sys
 with smtplib.SMTP('127.0.0.1', int(sys.argv[1])) as smtp:
     smtp.ehlo()
-    assert smtp.esmtp_features == {'size': '10485760', '8bitmime': '', 'pipelining': '', 'help': ''}, smtp.esmtp_features
+    features = {'size': '10485760', '8bitmime': '', 'pipelining': '', 'help': ''}
+    assert smtp.esmtp_features == features, smtp.esmtp_features
     assert smtp.sendmail('me@here', ['ann@there', 'joe@there'], 'Subject: one\\r\\n\\r\\n.\\r\\n..\\r\\nend') == {}
     body = 'Subject: two\\r\\n\\r\\ngr\\u00fc\\u00df dich\\r\\n'.encode()
     assert smtp.sendmail('', 'ann@there', body, mail_options=['BODY=8BITMIME']) == {}
@@ -233,7 +234,9 @@ with smtplib.SMTP('127.0.0.1', int(sys.argv[1])) as smtp:
 fn a_whole_session_may_come_at_once() -> Outcome {
     let server = Server::start()?;
     let mut peer = Peer::connect(server.example.addr())?;
-    peer.send("EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\none\r\n.\r\nMAIL FROM: <c> BODY=7BIT SIZE=5\r\nrcpt to:<d>\r\ndata\r\ntwo\r\n.\r\nQUIT\r\nNOOP\r\n")?;
+    let first = "EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\none\r\n.\r\n";
+    let second = "MAIL FROM: <c> BODY=7BIT SIZE=5\r\nrcpt to:<d>\r\ndata\r\ntwo\r\n.\r\n";
+    peer.send(format!("{first}{second}QUIT\r\nNOOP\r\n"))?;
     let replies = peer.rest()?;
     let codes: Vec<_> = replies.lines().skip(6).map(|line| &line[..3]).collect();
     assert_eq!(

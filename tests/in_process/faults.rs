@@ -53,7 +53,7 @@ pub(crate) fn served() -> Vec<Test> {
 
 /// How a transport behaves.
 #[derive(Clone, Copy, Debug, Default)]
-struct Fault {
+pub(crate) struct Fault {
     /// One byte a call.
     short: bool,
     /// How often a call is interrupted before it does something.
@@ -67,7 +67,7 @@ struct Fault {
 }
 
 #[derive(Debug)]
-struct Faulty {
+pub(crate) struct Faulty {
     socket: Socket,
     fault: Fault,
     calls: AtomicUsize,
@@ -78,6 +78,17 @@ struct Faulty {
 }
 
 impl Faulty {
+    pub(crate) fn new(socket: impl Into<Socket>, fault: Fault, total: Arc<AtomicUsize>) -> Self {
+        Self {
+            socket: socket.into(),
+            fault,
+            calls: AtomicUsize::new(0),
+            interrupts: AtomicUsize::new(0),
+            blocks: AtomicUsize::new(0),
+            total,
+        }
+    }
+
     /// What a call meets before it may do something; returns how much that is.
     fn meet(&self, wait: Wait, length: usize) -> io::Result<usize> {
         let again = |count: &AtomicUsize, most: usize| {
@@ -152,14 +163,8 @@ impl Feed {
         theirs
             .set_read_timeout(Some(DEADLINE))
             .expect("an own socket");
-        self.push(Ok(Incoming::stream(Faulty {
-            socket: ours.into(),
-            fault,
-            calls: AtomicUsize::new(0),
-            interrupts: AtomicUsize::new(0),
-            blocks: AtomicUsize::new(0),
-            total: Arc::clone(&self.calls),
-        })));
+        let faulty = Faulty::new(ours, fault, Arc::clone(&self.calls));
+        self.push(Ok(Incoming::stream(faulty)));
         theirs
     }
 }
@@ -230,7 +235,7 @@ impl Observer for Told {
 }
 
 /// Reads a line in each method, and answers it.
-fn answer(stream: &mut Stream) -> io::Result<()> {
+pub(crate) fn answer(stream: &mut Stream) -> io::Result<()> {
     let mut line = String::new();
     while stream.rfile.read_line(&mut line)? > 0 {
         stream.wfile.write_all(line.as_bytes())?;
@@ -303,7 +308,7 @@ macro_rules! models {
 models!(sync, threading, pool);
 
 /// A whole conversation, which must lose nothing.
-fn converse(mut client: UnixStream) {
+pub(crate) fn converse(mut client: UnixStream) {
     let text = format!("{}\nnext\nin handle\n", "x".repeat(2000));
     client.write_all(text.as_bytes()).expect("it fits");
     client.shutdown(Shutdown::Write).expect("it is open");
@@ -318,25 +323,31 @@ fn say_more_than_is_heard(mut client: UnixStream) {
     assert_eq!(reply, "next\nnext\nbye\n");
 }
 
-fn lame(feed: &Feed, told: &Told) {
+/// All that slows a transport down and breaks nothing.
+pub(crate) fn lame_faults() -> impl Iterator<Item = Fault> + Clone {
     let faults = [
         (true, 0, 0),
         (false, 1000, 0),
         (false, 0, 1000),
         (true, 3, 3),
     ];
+    let with = |(short, interrupts, blocks)| {
+        [false, true].map(|hides| Fault {
+            short,
+            interrupts,
+            blocks,
+            hides,
+            breaks: None,
+        })
+    };
+    faults.into_iter().flat_map(with)
+}
+
+fn lame(feed: &Feed, told: &Told) {
     let mut count = 0;
-    for (short, interrupts, blocks) in faults {
-        for hides in [false, true] {
-            converse(feed.connect(Fault {
-                short,
-                interrupts,
-                blocks,
-                hides,
-                breaks: None,
-            }));
-            count += 1;
-        }
+    for fault in lame_faults() {
+        converse(feed.connect(fault));
+        count += 1;
     }
     for interrupts in [0, 5] {
         say_more_than_is_heard(feed.connect(Fault {
@@ -400,7 +411,7 @@ fn broken(feed: &Feed, told: &Told, running: &Running) {
     assert_eq!(stats.finished + stats.failed, counts.stopped as u64);
 }
 
-const OF_ONE_CONNECTION: [Errno; 13] = [
+pub(crate) const OF_ONE_CONNECTION: [Errno; 13] = [
     Errno::INTR,
     Errno::CONNABORTED,
     Errno::CONNRESET,
@@ -416,7 +427,7 @@ const OF_ONE_CONNECTION: [Errno; 13] = [
     Errno::TIMEDOUT,
 ];
 
-const OF_THE_MACHINE: [Errno; 5] = [
+pub(crate) const OF_THE_MACHINE: [Errno; 5] = [
     Errno::MFILE,
     Errno::NFILE,
     Errno::NOBUFS,

@@ -13,6 +13,7 @@ mod deadlines;
 mod echo;
 mod elsewhere;
 mod faults;
+mod faults_forks;
 mod faults_starts;
 mod framed;
 mod inherited;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             .chain(inherited::handed())
             .chain(supervised::handed())
             .chain(faults::served())
+            .chain(faults_forks::served())
             .chain(faults_starts::served())
             .chain(several::served())
             .chain(unix::accounts::handed())
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             .chain(inherited::trials())
             .chain(supervised::trials())
             .chain(faults::trials())
+            .chain(faults_forks::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
             .collect(),

@@ -1,6 +1,5 @@
 //! Several servers in one process, some with workers or children: what one of them forks is nothing of the others.
 
-use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -34,6 +33,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             || port_is_free("child_and_packets"),
         ),
         Trial::test(
+            "p03_a_hang_up_for_the_workers_is_nothing_to_a_child",
+            hang_up_beside_workers,
+        ),
+        Trial::test(
             "f35_prefork_serves_a_listener_that_is_an_epoll_itself",
             nested,
         ),
@@ -46,6 +49,9 @@ pub(crate) fn served() -> Vec<Test> {
         ("two_crews", two_crews),
         ("crew_and_packets", || run_good((crew::server(), once()))),
         ("child_and_packets", || run_good((child::server(), once()))),
+        ("child_and_crew", || {
+            run_good((child::server(), crew::server()))
+        }),
         ("nested", run_nested),
     ]
 }
@@ -141,15 +147,7 @@ fn master_of_two_dies() -> Result<(), Failed> {
     for client in &mut clients {
         assert_eq!(client.read(&mut [0])?, 0, "its worker ends");
     }
-    wait_until(|| {
-        let mut left = workers
-            .iter()
-            .map(|worker| format!("/proc/{}/status", worker.0));
-        // Nobody may be there to wait for it, but then it has ended.
-        left.all(|status| {
-            fs::read_to_string(status).map_or(true, |text| text.contains("Z (zombie)"))
-        })
-    });
+    wait_until(|| workers.iter().all(|worker| worker.has_ended()));
     for at in &at {
         assert!(TcpStream::connect(at).is_err(), "nobody listens");
     }
@@ -175,6 +173,20 @@ fn rest_beside_another() -> Result<(), Failed> {
 
 fn once() -> OnceServer {
     OnceServer::bind(Once).expect("a free port")
+}
+
+/// A terminal's hang-up reaches the children of the one server, too, and means the workers of the other.
+fn hang_up_beside_workers() -> Result<(), Failed> {
+    let mut servers = Served::start("child_and_crew")?;
+    let mut client = connect(&servers.at()?)?;
+    let child = Process(ask(&mut client, "pid").parse()?);
+    child.signal(Signal::HUP);
+    child.expect_no_pending_signal();
+    wait_until(|| child.sleeps());
+    assert_eq!(ask(&mut client, "goes on"), "goes on");
+    drop(client);
+    servers.stop()?;
+    Ok(())
 }
 
 fn port_is_free(name: &str) -> Result<(), Failed> {

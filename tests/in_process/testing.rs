@@ -27,7 +27,10 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_is_deterministic", twice_the_same),
         ("testing_serves_both_kinds", both_kinds),
         ("testing_sends_packets", packets),
+        ("testing_serves_with_other_threads", threads),
+        ("testing_prepares_a_worker", worker),
         ("testing_clients_fail_by_the_step", clients),
+        ("testing_clients_break_off", resets),
     ]
 }
 
@@ -313,6 +316,61 @@ fn both_kinds() {
         .run();
 }
 
+/// Lets other threads do the work.
+#[derive(Clone)]
+struct Delegates;
+
+#[server(tcp, sync)]
+impl Delegates {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        if stream.rfile.fill_buf()?.starts_with(b"r") {
+            return stream.finish_in_thread(|stream| {
+                let mut text = String::new();
+                stream.rfile.read_to_string(&mut text)?;
+                stream.wfile.write_all(text.as_bytes())?;
+                Err::<(), _>(io::Error::other("on purpose"))
+            });
+        }
+        let (mut reader, mut writer) = stream.split();
+        let copy = || io::copy(&mut reader, &mut writer).map(drop);
+        std::thread::scope(|scope| scope.spawn(copy).join().expect("no panic"))
+    }
+
+    fn handle_error(&mut self, _error: &RequestError, _peer: &Address) {}
+}
+
+fn threads() {
+    let script = || testing::stream(Delegates).short_reads(3);
+    let split = script().sends("one\n").waits(SECOND).sends("two\n");
+    assert_eq!(split.eof().run().text(), "one\ntwo\n");
+    let rest = script().sends("rest\n").waits(SECOND).sends("two\n");
+    let rest = rest.eof().run();
+    assert_eq!(rest.text(), "rest\ntwo\n");
+    assert_eq!(rest.error().expect("one").to_string(), "handle: on purpose");
+}
+
+/// Cannot do without what its worker has.
+#[derive(Clone, Default)]
+struct Prepared {
+    worker: Option<usize>,
+}
+
+#[server(tcp, pool)]
+impl Prepared {
+    fn worker_start(&mut self, worker: usize) -> io::Result<()> {
+        self.worker = Some(worker);
+        Ok(())
+    }
+
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        writeln!(stream, "{}", self.worker.expect("it was started"))
+    }
+}
+
+fn worker() {
+    testing::stream(Prepared::default()).expects("0\n").run();
+}
+
 /// Answers packets, but for a few.
 #[derive(Clone)]
 struct Packets;
@@ -399,4 +457,36 @@ fn clients() {
     assert_eq!(client.send("a\r\nb\n").line(), "a");
     assert_eq!(client.eof().rest(), b"b\n");
     assert_eq!(client.expect_eof().received(), b"a\r\nb\n");
+
+    let mut client = Client::connect(&server);
+    client.send("leave\nand so on\n").expect_eof();
+    drop(client);
+    let client = Client::connect(server.local_addr());
+    client.reset();
+    let nobody = failure(|| drop(Client::connect("unix:/nowhere/at/all")));
+    assert_eq!(
+        nobody,
+        "cannot connect to unix:/nowhere/at/all: No such file or directory (os error 2)"
+    );
+    let nowhere = failure(|| drop(Client::connect("nowhere")));
+    assert!(nowhere.contains("`nowhere`"), "{nowhere}");
+    server.shutdown().expect("a good end");
+}
+
+fn resets() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("its address");
+    let mut client = Client::connect(at);
+    client.send("unread");
+    let (stream, _) = listener.accept().expect("the client");
+    let mut first = [0];
+    (&stream).read_exact(&mut first).expect("it has sent");
+    drop(stream); // With something unread: tcp(7).
+    client.expect_reset();
+
+    let client = Client::connect(at);
+    let (mut stream, _) = listener.accept().expect("the client");
+    client.reset();
+    let error = stream.read(&mut first).expect_err("it has left");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }

@@ -7,13 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sockserv::prelude::*;
-use sockserv_tests::wait_until;
+use sockserv_tests::{Folder, wait_until};
 
 use crate::Test;
 
 pub(crate) fn alone() -> Vec<Test> {
     vec![
         ("a19_all_servers_of_a_program_are_handed_over", together),
+        ("a19_what_nobody_asks_for_is_closed", unwanted),
         ("a19_servers_in_threads_are_handed_over", in_threads),
         ("a19_nothing_is_accepted_before_all_is_ready", half_ready),
     ]
@@ -144,4 +145,32 @@ fn half_ready() {
     }
     assert!(!handle.is_handed_over());
     who.shutdown().expect("a good end");
+}
+
+#[derive(Clone)]
+struct Path;
+
+#[server(unix, sync)]
+impl Path {
+    fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+/// The second process does without an address of the first.
+fn unwanted() {
+    let who = WhoServer::bind_to("127.0.0.1:0", Who).expect("a free port");
+    let at = who.local_addr().as_inet().expect("tcp");
+    if is_second() {
+        return who.run().expect("a good end");
+    }
+    let folder = Folder::new();
+    let path = folder.join("socket");
+    let other = PathServer::bind_to(&*path, Path).expect("a fresh path");
+    let handle = who.handle();
+    let client = thread::spawn(move || handle.upgrade());
+    sockserv::run((who, other)).expect("a good end");
+    client.join().expect("it only asks");
+    wait_until(|| !path.exists());
+    let own = std::process::id();
+    assert_ne!(ask(at, "pid\n"), own);
+    assert_ne!(ask(at, "end\n"), own);
 }

@@ -1,9 +1,10 @@
 //! Echoes, the order of the life cycle, and what every failure leads to: promises 2, 7 and 10, T1 to T12, T17 to T22, T26.
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, Event, Scenario, Server, wait_until};
+use rustix::process::Signal;
+use sockserv_tests::{Cell, Client, Event, Folder, Scenario, Server, wait_until};
 
-use crate::{for_each_cell, for_each_datagram_cell, for_each_stream_cell};
+use crate::{for_each, for_each_cell, for_each_datagram_cell, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
@@ -22,6 +23,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         for_each_datagram_cell("f56_after_a_failure_no_packet_is_sent", no_half_packet),
         for_each_cell("p02_a_panic_in_drop_is_reported", drop_panics),
+        for_each(
+            |cell| cell.is_unix(),
+            "a10_the_same_path_a_hundred_times",
+            same_path,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -49,6 +55,37 @@ fn three_clients(cell: Cell) {
     ended.expect_counts(3, 0, 0);
     assert_eq!(ended.events("foreign")[0].get("status"), "72");
     assert!(ended.events("error").is_empty(), "{:?}", ended.lines);
+}
+
+/// After good ends, which remove the path, and after others, which leave it behind.
+fn same_path(cell: Cell) {
+    let folder = Folder::new();
+    let path = folder.join("socket");
+    let at = format!("unix:{}", path.display());
+    let scenario = || Scenario::new(cell).with("workers", "2").at(&at);
+    for nth in 0..100 {
+        let server = scenario().with("quiet", "on").start();
+        if cell.is_preforked() {
+            server.await_workers(2);
+        }
+        server.connect().echo("here");
+        if nth == 0 {
+            let ended = scenario().fail();
+            let error = ended.events("failed")[0].get("error").to_owned();
+            assert!(error.contains("another_server_is_alive_there"), "{error}");
+            server.connect().echo("still here");
+        }
+        if nth % 2 == 0 {
+            let _ = server.stop();
+            assert!(!path.exists());
+        } else {
+            let children = server.process().children(); // One of them may be about to reply.
+            server.signal(Signal::KILL);
+            drop(server); // It is waited for.
+            wait_until(|| children.iter().all(|(child, _)| child.has_ended()));
+            assert!(path.exists());
+        }
+    }
 }
 
 fn end(client: &mut Client, cell: Cell) {

@@ -41,11 +41,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         for_each(
             |cell| {
-                *cell
-                    == Cell {
-                        transport: Transport::Tcp,
-                        model: Model::Threading,
-                    }
+                let lives_on = matches!(cell.model, Model::Threading | Model::Pool);
+                lives_on && cell.transport == Transport::Tcp
             },
             "a13_d06_memory_is_flat_after_a_hundred_thousand_connections",
             flat_memory,

@@ -12,6 +12,7 @@ mod deadlines;
 mod hooks;
 mod life;
 mod limits;
+mod messages;
 mod peers;
 mod pool;
 mod prefork;
@@ -39,6 +40,7 @@ fn main() {
         upgrade::trials(),
         hooks::trials(),
         closing::trials(),
+        messages::trials(),
         deadlines::trials(),
         shutdown::trials(),
         streams::trials(),

@@ -79,6 +79,16 @@ fn sharing() -> Vec<Trial> {
             drain_reuse_port,
         ),
         for_each(
+            streams,
+            "p04_fewer_places_than_workers_lose_no_client",
+            few_places,
+        ),
+        for_each(
+            tcp,
+            "p04_fewer_places_than_workers_with_sockets_lose_no_client",
+            few_places_reuse_port,
+        ),
+        for_each(
             unix,
             "a09_a_unix_path_with_several_sockets_is_a_clean_error",
             unix_reuse_port,
@@ -209,13 +219,7 @@ fn master_dies(cell: Cell) {
     let workers = workers(&server);
     server.signal(Signal::KILL);
     client.expect_end();
-    wait_until(|| {
-        let mut left = workers.iter().map(|pid| format!("/proc/{pid}/status"));
-        // Nobody may be there to wait for it, but then it has ended.
-        left.all(|status| {
-            fs::read_to_string(status).map_or(true, |text| text.contains("Z (zombie)"))
-        })
-    });
+    wait_until(|| workers.iter().all(|&worker| Process(worker).has_ended()));
     assert!(server.try_connect().is_err(), "nobody listens");
 }
 
@@ -389,6 +393,31 @@ fn drain_reuse_port(cell: Cell) {
     let ended = server.wait();
     ended.expect_good();
     ended.expect_counts(20, 0, 0);
+}
+
+fn few_places(cell: Cell) {
+    fewer_places_than_workers(Scenario::new(cell));
+}
+
+fn few_places_reuse_port(cell: Cell) {
+    fewer_places_than_workers(Scenario::new(cell).with("accept", "reuse-port"));
+}
+
+/// Each worker that finds no place sleeps until one is free, and one that finds one must not take the others' wish away.
+fn fewer_places_than_workers(scenario: Scenario) {
+    let scenario = scenario.with("quiet", "on").with("workers", "4");
+    let server = scenario.with("max-connections", "1").start();
+    server.await_workers(4);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    server.connect().echo("served in the end");
+                }
+            });
+        }
+    });
+    server.stop().expect_counts(3000, 0, 0);
 }
 
 fn unix_reuse_port(cell: Cell) {

@@ -15,7 +15,6 @@ use crate::prefork::{Set, workers};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let all = |cell: &Cell| cell.is_preforked();
-    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
     let tcp = |cell: &Cell| cell.is_preforked() && cell.transport == Transport::Tcp;
     [
         for_each(all, "a19_sighup_renews_all_workers_unnoticed", renew),
@@ -29,21 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a19_renewals_in_quick_succession_end_nothing",
             renew_in_a_hurry,
         ),
-        for_each(
-            streams,
-            "a19_an_old_worker_leaves_the_queue_to_the_new_one",
-            renew_beside_a_queue,
-        ),
-        for_each(
-            streams,
-            "a19_who_leaves_passes_on_whom_it_was_woken_for",
-            passes_on,
-        ),
-        for_each(
-            streams,
-            "a19_a_request_that_runs_ends_before_its_old_worker",
-            renew_beside_a_request,
-        ),
+        of_old_workers(),
         for_each(
             all,
             "a19_a_generation_that_does_not_start_leaves_the_old_one",
@@ -58,6 +43,36 @@ pub(crate) fn trials() -> Vec<Trial> {
             all,
             "p04_max_requests_renews_workers_unnoticed",
             max_requests,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// How those leave whose place others take.
+fn of_old_workers() -> Vec<Trial> {
+    let streams = |cell: &Cell| cell.is_preforked() && cell.is_stream();
+    [
+        for_each(
+            streams,
+            "a19_a_request_that_runs_ends_before_its_old_worker",
+            renew_beside_a_request,
+        ),
+        for_each(
+            streams,
+            "a19_an_old_worker_leaves_the_queue_to_the_new_one",
+            renew_beside_a_queue,
+        ),
+        for_each(
+            streams,
+            "a19_who_leaves_passes_on_whom_it_was_woken_for",
+            passes_on,
+        ),
+        for_each(
+            |cell| cell.is_preforked(),
+            "a19_a_worker_that_never_leaves_is_killed",
+            never_leaves,
         ),
     ]
     .into_iter()
@@ -191,6 +206,39 @@ fn renew_beside_a_queue(cell: Cell) {
         client.expect_end();
     }
     server.stop().expect_counts(6, 0, 0);
+}
+
+/// Stuck in a hook, without a request: it holds up neither the renewal nor the shutdown.
+fn never_leaves(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let name = folder.join("stuck");
+    let server = Scenario::new(cell)
+        .with("workers", "1")
+        .with("shutdown-grace", "0s")
+        .with("stuck", name.to_str().expect("a plain path"))
+        .start();
+    let stuck = |nth| {
+        let worker = process_of(&server.nth_event(nth, "worker"));
+        fs::write(&name, worker.0.to_string()).expect("an own folder");
+        server.connect().echo("one");
+        server.nth_event(nth, "stuck");
+        worker
+    };
+    let first = stuck(0);
+    server.signal(Signal::HUP);
+    wait_until(|| first.has_ended());
+    let second = stuck(1);
+    let ended = server.stop();
+    assert!(second.has_ended());
+    ended.expect_counts(2, 0, 0);
+    let said = |text: &str| {
+        ended
+            .lines
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
+    };
+    assert_eq!((said("(SIGKILL)"), said("before it served")), (2, 0));
 }
 
 fn process_of(event: &sockserv_tests::Event) -> Process {

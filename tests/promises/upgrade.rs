@@ -9,7 +9,9 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use socket2::{SockAddr, Socket, Type};
-use sockserv_tests::{Cell, Event, Folder, Model, Process, Scenario, Server, program, until};
+use sockserv_tests::{
+    Cell, Event, Folder, Model, Process, Scenario, Server, Transport, program, until,
+};
 
 use crate::renewal::hammer;
 use crate::{for_each, for_each_cell};
@@ -38,6 +40,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             |cell| cell.is_preforked(),
             "a19_workers_that_do_not_start_change_nothing",
             workers_fail,
+        ),
+        for_each_cell("a19_descriptors_do_not_pile_up", descriptors),
+        for_each(
+            |cell| cell.is_preforked() && cell.transport == Transport::Tcp,
+            "a19_fewer_workers_take_all_sockets",
+            fewer_workers,
         ),
         for_each_cell("a19_a_shutdown_meanwhile_is_one", shutdown_meanwhile),
         for_each(
@@ -304,4 +312,51 @@ fn workers_fail(cell: Cell) {
     server.upgrade();
     server.connect().echo("the new one");
     server.stop().expect_counts(1, 0, 0);
+}
+
+fn descriptors(cell: Cell) {
+    let server = scenario(cell).start();
+    let count = || server.process().descriptors().len();
+    server.upgrade();
+    server.connect().echo("one");
+    let before = count();
+    for _ in 0..2 {
+        server.upgrade();
+        server.connect().echo("one more");
+    }
+    until(
+        || count() == before,
+        || {
+            format!(
+                "{before} descriptors, then {:#?}",
+                server.process().descriptors()
+            )
+        },
+    );
+    server.stop().expect_counts(1, 0, 0);
+}
+
+fn fewer_workers(cell: Cell) {
+    let folder = Folder::new();
+    let workers = folder.join("workers");
+    let say = |count: &str| fs::write(&workers, count).expect("an own folder");
+    say("6");
+    let scenario = scenario(cell).with("accept", "reuse-port");
+    let named = format!("@{}", workers.display());
+    let server = scenario.with("workers", &named).start();
+    for count in ["2", "4", "1"] {
+        assert_eq!(server.connect().ask("suspend"), "suspended");
+        // So many that some wait in each socket.
+        let mut clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send("echo one");
+            client.finish();
+        }
+        say(count);
+        server.upgrade();
+        for client in &mut clients {
+            client.expect_rest("one\n");
+        }
+    }
+    let _ = server.stop();
 }

@@ -136,7 +136,7 @@ impl Client {
     pub fn try_reply(&mut self) -> io::Result<String> {
         let mut buffer = vec![0; 1 << 16];
         if !self.stream {
-            let count = (&self.socket).read(&mut buffer)?;
+            let count = self.receive(&mut buffer)?;
             return Ok(String::from_utf8_lossy(&buffer[..count]).into_owned());
         }
         loop {
@@ -144,7 +144,7 @@ impl Client {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
             }
-            match (&self.socket).read(&mut buffer)? {
+            match self.receive(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.received.extend_from_slice(&buffer[..count]),
             }
@@ -174,7 +174,17 @@ impl Client {
     /// What the operating system says.
     pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         assert!(self.received.is_empty(), "part of a reply was read already");
-        (&self.socket).read(into)
+        self.receive(into)
+    }
+
+    /// A machine that is stopped for a moment interrupts each read that has a timeout: signal(7).
+    fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.socket).read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 
     /// Everything up to end-of-file.

@@ -162,6 +162,12 @@ impl Process {
         self.stat().is_some_and(|stat| stat.state == 'S')
     }
 
+    /// Whether it has ended. Nobody may have waited for it yet.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        self.stat().is_none_or(|stat| stat.state == 'Z')
+    }
+
     /// How many sockets it has.
     #[must_use]
     pub fn sockets(self) -> usize {

@@ -146,6 +146,9 @@ fn list(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
         let first = framing.first().and_then(|_| first(&content));
         return Ok(Value::Framed(first, entries(&content, errors)));
     }
+    if word == "rpc" {
+        return Ok(Value::List(entries(&content, errors)));
+    }
     if word == "opcode" {
         return Ok(Value::Framed(first(&content), entries(&content, errors)));
     }

@@ -23,15 +23,7 @@ pub(super) fn commands(
         commands: all,
         ..
     } = commands;
-    let table = all.iter().map(|command| {
-        let verb = command
-            .verbs
-            .first()
-            .map(syn::LitStr::value)
-            .unwrap_or_default();
-        let (usage, about) = (command.usage(), command.about());
-        quote!(#private::Command { verb: #verb, usage: #usage, about: #about })
-    });
+    let table = all.iter().map(|command| entry(&private, command));
     let verbs = verbs(&private, commands);
     let arms = all
         .iter()
@@ -61,6 +53,43 @@ pub(super) fn commands(
             }
             #error
         }
+    }
+}
+
+// Command { verb: "GET", usage: "GET key", about: "Returns a value." }; one that does not exist keeps its place
+fn entry(private: &TokenStream, command: &Command<'_>) -> TokenStream {
+    let verb = command.verbs.first().map(syn::LitStr::value);
+    let (verb, usage, about) = (verb.unwrap_or_default(), command.usage(), command.about());
+    let (cfgs, conditions) = (command.method.cfgs(), command.method.conditions());
+    let absent = (!conditions.is_empty()).then(|| {
+        quote!(, #[cfg(not(all(#(#conditions),*)))] #private::Command { verb: "", usage: "", about: "" })
+    });
+    quote!(#(#cfgs)* #private::Command { verb: #verb, usage: #usage, about: #about } #absent)
+}
+
+// #[doc = "| `GET key` | Returns a value. |"]
+pub(super) fn documentation(messages: Option<&Messages<'_>>) -> TokenStream {
+    let Some(commands) = messages.and_then(|messages| messages.commands.as_ref()) else {
+        return TokenStream::new();
+    };
+    let rows = commands.commands.iter().map(|command| {
+        let cell = |text: &str| text.replace('|', "\\|");
+        let aliases = command.verbs.iter().skip(1);
+        let aliases = aliases.map(|verb| format!(", `{}`", cell(&verb.value())));
+        let (usage, about) = (cell(&command.usage()), cell(&command.about()));
+        let row = format!("| `{usage}`{} | {about} |", aliases.collect::<String>());
+        match command.method.conditions().as_slice() {
+            [] => quote!(#[doc = #row]),
+            conditions => quote!(#[cfg_attr(all(#(#conditions),*), doc = #row)]),
+        }
+    });
+    quote! {
+        #[doc = ""]
+        #[doc = "# Commands"]
+        #[doc = ""]
+        #[doc = "| command | |"]
+        #[doc = "|---|---|"]
+        #(#rows)*
     }
 }
 

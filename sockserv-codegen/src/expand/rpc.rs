@@ -6,6 +6,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{FnArg, Token, Type};
 
+use super::by_hand::messages;
 use super::private;
 use crate::handler::{Method, ungroup};
 use crate::plan::{Plan, Procedures, Rpc};
@@ -15,9 +16,14 @@ use types::Types;
 
 /// Everything that comes of the file.
 pub(super) fn procedures(plan: &Plan<'_>, rpc: &Rpc<'_>) -> TokenStream {
-    [module(plan, rpc), forwards(plan, rpc), service(plan, rpc)]
-        .into_iter()
-        .collect()
+    [
+        module(plan, rpc),
+        forwards(plan, rpc),
+        service(plan, rpc),
+        messages(plan, rpc.span()),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// A name of the file in Rust.

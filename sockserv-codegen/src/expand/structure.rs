@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{command_line, private};
+use super::{command_line, commands, private};
 use crate::options::Model;
 use crate::plan::{ChosenModel, Plan};
 
@@ -36,8 +36,10 @@ fn structure(plan: &Plan<'_>) -> TokenStream {
         "The server that `#[server]` makes of `{}`.",
         crate::plan::prose(ty)
     );
+    let commands = commands::documentation(plan.messages.as_ref());
     quote! {
         #[doc = #doc]
+        #commands
         #vis struct #name #server_generics #where_clause {
             server: #private::Server<#ty>,
         }

@@ -131,7 +131,7 @@ fn check_there_is_no_handle(handler: &Handler, word: &str, calls: &str, errors: 
     if let Some(handle) = handler.named("handle").next() {
         errors.at(
             &handle.sig.ident,
-            format_args!("`{word}` reads the stream and {calls}; leave out `handle`"),
+            format_args!("`{word}` reads the requests and {calls}; leave out `handle`"),
         );
     }
 }

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{expansion, messages, parsed};
+use crate::expand;
 use crate::options::{Framing, Kind, OPTIONS, Owner, Rule, Transport};
 
 fn echo() -> TokenStream {
@@ -118,6 +119,30 @@ fn options_stand_where_the_runtime_takes_them() {
     ] {
         let code = expansion(parsed(&format!("tcp, {args}")), &echo());
         assert!(code.contains(call), "{args}: {code}");
+    }
+}
+
+#[test]
+fn the_servers_documentation_has_a_table_of_the_commands() {
+    let item = quote! {
+        impl Store {
+            /// Returns a value,
+            /// or none.
+            ///
+            /// More.
+            #[command("GET", "FETCH A|B")]
+            fn get(&mut self, key: &str, _part: Option<u8>) {}
+            #[cfg(unix)]
+            #[command("PING")]
+            fn ping(&mut self) {}
+        }
+    };
+    let code = expand(quote!(tcp, lines), item).to_string();
+    for part in [
+        quote!(#[doc = "| `GET key [part]`, `FETCH A\\|B` | Returns a value, or none. |"]),
+        quote!(#[cfg_attr(all(unix), doc = "| `PING` |  |")]),
+    ] {
+        assert!(code.contains(&part.to_string()), "{part}\n{code}");
     }
 }
 

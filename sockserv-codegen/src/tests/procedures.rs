@@ -27,7 +27,7 @@ fn procedures_take_the_place_of_handle() {
     assert_eq!(messages(quote!(tcp, rpc = #FILE), item.clone()), [""; 0]);
     let code = expansion(quote!(tcp, rpc = #FILE), &item);
     for part in [
-        quote!(::sockserv::__private::serve_stream(self, request)),
+        quote!(::sockserv::__private::serve_messages(self, request)),
         quote!(mod procedures),
         quote!(::core::include_bytes!(
             ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #FILE)
@@ -92,7 +92,7 @@ fn a_struct_has_its_traits_by_hand() {
     );
     let code = expansion(quote!(tcp, udp, rpc = #FILE), &item);
     assert!(
-        code.contains("serve_stream") && code.contains("serve_datagram"),
+        code.contains("serve_messages") && code.contains("serve_packet"),
         "{code}"
     );
     assert!(

@@ -32,7 +32,7 @@
 //! |---|---|
 //! | `/` | the page: open requests, requests a second, how long they take, errors by phase; for a browser, from this one answer |
 //! | `/healthz` | 200 while the accept loop turns |
-//! | `/readyz` | 200 while new clients are welcome; else 503, and why: `starting` (no worker of `prefork` has prepared itself), `suspended`, `lame duck`, `draining` |
+//! | `/readyz` | 200 while new clients are welcome; else 503, and why: `starting` (no worker of `prefork` has prepared itself), `suspended`, `lame duck`, `draining`. While a new process takes over it stays 200 |
 //! | `/metrics` | the numbers below, in the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus |
 //! | `/status.json` | what the page shows; its members may become more |
 //!
@@ -100,6 +100,8 @@ pub(crate) enum Readiness {
     /// A shutdown was asked for, and everything goes on as before, so that load balancers notice.
     LameDuck,
     Draining,
+    /// Another process welcomes them at the same address.
+    HandedOver,
 }
 
 impl Readiness {
@@ -110,6 +112,7 @@ impl Readiness {
             Self::Suspended => "suspended",
             Self::LameDuck => "lame duck",
             Self::Draining => "draining",
+            Self::HandedOver => "handed over",
         }
     }
 }
@@ -128,7 +131,7 @@ pub(crate) fn answer(ask: &Ask, view: &View<'_>) -> Reply {
         "/" => Reply::new(200, "text/html; charset=utf-8", PAGE).with(NOTHING_FROM_ELSEWHERE),
         "/healthz" => Reply::text(200, "ok\n"),
         "/readyz" => {
-            let is_ready = view.readiness == Readiness::Ready;
+            let is_ready = matches!(view.readiness, Readiness::Ready | Readiness::HandedOver);
             let status = if is_ready { 200 } else { 503 };
             Reply::text(status, format!("{}\n", view.readiness.word()))
         }

@@ -155,7 +155,7 @@ use crate::message::{MessageHandler, Replies};
     note = "write `#[command(\"GET\")]` on methods in the `impl` block that has `#[server(...)]`"
 )]
 pub trait CommandHandler: MessageHandler {
-    /// The commands, in the order of the methods.
+    /// The commands, in the order of the methods; one that a `#[cfg]` leaves out is empty.
     const COMMANDS: &'static [Command];
     /// The verbs, sorted by their first words; of several verbs with the same first word the longest comes first.
     const VERBS: &'static [Verb];
@@ -245,7 +245,10 @@ pub fn help<H: CommandHandler>() -> Lines {
         "" => command.usage.to_owned(),
         about => format!("{} - {about}", command.usage),
     };
-    Lines(H::COMMANDS.iter().map(line).collect())
+    let existing = H::COMMANDS
+        .iter()
+        .filter(|command| !command.verb.is_empty());
+    Lines(existing.map(line).collect())
 }
 
 /// Calls the command of a message, or says why there is none.
@@ -311,3 +314,6 @@ pub fn answer_error(
 ) -> Outcome {
     Ok(replies.send(format!("ERR {error}"))?)
 }
+
+#[cfg(test)]
+mod tests;

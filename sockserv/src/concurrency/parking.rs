@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::concurrency::Unit;
 use crate::sys::clock::Tick;
+use crate::sys::poller::Interest;
 
 /// The parked requests, by their places in the table.
 pub(crate) struct Parking<H> {
@@ -24,8 +25,8 @@ impl<H> Parking<H> {
     }
 
     /// Parks a request until its peer speaks, leaves or is told; gives it back if it cannot be polled.
-    pub(crate) fn park(&mut self, mut unit: Unit<H>) -> Result<(), Unit<H>> {
-        if !unit.watch() {
+    pub(crate) fn park(&mut self, mut unit: Unit<H>, interest: Interest) -> Result<(), Unit<H>> {
+        if !unit.watch(interest) {
             return Err(unit);
         }
         let ticket = unit.ticket();

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::concurrency::parking::Parking;
+use crate::concurrency::unit::NEXT_WORD;
 use crate::concurrency::{Lent, Model, Unit, WorkerStart};
 use crate::error::Phase;
 use crate::guard::guard_value;
 use crate::options::Options;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
+use crate::sys::poller::Interest;
 
 /// How many threads there are unless the option says otherwise: some, so that a few slow requests do not stop the others.
 const WORKERS: usize = 8;
@@ -145,7 +147,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         unit.lend(stays);
         // One that is lent a thread gives it back at once, greeting or not.
         let parked = match stays && !self.speaks_first && !unit.is_lent() {
-            true => lock(&self.crew.parking).park(unit),
+            true => lock(&self.crew.parking).park(unit, NEXT_WORD),
             false => Err(unit),
         };
         match parked {
@@ -302,14 +304,14 @@ impl<H> Crew<H> {
         while let Some(unit) = next {
             next = match unit.advance() {
                 Lent::Ended => None,
-                Lent::Waits(unit) => self.park(unit),
+                Lent::Waits(unit, interest) => self.park(unit, interest),
                 Lent::Yields(unit) => self.queue(unit),
             };
         }
     }
 
     /// Lets a request wait for its peer; gives it back if it cannot, or need not.
-    fn park(&self, mut unit: Unit<H>) -> Option<Unit<H>> {
+    fn park(&self, mut unit: Unit<H>, interest: Interest) -> Option<Unit<H>> {
         let requests = Arc::clone(unit.ticket().requests());
         let (place, patience) = (unit.ticket().index, unit.ticket().slot().until());
         let mut parking = lock(&self.parking);
@@ -318,7 +320,7 @@ impl<H> Crew<H> {
             discard(VecDeque::from([unit]));
             return None;
         }
-        if let Err(back) = parking.park(unit) {
+        if let Err(back) = parking.park(unit, interest) {
             unit = back;
             unit.lend(false); // It keeps this thread.
             return Some(unit);

@@ -38,11 +38,14 @@ pub struct Unit<H> {
     is_lent: bool,
 }
 
+/// The peer sends something, or its end.
+pub(crate) const NEXT_WORD: Interest = Interest::IN.union(Interest::RDHUP);
+
 /// What a request came to that was lent a thread.
 pub(crate) enum Lent<H> {
     Ended,
-    /// It waits for its peer.
-    Waits(Unit<H>),
+    /// It waits for its peer: to send more, or to take what was sent.
+    Waits(Unit<H>, Interest),
     /// It has more to do, and others may go first.
     Yields(Unit<H>),
 }
@@ -202,8 +205,8 @@ impl<H> Unit<H> {
         self.handler.is_some()
     }
 
-    /// Lets the server's poller watch for the peer's next word; `false` if it cannot.
-    pub(crate) fn watch(&mut self) -> bool {
+    /// Lets the server's poller watch for the peer; `false` if it cannot.
+    pub(crate) fn watch(&mut self, interest: Interest) -> bool {
         let Accepted::Stream(link, _) = &self.request else {
             return false;
         };
@@ -211,7 +214,7 @@ impl<H> Unit<H> {
             return false;
         };
         let (poller, token) = (&link.requests().poller, PARKED + u64::from(link.index));
-        let interest = Interest::IN | Interest::RDHUP | Interest::ONESHOT;
+        let interest = interest | Interest::ONESHOT;
         let watched = match self.is_watched {
             true => poller.modify(socket, token, interest),
             false => poller.add(socket, token, interest),
@@ -290,7 +293,8 @@ impl<H> Unit<H> {
         self.handler = Some(handler);
         match progress {
             Progress::Yields => Lent::Yields(self),
-            _ => Lent::Waits(self),
+            Progress::Chokes => Lent::Waits(self, Interest::OUT),
+            Progress::Waits | Progress::Ended => Lent::Waits(self, NEXT_WORD),
         }
     }
 

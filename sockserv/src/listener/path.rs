@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
+#[cfg(feature = "upgrade")]
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{io, process, thread};
 
@@ -104,6 +106,7 @@ impl OwnPath {
     }
 
     /// Leaves it to another process.
+    #[cfg(feature = "upgrade")]
     pub(super) fn disown(&self) {
         self.owner.store(0, Ordering::Relaxed);
     }

@@ -31,6 +31,10 @@ pub struct Place {
     pub(crate) address: Address,
     pub(crate) is_v6: bool,
     /// Removed when it is dropped.
+    #[cfg_attr(
+        not(feature = "upgrade"),
+        expect(dead_code, reason = "only its drop matters")
+    )]
     path: Option<OwnPath>,
     inherited: bool,
     taken_over: bool,
@@ -82,13 +86,6 @@ impl Place {
         let file = path.as_ref().map(OwnPath::file);
         let port = at.port().unwrap_or_default();
         Self::of(socket, kind, path, &Label::Bound { port, file })
-    }
-
-    /// Another process has it from now on, and its path.
-    pub(crate) fn disown(&self) {
-        if let Some(path) = &self.path {
-            path.disown();
-        }
     }
 
     /// Adopts a socket that somebody else opened. It keeps its own options, and its path is never removed.

@@ -71,6 +71,23 @@ impl<'a, C: ?Sized> Replies<'a, C> {
         Ok(())
     }
 
+    /// Whether the message was a packet.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn is_packet(&self) -> bool {
+        matches!(self.to, To::Datagram(_))
+    }
+
+    /// Sends a packet at once, if the message was one: a failed request has no reply packet.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn send_packet(&self, packet: &[u8]) -> bool {
+        let To::Datagram(datagram) = &self.to else {
+            return false;
+        };
+        // There is nobody left to tell that it could not be sent.
+        let _ = datagram.send_to(datagram.peer_addr().clone(), packet);
+        true
+    }
+
     /// Ends the connection behind this message: what was sent still leaves, and what the peer has sent behind it is not
     /// looked at. On a datagram server there is nothing to end.
     pub fn close(&mut self) {

@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::io::Write as _;
+
+use bytes::BytesMut;
 
 use super::{MessageHandler, Replies};
 use crate::codec::Decoder;
 use crate::error::Outcome;
-use crate::request::{Received, Span, Stream};
+use crate::request::{Pace, Received, Span, Stream};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -21,6 +22,12 @@ pub(crate) struct Talk<C> {
     span: Span,
     /// Whether everything that had come was received.
     is_dry: bool,
+    /// What the peer has not taken yet.
+    unsent: BytesMut,
+    /// The wait for it to take some.
+    pace: Pace,
+    /// Whether there are no more messages, and the peer has only to take the last replies.
+    has_ended: bool,
 }
 
 /// Where a talk stands.
@@ -28,6 +35,8 @@ pub(crate) struct Talk<C> {
 pub(crate) enum Progress {
     /// More has to come.
     Waits,
+    /// The peer has to take what was sent.
+    Chokes,
     /// More is there, and others are to have their turn first.
     Yields,
     /// There are no more messages.
@@ -95,6 +104,9 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             received: Received::default(),
             span: Span::default(),
             is_dry: false,
+            unsent: BytesMut::new(),
+            pace: Pace::default(),
+            has_ended: false,
         }
     }
 
@@ -115,13 +127,40 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        stream.link().attend(&mut self.span);
+        stream.link().attend(&mut self.span, &mut self.pace);
+        stream.take_back(std::mem::take(&mut self.unsent));
         self.is_dry = false;
         let patience = match is_lent {
             true => Patience::None(TURN),
             false => Patience::Endless,
         };
-        self.go_on(handler, stream, patience)
+        if is_lent {
+            stream.buffer_more();
+        }
+        let mut progress = Progress::Ended;
+        if !self.has_ended {
+            progress = self.go_on(handler, stream, patience)?;
+        }
+        self.has_ended = progress == Progress::Ended && is_lent && stream.is_open();
+        if self.has_ended && !self.send(stream, patience)? {
+            progress = Progress::Chokes;
+        }
+        self.unsent = stream.take_unsent_if(progress != Progress::Ended);
+        Ok(progress)
+    }
+
+    /// Sends what is buffered; `false` if the peer has to take some of it first.
+    fn send(&mut self, stream: &Stream, patience: Patience) -> Result<bool, Failure> {
+        if patience == Patience::Endless {
+            return Ok(true); // A read that waits sends it, or the end.
+        }
+        let is_sent = stream.send_now(&mut self.pace)?;
+        if is_sent {
+            self.pace = Pace::default();
+        } else {
+            stream.link().wait_unattended_for_room(&mut self.pace);
+        }
+        Ok(is_sent)
     }
 
     /// Handles what is there and what comes, as long as the patience lasts.
@@ -136,7 +175,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     {
         self.received.take_from(stream);
         let result = self.messages(handler, stream, patience);
-        if !matches!(result, Ok(Progress::Waits | Progress::Yields)) {
+        if matches!(result, Ok(Progress::Ended) | Err(_)) {
             self.received.put_back(stream); // Whoever closes it must know that something is unread.
         }
         result
@@ -153,10 +192,17 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     {
         let mut at_end = false;
         loop {
+            if stream.has_much_unsent() && !self.send(stream, patience)? {
+                return Ok(Progress::Chokes); // Who does not take the replies is not read from.
+            }
             if let Patience::None(left) = &mut patience {
                 if *left == 0 {
-                    stream.wfile.flush()?;
-                    return Ok(Progress::Yields);
+                    let is_sent = self.send(stream, patience)?;
+                    return Ok(if is_sent {
+                        Progress::Yields
+                    } else {
+                        Progress::Chokes
+                    });
                 }
                 *left -= 1;
             }
@@ -166,10 +212,15 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             };
             match item {
                 Ok(None) if at_end || self.codec.has_ended() => return Ok(Progress::Ended),
-                Ok(None) => match self.receive(stream, patience)? {
-                    None => return Ok(Progress::Waits),
-                    Some(count) => at_end = count == 0,
-                },
+                Ok(None) => {
+                    if !self.send(stream, patience)? {
+                        return Ok(Progress::Chokes);
+                    }
+                    match self.receive(stream, patience)? {
+                        None => return Ok(Progress::Waits),
+                        Some(count) => at_end = count == 0,
+                    }
+                }
                 item => {
                     if self.handle(handler, stream, item)? {
                         return Ok(Progress::Ended);
@@ -215,7 +266,6 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         if patience == Patience::Endless {
             return Ok(Some(received.receive(&mut stream.rfile, span)?));
         }
-        stream.wfile.flush()?;
         let came = match self.is_dry && !stream.server().is_shutting_down() {
             true => None, // The poller knows whether more has come since.
             false => received.receive_now(stream)?,
@@ -226,6 +276,9 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
                 Ok(Some(count))
             }
             None => {
+                if !received.bytes.is_empty() {
+                    stream.owe(); // Half a message.
+                }
                 received.shrink();
                 stream.link().wait_unattended(span);
                 Ok(None)

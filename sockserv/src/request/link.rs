@@ -220,12 +220,43 @@ impl Link {
         slot.bear_with_until(due);
     }
 
+    /// The same for a write, whose peer has to make room.
+    pub(crate) fn wait_unattended_for_room(&self, pace: &mut Pace) {
+        let now = Tick::now();
+        pace.unattended = Some(now);
+        let idle = self.timeout();
+        let idle = idle.map(|timeout| (now.after(timeout), Told::Choked));
+        let rate = self.exchange.min_rate();
+        let rate = rate.map(|rate| (now.after(pace.left(rate)), Told::ChokedRate));
+        let due = [idle, rate].into_iter().flatten().min_by_key(|(at, _)| *at);
+        self.slot().bear_with_until(due);
+    }
+
     /// That wait has ended.
-    pub(crate) fn attend(&self, span: &mut Span) {
+    pub(crate) fn attend(&self, span: &mut Span, pace: &mut Pace) {
         if let Some(began) = span.unattended.take() {
             self.exchange.waited(began);
         }
+        if let Some(began) = pace.unattended.take() {
+            pace.waited += Tick::now().since(began);
+        }
         self.slot().bear_with_until(None);
+    }
+
+    /// Sends what the peer takes at once; `None` if that is nothing.
+    pub(crate) fn send_now(&self, bytes: &[u8], pace: &mut Pace) -> io::Result<Option<usize>> {
+        loop {
+            match self.transport.send(bytes, Wait::Not) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                result => {
+                    let count = self.note(self.sent(result, Timeout::Write))?;
+                    Slot::add(&self.slot().bytes_out, count);
+                    pace.bytes += count as u64;
+                    return Ok(Some(count));
+                }
+            }
+        }
     }
 
     fn read_blocking(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
@@ -257,7 +288,8 @@ impl Link {
                 Told::FirstByte => Err(Timeout::FirstByte.into()),
                 Told::Request => Err(Timeout::Request.into()),
                 Told::Idle => Err(Timeout::Read.into()),
-                Told::Rate => Err(Timeout::Rate.into()),
+                Told::Rate | Told::ChokedRate => Err(Timeout::Rate.into()),
+                Told::Choked => Err(Timeout::Write.into()),
                 Told::Cut => Err(Cut.into()),
                 Told::Shutdown => Ok(0),
                 Told::No => {
@@ -428,6 +460,8 @@ impl Link {
     fn why_ended(&self) -> Option<io::Error> {
         match self.slot().told() {
             Told::Request => Some(Timeout::Request.into()),
+            Told::Choked => Some(Timeout::Write.into()),
+            Told::ChokedRate => Some(Timeout::Rate.into()),
             Told::Cut => Some(Cut.into()),
             _ => None,
         }

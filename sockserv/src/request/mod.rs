@@ -19,6 +19,7 @@ pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
 pub(crate) use framed::Received;
 pub use framed::{Framed, FramedReader, FramedWriter};
 pub(crate) use link::Span;
+pub(crate) use rate::Pace;
 pub use rfile::{Reader, Rfile};
 pub use sender::{SendError, Sender};
 pub use stream::{Busy, Stream};

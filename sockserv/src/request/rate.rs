@@ -12,9 +12,11 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What a peer sent, or took, and how long it was waited for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     pub(super) waited: Duration,
     pub(super) bytes: u64,
+    /// Since when a peer is waited for that no thread waits for.
+    pub(super) unattended: Option<Tick>,
 }
 
 impl Pace {
@@ -58,6 +60,7 @@ impl Exchange {
         let pace = Pace {
             waited: Duration::from_nanos(self.waited.load(Ordering::Relaxed)),
             bytes: self.bytes.load(Ordering::Relaxed),
+            unattended: None,
         };
         // The beginning may have come together with the request before, and is then in the buffer already.
         (taken || pace.bytes > 0).then(|| {
@@ -99,7 +102,14 @@ mod tests {
 
     #[test]
     fn bytes_earn_time_and_waiting_takes_it() {
-        let left = |waited, bytes, rate| Pace { waited, bytes }.left(rate);
+        let left = |waited, bytes, rate| {
+            Pace {
+                waited,
+                bytes,
+                unattended: None,
+            }
+            .left(rate)
+        };
         assert_eq!(left(Duration::ZERO, 0, 1024), GRACE);
         assert_eq!(left(2 * SECOND, 0, 1024), 3 * SECOND);
         assert_eq!(left(2 * SECOND, 4096, 1024), 7 * SECOND);

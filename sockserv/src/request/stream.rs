@@ -12,6 +12,7 @@ use socket2::{SockRef, Socket};
 use crate::address::Address;
 use crate::credentials::Credentials;
 use crate::request::link::Link;
+use crate::request::rate::Pace;
 use crate::request::rfile::{Input, Reader, Rfile};
 use crate::request::sender::Sender;
 use crate::request::wfile::{Tie, Wfile, Writer};
@@ -103,6 +104,34 @@ impl Stream {
         append: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<(), E> {
         self.wfile.tie.append(append)
+    }
+
+    /// Sends what is buffered as far as the peer takes it at once; returns whether that is all.
+    pub(crate) fn send_now(&self, pace: &mut Pace) -> io::Result<bool> {
+        self.wfile.tie.send_now(pace)
+    }
+
+    /// Whether more is buffered than a handler's replies should come to.
+    pub(crate) fn has_much_unsent(&self) -> bool {
+        self.wfile.tie.has_much_unsent()
+    }
+
+    /// Nobody waits in a write, within reason: what is written is buffered.
+    pub(crate) fn buffer_more(&self) {
+        self.wfile.tie.buffer_more();
+    }
+
+    /// Takes what is buffered, if the stream goes on elsewhere.
+    pub(crate) fn take_unsent_if(&self, goes_on: bool) -> BytesMut {
+        match goes_on {
+            true => self.wfile.tie.take_unsent(),
+            false => BytesMut::new(),
+        }
+    }
+
+    /// Goes on with what was buffered.
+    pub(crate) fn take_back(&self, unsent: BytesMut) {
+        self.wfile.tie.take_back(unsent);
     }
 
     /// Returns the address of the other end.

@@ -7,15 +7,20 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use crate::request::link::Link;
+use crate::request::rate::Pace;
+
+/// How much may be buffered where nobody waits for the peer.
+const MOST: usize = 1 << 20;
 
 /// What ties a stream's two files: reading flushes what is unsent.
 pub(crate) struct Tie {
     link: Arc<Link>,
     unsent: RefCell<BytesMut>,
-    size: usize,
+    /// How much is buffered; what is more is sent, waiting for the peer.
+    size: Cell<usize>,
     /// A flush that failed before a read; the next write reports it.
     failed: Cell<Option<io::Error>>,
     /// Whether the request still has its stream: not after it was handed to somebody else.
@@ -27,7 +32,7 @@ impl Tie {
         Self {
             link,
             unsent: RefCell::default(),
-            size,
+            size: Cell::new(size),
             failed: Cell::new(None),
             open: Cell::new(true),
         }
@@ -51,6 +56,36 @@ impl Tie {
     pub(crate) fn take_back(&self, unsent: BytesMut) {
         self.open.set(true);
         self.unsent.replace(unsent);
+    }
+
+    pub(crate) fn take_unsent(&self) -> BytesMut {
+        self.unsent.take()
+    }
+
+    pub(crate) fn has_much_unsent(&self) -> bool {
+        self.unsent.borrow().len() > self.link.requests().options.wbufsize
+    }
+
+    pub(crate) fn buffer_more(&self) {
+        self.size.set(self.size.get().max(MOST));
+    }
+
+    /// Sends what the peer takes at once; returns whether that is all.
+    pub(crate) fn send_now(&self, pace: &mut Pace) -> io::Result<bool> {
+        self.report()?;
+        if self.link.outgoing.get().is_some() {
+            // A sender's message must not come into the middle of what was written.
+            return self.send_unsent().map(|()| true);
+        }
+        let mut unsent = self.unsent.borrow_mut();
+        while !unsent.is_empty() {
+            match self.link.send_now(&unsent, pace)? {
+                Some(count) => unsent.advance(count),
+                None => return Ok(false),
+            }
+        }
+        *unsent = BytesMut::new();
+        Ok(true)
     }
 
     pub(crate) fn put(&self, unsent: &[u8]) {
@@ -112,7 +147,7 @@ impl Tie {
         if unsent.len() > before {
             self.link.owe_nothing();
         }
-        if unsent.len() > self.size {
+        if unsent.len() > self.size.get() {
             let result = self.link.write_all(&unsent, &[]);
             *unsent = BytesMut::new(); // A single great message does not keep its memory.
             result?;
@@ -128,14 +163,15 @@ impl Tie {
         }
         self.link.owe_nothing();
         let mut unsent = self.unsent.borrow_mut();
-        if unsent.len() + bytes.len() <= self.size {
+        let size = self.size.get();
+        if unsent.len() + bytes.len() <= size {
             if unsent.capacity() == 0 {
-                unsent.reserve(self.size.min(512.max(bytes.len())));
+                unsent.reserve(size.min(512.max(bytes.len())));
             }
             unsent.extend_from_slice(bytes);
             return Ok(());
         }
-        if bytes.len() >= self.size {
+        if bytes.len() >= size {
             let result = self.link.write_all(&unsent, bytes);
             unsent.clear();
             return result;

@@ -357,7 +357,7 @@ impl Requests {
             return;
         };
         let how = match why {
-            Told::Request | Told::Cut => std::net::Shutdown::Both,
+            Told::Request | Told::Cut | Told::Choked | Told::ChokedRate => std::net::Shutdown::Both,
             _ => std::net::Shutdown::Read,
         };
         // A peer that has left already needs no shutdown.

@@ -73,6 +73,10 @@ pub(crate) enum Told {
     Idle,
     /// `min_rate`, likewise.
     Rate,
+    /// `timeout`, while its peer took nothing of what was sent.
+    Choked,
+    /// `min_rate`, likewise.
+    ChokedRate,
 }
 
 impl Told {
@@ -84,6 +88,8 @@ impl Told {
             4 => Self::Cut,
             5 => Self::Idle,
             6 => Self::Rate,
+            7 => Self::Choked,
+            8 => Self::ChokedRate,
             _ => Self::No,
         }
     }

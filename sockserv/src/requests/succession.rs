@@ -9,6 +9,11 @@ impl Requests {
         self.control().held.load(Ordering::SeqCst)
     }
 
+    /// Whether another process accepts, in whose place this one will be, or was.
+    pub(crate) fn another_accepts(&self) -> bool {
+        self.is_held() || self.is_handed_over()
+    }
+
     pub(crate) fn is_handed_over(&self) -> bool {
         self.control().handed_over.load(Ordering::SeqCst)
     }

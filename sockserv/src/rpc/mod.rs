@@ -19,8 +19,8 @@
 //!
 //! Its arguments, by value or borrowed (`&Operands`, `&[i64]`, `&str`); then `call: &Call`, if it wants that: who calls ([`Credentials`], the peer's address).
 //! It returns the result, or `Result<result, E>`. Any error is answered with `SYSTEM_ERR`, reported to
-//! [`handle_error`](crate::Hooks::handle_error), and ends the connection; a [`Fault`] says something else. A panic
-//! ends the connection without a reply.
+//! [`handle_error`](crate::Hooks::handle_error), and ends the connection; a [`Fault`] says something else. So is
+//! a panic.
 //!
 //! The runtime itself answers the null procedure, and what is no procedure, version or program of the file. A name that
 //! several versions have gets the version's number, as in C: `add_1`, `add_2`; a procedure with the name of a method of
@@ -59,6 +59,42 @@
 //! let mut reply = [0; 36];
 //! client.read_exact(&mut reply)?;
 //! assert!(reply.ends_with(b"\0\0\0\x02hi\0\0"));
+//! # Ok::<(), io::Error>(())
+//! ```
+
+//!
+//! # Without an interface file
+//!
+//! `rpc(program = ..., version = ...)` in the attribute, and `#[procedure(1)]` on each method. Its parameters and its result
+//! are types that implement [`Xdr`](xdr::Xdr); references are decoded as what they borrow (`&str`, `&[i64]`).
+//!
+//! ```
+//! use sockserv::prelude::*;
+//!
+//! #[derive(Clone)]
+//! struct Adder;
+//!
+//! #[server(tcp, udp, pool, addr = "127.0.0.1:0", rpc(program = 0x2000_0200, version = 1))]
+//! impl Adder {
+//!     #[procedure(1)]
+//!     fn add(&mut self, numbers: &[i32]) -> i32 {
+//!         numbers.iter().sum()
+//!     }
+//!
+//!     #[procedure(2)]
+//!     fn divide(&mut self, a: i32, b: i32) -> Result<i32, &'static str> {
+//!         a.checked_div(b).ok_or("division by zero")
+//!     }
+//! }
+//!
+//! let server = AdderServer::bind(Adder)?.spawn()?;
+//! let mut client = server.connect()?;
+//! // One record: call 7, RPC 2, program 0x20000200, version 1, procedure 2, no credentials, 6 and 3.
+//! client.write_all(b"\x80\0\0\x30\0\0\0\x07\0\0\0\0\0\0\0\x02\x20\0\x02\0\0\0\0\x01\0\0\0\x02")?;
+//! client.write_all(b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\0\0\0\x03")?;
+//! let mut reply = [0; 32];
+//! client.read_exact(&mut reply)?;
+//! assert!(reply.ends_with(b"\0\0\0\x02"));
 //! # Ok::<(), io::Error>(())
 //! ```
 

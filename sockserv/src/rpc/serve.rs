@@ -1,4 +1,4 @@
-//! Calls in, replies out: the dispatch, and the two ways that messages come.
+//! Calls in, replies out.
 
 use std::error::Error;
 use std::io::Write;
@@ -11,33 +11,67 @@ use super::{Call, Fault, Service};
 use crate::address::Address;
 use crate::codec::RecordMarking;
 use crate::error::Outcome;
-use crate::request::{Datagram, Stream};
+use crate::guard::Panic;
+use crate::message::Replies;
 
 /// The longest call on a stream. On datagrams it is `max_packet_size`.
 pub(crate) const MAX_RECORD: usize = 1 << 20;
 
-/// Answers the calls of a connection, until it ends.
+/// How calls come on a stream.
+pub type Records = RecordMarking;
+
+/// Returns the codec of a connection.
+#[must_use]
+pub fn records() -> Records {
+    RecordMarking::new(MAX_RECORD)
+}
+
+/// Answers the call of a record, or of a packet.
 ///
 /// # Errors
 ///
-/// The first that a procedure failed with, after it was answered; a broken record; what the transport says.
-pub fn serve_stream<S: Service>(service: &mut S, stream: &mut Stream) -> Outcome {
-    let peer = stream.peer_addr().clone();
+/// What the procedure failed with, after it was answered; what the transport says.
+///
+/// # Panics
+///
+/// Panics as the procedure did, after it was answered.
+pub fn serve_call<S, C>(service: &mut S, message: Bytes, replies: &mut Replies<'_, C>) -> Outcome
+where
+    S: Service,
+    C: ?Sized,
+{
+    let peer = replies.peer_addr().clone();
     let mut output = Output::new();
-    let mut records = stream.framed(RecordMarking::new(MAX_RECORD));
-    while let Some(record) = records.next()? {
-        output.clear();
-        output.put(&[0; HEAD]);
-        let reply = answer(service, Input::new(record), &peer, &mut output);
-        if let Reply::None = reply {
-            records.stream().link().owe_nothing(); // So a shutdown need not wait for an answer.
-            continue;
+    output.put(&[0; HEAD]);
+    match answer(service, Input::new(message), &peer, &mut output) {
+        Reply::None => Ok(()),
+        Reply::Complete => send(&mut output, replies),
+        Reply::Failed(error) => {
+            send_at_once(&mut output, replies);
+            Err(error)
         }
-        output.overwrite(&head(output.as_ref().len() - HEAD)?);
-        records.wfile().write_all(output.as_ref())?;
-        reply.outcome()?;
+        Reply::Panicked(panic) => {
+            send_at_once(&mut output, replies);
+            panic.go_on()
+        }
     }
-    Ok(())
+}
+
+/// Sends a reply, as the packet or as a record.
+fn send<C: ?Sized>(output: &mut Output, replies: &mut Replies<'_, C>) -> Outcome {
+    if replies.is_packet() {
+        return Ok(replies.write_all(&output.as_ref()[HEAD..])?);
+    }
+    output.overwrite(&head(output.as_ref().len() - HEAD)?);
+    Ok(replies.write_all(output.as_ref())?)
+}
+
+/// Sends a reply although the request fails. The peer cannot be told more than once.
+fn send_at_once<C: ?Sized>(output: &mut Output, replies: &mut Replies<'_, C>) {
+    let is_sent = replies.send_packet(&output.as_ref()[HEAD..]);
+    if !is_sent {
+        let _ = send(output, replies);
+    }
 }
 
 /// How many bytes stand before a record.
@@ -49,26 +83,6 @@ fn head(length: usize) -> Result<[u8; HEAD], &'static str> {
     Ok((length | i32::MIN).to_be_bytes())
 }
 
-/// Answers the one call of a packet.
-///
-/// # Errors
-///
-/// What the procedure failed with, after it was answered; what the transport says.
-pub fn serve_datagram<S: Service>(service: &mut S, datagram: &mut Datagram) -> Outcome {
-    let mut output = Output::new();
-    let message = Input::new(datagram.packet().clone());
-    let reply = answer(service, message, datagram.peer_addr(), &mut output);
-    match reply {
-        Reply::None => Ok(()),
-        Reply::Complete => Ok(datagram.wfile.write_all(output.as_ref())?),
-        Reply::Failed(error) => {
-            // A failed request has no reply packet: this one leaves by itself. The peer cannot be told more than once.
-            let _ = datagram.send_to(datagram.peer_addr().clone(), output.as_ref());
-            Err(error)
-        }
-    }
-}
-
 /// Answers a message that came by something else: returns the reply, if it has one, and what the server's owner is told.
 pub fn answer_message<S: Service>(
     service: &mut S,
@@ -76,10 +90,13 @@ pub fn answer_message<S: Service>(
     peer: &Address,
 ) -> (Option<Bytes>, Outcome) {
     let mut output = Output::new();
-    match answer(service, Input::new(message), peer, &mut output) {
-        Reply::None => (None, Ok(())),
-        reply => (Some(output.into_bytes()), reply.outcome()),
-    }
+    let outcome = match answer(service, Input::new(message), peer, &mut output) {
+        Reply::None => return (None, Ok(())),
+        Reply::Complete => Ok(()),
+        Reply::Failed(error) => Err(error),
+        Reply::Panicked(_) => Err("a procedure panicked".into()),
+    };
+    (Some(output.into_bytes()), outcome)
 }
 
 /// What became of a message.
@@ -89,15 +106,8 @@ enum Reply {
     Complete,
     /// It is answered, and the error is to be reported.
     Failed(Box<dyn Error + Send + Sync>),
-}
-
-impl Reply {
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::None | Self::Complete => Ok(()),
-            Self::Failed(error) => Err(error),
-        }
-    }
+    /// It is answered, and the panic is to go on.
+    Panicked(Panic),
 }
 
 /// Appends the reply to a message, if it has one.
@@ -121,9 +131,14 @@ fn answer<S: Service>(
     }
     let call = Call::new(head, peer);
     say(Answer::Success, xid, output);
-    let result = service.call(&call, &mut message, output);
-    let Err(fault) = result else {
-        return Reply::Complete;
+    let fault = match Panic::caught(|| service.call(&call, &mut message, output)) {
+        Ok(Ok(())) => return Reply::Complete,
+        Ok(Err(fault)) => fault,
+        Err(panic) => {
+            output.truncate(before);
+            say(Answer::SystemErr, xid, output);
+            return Reply::Panicked(panic);
+        }
     };
     output.truncate(before);
     let (answer, error) = fault.into_answer();

@@ -7,6 +7,7 @@ use crate::address::{Address, Endpoint, Kind as Carrier};
 use crate::admin::{self, Ask, Connection, Readiness, Reply, Tally, View};
 use crate::drain::Stage;
 use crate::error::Throttle;
+use crate::listener::place::Place;
 use crate::listener::streams::Streams;
 use crate::listener::{Failure, Kind};
 use crate::options::Options;
@@ -93,6 +94,11 @@ impl Admin {
             }
         }
         Ok(())
+    }
+
+    #[cfg(feature = "upgrade")]
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
     }
 
     /// Takes who has connected, and lets the oldest go if these are too many.
@@ -206,6 +212,7 @@ impl<H: Declaration> Server<H> {
     fn readiness(&self) -> Readiness {
         let requests = &self.requests;
         match requests.stage() {
+            _ if requests.is_handed_over() => Readiness::HandedOver,
             Stage::Serving if requests.is_suspended() => Readiness::Suspended,
             Stage::Serving if !requests.has_begun() => Readiness::Starting,
             Stage::Serving => Readiness::Ready,
@@ -216,7 +223,9 @@ impl<H: Declaration> Server<H> {
 
     /// Closes the connections whose patience is over, and watches the listeners.
     pub(super) fn tend_admin(&mut self) -> io::Result<()> {
-        let (requests, wanted) = (&self.requests, self.state == State::Active);
+        let requests = &self.requests;
+        // Of two processes the one that accepts answers, so that its readiness is the answer.
+        let wanted = self.state == State::Active && !requests.another_accepts();
         let Some(admin) = &mut self.admin else {
             return Ok(());
         };
@@ -240,6 +249,13 @@ impl<H: Declaration> Server<H> {
     pub(super) fn close_admin(&mut self) {
         if let Some(admin) = &mut self.admin {
             admin.keep(&self.requests.poller, |_| false);
+            let places = admin
+                .sources
+                .iter()
+                .filter_map(|source| source.listener.place());
+            places
+                .filter(|_| self.requests.is_handed_over())
+                .for_each(Place::disown);
             admin.sources.clear();
         }
     }
@@ -251,6 +267,14 @@ impl<H: Declaration> Server<H> {
         };
         let endpoints: Vec<_> = admin.addrs.drain(..).map(Endpoint::from).collect();
         admin.listen(&endpoints, Reach::Public) // Each was checked before.
+    }
+
+    /// The process before this one has let go.
+    #[cfg(feature = "upgrade")]
+    pub(super) fn own_admin(&self) -> io::Result<()> {
+        let sources = self.admin.iter().flat_map(|admin| &admin.sources);
+        let mut places = sources.filter_map(|source| source.listener.place());
+        places.try_for_each(|place| place.own(&Options::new()))
     }
 
     /// In a worker: it is the parent's, and its descriptors are closed.

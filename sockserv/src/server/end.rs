@@ -76,7 +76,7 @@ impl<H: Declaration> Server<H> {
     /// Whether nobody else goes on serving those who have connected.
     fn are_mine_to_take(&self) -> bool {
         let is_worker = self.requests.worker().is_some();
-        let is_ours = !self.requests.is_held() && !self.requests.is_handed_over();
+        let is_ours = !self.requests.another_accepts();
         is_ours && !self.leaves_it_to_workers() && (!is_worker || self.requests.is_server_ending())
     }
 
@@ -112,13 +112,10 @@ impl<H: Declaration> Server<H> {
     }
 
     fn close_listeners(&mut self) {
-        let is_handed_over = self.requests.is_handed_over();
+        self.disown();
         for source in &mut self.sources {
             // It fails only if it was not watched.
             let _ = source.watch(&self.requests, false);
-            if let Some(place) = source.listener.place().filter(|_| is_handed_over) {
-                place.disown();
-            }
         }
         self.sources
             .retain(|source| source.listener.place().is_none());

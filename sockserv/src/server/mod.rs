@@ -240,7 +240,8 @@ impl<H: Declaration> Server<H> {
             .map(|place| listener(place, most))
             .collect();
         self.listen_to(listeners);
-        self.multiply_sockets()
+        self.multiply_sockets()?;
+        self.take_spare_sockets()
     }
 
     fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {

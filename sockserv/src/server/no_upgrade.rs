@@ -1,5 +1,7 @@
 //! In the place of `upgrade.rs` where that feature is off: no process takes over from another.
 
+use std::io;
+
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::sys::clock::Tick;
@@ -18,6 +20,10 @@ impl<H: Declaration> Server<H> {
         false
     }
 
+    pub(super) fn take_spare_sockets(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(super) fn heed_upgrades(&mut self) {}
 
     pub(super) fn upgrade_goes_on(&mut self) {}
@@ -27,4 +33,6 @@ impl<H: Declaration> Server<H> {
     pub(super) fn give_up_upgrade(&mut self) {}
 
     pub(super) fn see_to_predecessor(&mut self) {}
+
+    pub(super) fn disown(&self) {}
 }

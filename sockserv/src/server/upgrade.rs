@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::listener::place::handover;
+use crate::listener::place::{Place, handover};
 use crate::observer::Event;
 use crate::server::declare::Declaration;
-use crate::server::{Server, UPGRADE};
+use crate::server::source::Source;
+use crate::server::{FIRST_LISTENER, Server, UPGRADE, listener};
 use crate::signals::Signals;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
@@ -35,6 +36,30 @@ impl<H: Declaration> Server<H> {
     /// Whether SIGUSR2 asks for one.
     pub(super) fn wants_upgrades(&self) -> bool {
         self.requests.options.upgrade
+    }
+
+    /// Takes all sockets that the process before this one had at an address of ours, where each of its workers had one and
+    /// there are fewer now: closing one would reset who waits in it.
+    pub(super) fn take_spare_sockets(&mut self) -> io::Result<()> {
+        let workers = self.sources.len() / self.addrs.len().max(1);
+        for index in 0..self.addrs.len() {
+            let mut own = (0..workers).cycle();
+            while let Some(spare) = self.spare(index)? {
+                let token = FIRST_LISTENER + self.sources.len() as u64;
+                let spare = listener(spare, self.requests.options.max_packet_size);
+                let mut source = Source::new(spare, token);
+                source.worker = self.sources[index].worker.and(own.next());
+                self.sources.push(source);
+            }
+        }
+        Ok(())
+    }
+
+    fn spare(&self, index: usize) -> io::Result<Option<Place>> {
+        match self.sources[index].listener.place() {
+            Some(place) if place.is_taken_over() => Place::take_over(place.kind, &place.address),
+            _ => Ok(None),
+        }
     }
 
     /// Begins an upgrade that somebody has asked for.
@@ -207,15 +232,32 @@ impl<H: Declaration> Server<H> {
 
     /// This server accepts from now on.
     fn take_over(&mut self) {
-        let options = &self.requests.options;
-        for source in &self.sources {
-            let owned = source.listener.place().map(|place| place.own(options));
-            if let Some(Err(error)) = owned {
-                let at = source.listener.local_addr();
+        for place in self.places() {
+            if let Err(error) = place.own(&self.requests.options) {
+                let at = place.announced();
                 crate::error::note(&format!("cannot set the options of `{at}` anew: {error}"));
             }
         }
+        #[cfg(feature = "admin")]
+        if let Err(error) = self.own_admin() {
+            crate::error::note(&format!("cannot set the options of `admin` anew: {error}"));
+        }
         self.requests.release();
+    }
+
+    /// Leaves the paths to the process that has taken over.
+    pub(super) fn disown(&self) {
+        if self.requests.is_handed_over() {
+            self.places().for_each(Place::disown);
+        }
+    }
+
+    /// All that this server listens on.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        let sources = self.sources.iter();
+        #[cfg(feature = "admin")]
+        let sources = sources.chain(self.admin.iter().flat_map(super::admin::Admin::sources));
+        sources.filter_map(|source| source.listener.place())
     }
 }
 

@@ -231,8 +231,11 @@ impl<H: Declaration> Server<H> {
         }
         let ended = format!("worker {index} (process {process}) ended: {status}");
         let is_ready = self.requests.is_ready(index, generation);
-        let has_other = self.requests.workers().iter().any(|other| other.0 == index);
-        if self.requests.is_draining() || (has_other && is_ready) {
+        let others = self.requests.workers();
+        let mut others = others.iter().filter(|other| other.0 == index).peekable();
+        let has_other = others.peek().is_some();
+        let is_old = others.any(|other| other.1 > generation);
+        if self.requests.is_draining() || is_old || (has_other && is_ready) {
             LINES.say(|_| ended); // Nobody needs to take its place.
         } else if has_other {
             self.crew

@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, fmt, process, thread};
 
@@ -70,6 +69,10 @@ impl Trial {
     }
 
     /// Runs the script against the handler under the model `M`; in the process that is started for that, serves.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the test fails.
     #[track_caller]
     pub fn under<H, M>(
         &mut self,
@@ -87,6 +90,11 @@ impl Trial {
             }
             return; // It is started for another one.
         }
+        assert!(
+            !<H::Transport as Transport<H>>::KINDS.is_empty(),
+            "`conformance!` asks over a socket, and this handler has a listener of its own; \
+             try it in memory: `testing::stream(handler)`"
+        );
         let task = Task {
             trial: self.number,
             model: model.to_owned(),
@@ -216,16 +224,12 @@ fn check_threads() -> io::Result<()> {
 
 /// A place that nobody else has.
 fn somewhere(kind: Kind) -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = || {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        format!("@sockserv-conformance-{}-{count}", process::id())
-    };
+    let path = env::temp_dir().join(format!("sockserv-conformance-{}", process::id()));
     match kind {
         Kind::Tcp => "tcp://127.0.0.1:0".into(),
         Kind::Udp => "udp://127.0.0.1:0".into(),
-        Kind::Unix => format!("unix:{}", name()),
-        Kind::UnixDatagram => format!("unix-datagram:{}", name()),
+        Kind::Unix => format!("unix:{}", path.display()),
+        Kind::UnixDatagram => format!("unix-datagram:{}", path.display()),
     }
 }
 

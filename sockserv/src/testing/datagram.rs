@@ -155,7 +155,7 @@ impl<H: Declaration> DatagramTest<H> {
             }
         }
         let written = std::mem::take(&mut lock(&replies).written);
-        Record::new(written, ground.seen())
+        Record::new(written, ground.finish())
     }
 }
 

@@ -26,7 +26,12 @@ pub(super) struct Ground<H> {
 }
 
 impl<H: Declaration> Ground<H> {
+    #[track_caller]
     pub(super) fn new(prototype: H, options: Options) -> Self {
+        let (mut prototype, hooks) = (prototype, H::hooks());
+        if let Err(error) = (hooks.worker_start)(&mut prototype, 0) {
+            panic!("`worker_start` failed: {error}");
+        }
         let witness = Witness::default();
         let mut options = options.with_observers().observer(witness.clone());
         options.max_connections = 1;
@@ -34,7 +39,7 @@ impl<H: Declaration> Ground<H> {
         let requests = Requests::new(options, None, None);
         Self {
             prototype,
-            hooks: H::hooks(),
+            hooks,
             methods: <H::Transport as Transport<H>>::methods(),
             requests: Arc::new(requests.expect("the system has a few descriptors left")),
             witness,
@@ -71,16 +76,19 @@ impl<H: Declaration> Ground<H> {
             true => unit.run(),
             false => unit.give_up_on(&self.prototype),
         }
-        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
-            report_on_clone(&self.prototype, tell, &error, &peer);
-        }
     }
 
     pub(super) fn requests(&self) -> &Arc<Requests> {
         &self.requests
     }
 
-    pub(super) fn seen(&self) -> Seen {
-        self.witness.seen()
+    /// Waits until all requests have ended, and does what is left to a server then.
+    #[track_caller]
+    pub(super) fn finish(&self) -> Seen {
+        let seen = self.witness.seen();
+        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+            report_on_clone(&self.prototype, self.hooks.handle_error, &error, &peer);
+        }
+        seen
     }
 }

@@ -70,6 +70,12 @@
 //! }
 //! # echoes_under_every_model();
 //! ```
+//! # What memory is not
+//!
+//! There is no socket: [`Stream::socket`](crate::Stream::socket) panics, descriptors cannot be passed, and
+//! [`finish_in_child`](crate::Stream::finish_in_child) is refused, as everywhere beside a harness's threads. The clock that
+//! jumps is that of the request; `Instant::now()` and other threads have their own. The rest is the runtime itself:
+//! `worker_start`, `allow` and `deny`, `verify_request`, all methods with their phases, `handle_error`, deadlines, a drain.
 
 mod client;
 mod conformance;

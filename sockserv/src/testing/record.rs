@@ -133,6 +133,7 @@ pub(super) struct Witness(Arc<(Mutex<Seen>, Condvar)>);
 
 impl Witness {
     /// Waits until all requests have ended: another thread may have the rest of one.
+    #[track_caller]
     pub(super) fn seen(&self) -> Seen {
         let (seen, told) = &*self.0;
         let is_alive = |seen: &mut Seen| seen.alive > 0;

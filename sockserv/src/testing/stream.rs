@@ -182,7 +182,7 @@ impl<H: Declaration> StreamTest<H> {
         ground.serve(Incoming { kind }, &self.peer, |ticket| {
             memory.carry(ground.requests(), ticket.index);
         });
-        let seen = ground.seen();
+        let seen = ground.finish();
         match memory.end(seen.error()) {
             Ok(written) => Record::new(written, seen),
             Err(failure) => panic!("{failure}"),

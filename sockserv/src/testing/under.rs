@@ -66,7 +66,9 @@ impl<H: Declaration, M: Word<Self>> Declaration for Under<H, M> {
     type Model = M::Model;
 
     fn options() -> Options {
-        H::options()
+        let mut options = H::options();
+        (options.owner, options.group) = (None, None); // Who runs a test may give nothing away.
+        options
     }
 
     fn hooks() -> HookTable<Self> {
@@ -103,47 +105,44 @@ fn verify_request<H: Declaration, M>(
 #[derive(Debug)]
 pub enum Same {}
 
+/// A handler's methods, found anew at each call: a function keeps no value.
+macro_rules! forwarded {
+    ($calls:ident, $talks:expr) => {
+        Calls {
+            setup: |own: &mut Under<H, M>, request| {
+                ($calls::<H>().setup)(&mut own.handler, request)
+            },
+            handle: |own: &mut Under<H, M>, request| {
+                ($calls::<H>().handle)(&mut own.handler, request)
+            },
+            finish: |own: &mut Under<H, M>, request| {
+                ($calls::<H>().finish)(&mut own.handler, request)
+            },
+            talks: $talks,
+        }
+    };
+}
+
 impl<H: Declaration, M> Transport<Under<H, M>> for Same {
     const KINDS: &'static [Kind] = <H::Transport as Transport<H>>::KINDS;
 
     fn methods() -> Methods<Under<H, M>> {
-        let own = methods::<H>();
+        let Methods { stream, datagram } = methods::<H>();
+        let messages = |_| Talks {
+            begin: |own: &Under<H, M>| (talks::<H>().begin)(&own.handler),
+            advance: |talk, own, stream, is_lent| {
+                (talks::<H>().advance)(talk, &mut own.handler, stream, is_lent)
+            },
+        };
         Methods {
-            stream: own.stream.map(|_| Calls {
-                setup: |own: &mut Under<H, M>, stream| {
-                    (streams::<H>().setup)(&mut own.handler, stream)
-                },
-                handle: |own: &mut Under<H, M>, stream| {
-                    (streams::<H>().handle)(&mut own.handler, stream)
-                },
-                finish: |own: &mut Under<H, M>, stream| {
-                    (streams::<H>().finish)(&mut own.handler, stream)
-                },
-                talks: streams::<H>().talks.map(|_| Talks {
-                    begin: |own: &Under<H, M>| (talks::<H>().begin)(&own.handler),
-                    advance: |talk, own, stream, is_lent| {
-                        (talks::<H>().advance)(talk, &mut own.handler, stream, is_lent)
-                    },
-                }),
-            }),
-            datagram: own.datagram.map(|_| Calls {
-                setup: |own: &mut Under<H, M>, datagram| {
-                    (datagrams::<H>().setup)(&mut own.handler, datagram)
-                },
-                handle: |own: &mut Under<H, M>, datagram| {
-                    (datagrams::<H>().handle)(&mut own.handler, datagram)
-                },
-                finish: |own: &mut Under<H, M>, datagram| {
-                    (datagrams::<H>().finish)(&mut own.handler, datagram)
-                },
-                talks: None,
-            }),
+            stream: stream.map(|calls| forwarded!(streams, calls.talks.map(messages))),
+            datagram: datagram.map(|_| forwarded!(datagrams, None)),
         }
     }
 }
 
 fn talks<H: Declaration>() -> Talks<H> {
-    streams::<H>().talks.expect("it talks")
+    streams::<H>().talks.expect("it handles messages")
 }
 
 fn methods<H: Declaration>() -> Methods<H> {

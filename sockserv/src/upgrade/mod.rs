@@ -1,12 +1,14 @@
 //! A new process of the program takes over from the old one, and no client notices.
 //!
 //! ```no_run
-//! # #[cfg(feature = "upgrade")] mod program {
+//! # #[cfg(feature = "upgrade")]
 //! use sockserv::prelude::*;
 //!
+//! # #[cfg(feature = "upgrade")]
 //! #[derive(Clone)]
 //! struct Echo;
 //!
+//! # #[cfg(feature = "upgrade")]
 //! #[server(tcp, threading, addr = "127.0.0.1:7007", upgrade)]
 //! impl Echo {
 //!     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
@@ -14,10 +16,11 @@
 //!     }
 //! }
 //!
+//! # #[cfg(feature = "upgrade")]
 //! fn main() -> io::Result<()> {
 //!     EchoServer::bind(Echo)?.run()
 //! }
-//! # }
+//! # #[cfg(not(feature = "upgrade"))]
 //! # fn main() {}
 //! ```
 //!

@@ -13,6 +13,8 @@ mod numbers;
 mod page;
 mod refusing;
 mod served;
+#[cfg(feature = "upgrade")]
+mod upgrade;
 
 fn main() -> ExitCode {
     let mut words = env::args().skip(1);
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         models::tests(),
         numbers::tests(),
         refusing::tests(),
+        #[cfg(feature = "upgrade")]
+        upgrade::tests(),
     ];
     let trials = tests.concat().into_iter().map(trial);
     let seen = page::tests()

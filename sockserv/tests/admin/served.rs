@@ -23,6 +23,8 @@ impl Lines {
                 "fail" => return Err(io::Error::other("as it was told")),
                 "panic" => panic!("as it was told"),
                 "abort" => std::process::abort(),
+                #[cfg(feature = "upgrade")]
+                "upgrade" => stream.server().upgrade(),
                 _ => stream.wfile.write_all(line.as_bytes())?,
             }
             line.clear();
@@ -137,6 +139,17 @@ impl Served {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Waits for its own end.
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it was ours")
+    }
+
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it with a signal.

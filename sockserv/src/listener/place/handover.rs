@@ -17,7 +17,7 @@ use crate::upgrade::label::Label;
 
 impl Place {
     /// Takes the socket that the process before this one had bound to the same address, if there is one.
-    pub(super) fn take_over(kind: Kind, at: &Address) -> io::Result<Option<Self>> {
+    pub(crate) fn take_over(kind: Kind, at: &Address) -> io::Result<Option<Self>> {
         let sockets = predecessor().map_or(&[][..], |predecessor| predecessor.sockets());
         let bound = sockets.iter().filter_map(|(fd, label)| match label {
             Label::Bound { port, file } => Some((*fd, *port, *file)),
@@ -51,6 +51,13 @@ impl Place {
         match self.is_inherited() {
             true => Ok(()),
             false => tune(&self.socket, self.kind, options),
+        }
+    }
+
+    /// Another process has it from now on, and its path.
+    pub(crate) fn disown(&self) {
+        if let Some(path) = &self.path {
+            path.disown();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use super::{call, read, receive, record, udp, words};
 use crate::prelude::*;
-use crate::testing;
+use sockserv::testing;
 
 const PING: u32 = 0x2000_0100;
 
@@ -88,7 +88,7 @@ fn calls_are_answered_in_memory() {
 
 #[test]
 fn every_model_gives_the_same_reply() {
-    let said = crate::conformance!(sync::Ping, |peer| peer.send(record(&ping(1))).eof());
+    let said = sockserv::conformance!(sync::Ping, |peer| peer.send(record(&ping(1))).eof());
     assert_eq!(said, record(&pong(1)));
 }
 

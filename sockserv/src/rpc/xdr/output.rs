@@ -44,11 +44,6 @@ impl Output {
         self.bytes.freeze()
     }
 
-    /// Takes everything away again, and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-    }
-
     /// Takes away what is behind the first `length` bytes.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.bytes.truncate(length);

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use sockserv::{Accept, Builder, Declaration, OnFull};
 
-use crate::Apply;
 use crate::state::{Deed, Hooks};
 use crate::watch::Watch;
+use crate::{Apply, messages};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flags {
     pub(crate) options: Options,
+    /// What the server calls: `handle`, `message` or `command`.
+    pub(crate) handler: String,
     pub(crate) hooks: Hooks,
     /// Serve this many times by `handle_request` instead of `run`.
     pub(crate) by_request: Option<u64>,
@@ -28,7 +30,13 @@ pub(crate) struct Options {
 
 impl Flags {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Self> {
-        let mut flags = Flags::default();
+        let mut flags = Flags {
+            options: Options::default(),
+            handler: "handle".to_owned(),
+            hooks: Hooks::default(),
+            by_request: None,
+            foreign: false,
+        };
         while let Some(word) = words.next() {
             let Some(name) = word.strip_prefix("--") else {
                 flags.options.addrs.push(word);
@@ -40,6 +48,8 @@ impl Flags {
             match name {
                 "by-request" => flags.by_request = Some(number(&value)?),
                 "foreign" => flags.foreign = true,
+                "handler" => flags.handler = value,
+                "on-overflow" => messages::on_overflow(&value)?,
                 "quiet" => flags.hooks.quiet = true,
                 "greeting" => flags.hooks.greeting = Some(number(&value)?),
                 "setup-reads" => flags.hooks.setup_reads = true,
@@ -52,6 +62,7 @@ impl Flags {
                 "activate-hook" => flags.hooks.activate = Some(deed(&value)?),
                 "obstacle" => flags.hooks.obstacle = Some(PathBuf::from(value)),
                 "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
+                "stuck" => flags.hooks.stuck = Some(PathBuf::from(value)),
                 "worker-exits" => flags.hooks.worker_exits = true,
                 "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),
@@ -120,11 +131,19 @@ impl Apply for Options {
                 "upgrade" => builder.upgrade(value == "on"),
                 "upgrade-timeout" => builder.upgrade_timeout(duration(value)?),
                 "wbufsize" => builder.wbufsize(number(value)?),
-                "workers" => builder.workers(number(value)?),
+                "workers" => builder.workers(number(&said(value)?)?),
                 _ => return Err(invalid(format!("unknown option `--{name}`"))),
             };
         }
         Ok(builder.addrs(&self.addrs))
+    }
+}
+
+/// A value itself, or `@PATH`: what stands in that file, which the next process may find changed.
+fn said(value: &str) -> io::Result<String> {
+    match value.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path),
+        None => Ok(value.to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! begins with `@`; the commands are in `stream.rs` and `datagram.rs`.
 
 use std::env;
+use std::mem;
 use std::process::{Child, Command, ExitCode};
 
 use sockserv::prelude::*;
@@ -11,46 +12,65 @@ use sockserv::{Builder, Declaration, ServerHandle};
 
 mod datagram;
 mod flags;
+mod messages;
 mod state;
 mod stream;
 mod watch;
 
-use flags::{Flags, Options, invalid};
-use state::say;
+use flags::{Flags, invalid};
+use state::{State, say};
+
+/// Binds and serves until the end.
+macro_rules! start {
+    ($builder:expr, $flags:ident) => {{
+        let mut server = $flags.options.apply($builder)?.bind()?;
+        let handle = server.handle();
+        let result = match $flags.by_request {
+            None => server.run(),
+            Some(most) => {
+                announce(server.local_addrs());
+                one_by_one(most, || server.handle_request())
+            }
+        };
+        ended(&handle);
+        result
+    }};
+}
 
 /// One module for each cell, named as its words; `serve` finds the cell by them.
 macro_rules! cells {
     ($($transport:ident: $kind:ident, $($model:ident)+;)+) => {
         $(mod $transport {
             $(pub(crate) mod $model {
+                use sockserv::codec::FrameError;
+                use sockserv::command::{Close, CommandError, Rest};
                 use sockserv::prelude::*;
 
-                use crate::state::State;
+                use crate::state::{Failure, State};
 
                 #[derive(Clone)]
                 pub(crate) struct Cell(pub(crate) State);
 
                 $crate::cell!($kind, $transport, $model);
+                $crate::messages::talkers!($kind, $transport, $model);
             })+
         })+
 
-        fn serve(transport: &str, model: &str, options: &Options, by_request: Option<u64>) -> io::Result<()> {
-            match (transport, model) {
-                $($((stringify!($transport), stringify!($model)) => {
-                    let cell = $transport::$model::Cell(state::State::default());
-                    let mut server = options.apply($transport::$model::CellServer::builder(cell))?.bind()?;
-                    let handle = server.handle();
-                    let result = match by_request {
-                        None => server.run(),
-                        Some(most) => {
-                            announce(server.local_addrs());
-                            one_by_one(most, || server.handle_request())
-                        }
-                    };
-                    ended(&handle);
-                    result
+        fn serve(transport: &str, model: &str, flags: &Flags) -> io::Result<()> {
+            match (transport, model, flags.handler.as_str()) {
+                $($((stringify!($transport), stringify!($model), "handle") => {
+                    use $transport::$model::{Cell, CellServer};
+                    start!(CellServer::builder(Cell(State::default())), flags)
                 })+)+
-                _ => Err(invalid(format!("there is no cell `{transport} {model}`"))),
+                $($((stringify!($transport), stringify!($model), "message") => {
+                    use $transport::$model::{Framed, FramedServer};
+                    start!(FramedServer::builder(Framed(State::default())), flags)
+                })+)+
+                $($((stringify!($transport), stringify!($model), "command") => {
+                    use $transport::$model::{Commands, CommandsServer};
+                    start!(CommandsServer::builder(Commands(State::default())), flags)
+                })+)+
+                (.., handler) => Err(invalid(format!("there is no cell `{transport} {model}` with `{handler}`"))),
             }
         }
     };
@@ -181,14 +201,14 @@ fn run() -> io::Result<()> {
             "write: cell TRANSPORT MODEL ADDR... [--option value]...",
         ));
     };
-    let flags = Flags::parse(words)?;
-    flags.hooks.install();
+    let mut flags = Flags::parse(words)?;
+    mem::take(&mut flags.hooks).install();
     let foreign = if flags.foreign {
         Some(foreign()?)
     } else {
         None
     };
-    let result = serve(&transport, &model, &flags.options, flags.by_request);
+    let result = serve(&transport, &model, &flags);
     if let Some(mut child) = foreign {
         let status = child.wait()?;
         say("foreign", &[("status", &status.code().unwrap_or(-1))]);

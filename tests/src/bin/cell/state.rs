@@ -1,14 +1,14 @@
 //! The handler's own state, the hooks, and the lines that both write.
 
 use std::fmt::{Display, Write as _};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockserv::{Address, Incoming, Outcome, RequestError, ServerHandle};
 
@@ -31,6 +31,8 @@ pub(crate) struct Hooks {
     pub(crate) bind: Option<Deed>,
     pub(crate) activate: Option<Deed>,
     pub(crate) worker_start: Option<Deed>,
+    /// `service_actions` never returns in the process whose number is in this file.
+    pub(crate) stuck: Option<PathBuf>,
     /// `worker_start` ends its process as if all were well.
     pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
@@ -182,7 +184,7 @@ pub(crate) fn step(name: &str, peer: &Address) {
 
 /// What takes so many milliseconds.
 pub(crate) fn work(millis: &str) -> io::Result<()> {
-    thread::sleep(Duration::from_millis(number(millis)?));
+    sockserv_tests::pace(Instant::now() + Duration::from_millis(number(millis)?));
     Ok(())
 }
 
@@ -217,6 +219,15 @@ pub(crate) fn service() {
     if !hooks().quiet {
         say("service", &[]);
     }
+    let stuck = hooks().stuck.as_ref();
+    if stuck.is_some_and(|path| {
+        fs::read_to_string(path).is_ok_and(|pid| pid == process::id().to_string())
+    }) {
+        say("stuck", &[]);
+        loop {
+            thread::park();
+        }
+    }
     act(hooks().service, &COUNT, "service_actions");
 }
 
@@ -238,7 +249,7 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
     let listens = rustix::net::sockopt::socket_acceptconn(socket)?;
     say("activate", &[("listens", &listens)]);
     let obstacle = hooks().obstacle.as_ref();
-    let obstacle = obstacle.and_then(|path| std::fs::read_to_string(path).ok());
+    let obstacle = obstacle.and_then(|path| fs::read_to_string(path).ok());
     if obstacle.as_deref() == Some("hang") {
         loop {
             thread::park();
@@ -252,13 +263,15 @@ pub(crate) fn activate(socket: &socket2::Socket) -> io::Result<()> {
 
 pub(crate) fn worker_start(worker: usize) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Before anything is said: who hears of this worker may put the file there for the next.
+    let not_now = hooks().no_worker_while.as_ref();
+    let is_hindered = not_now.is_some_and(|path| path.exists());
     say("worker", &[("worker", &worker)]);
     if hooks().worker_exits {
         process::exit(0);
     }
-    let not_now = hooks().no_worker_while.as_ref();
     match act(hooks().worker_start, &COUNT, "worker_start") {
-        true if !not_now.is_some_and(|path| path.exists()) => Ok(()),
+        true if !is_hindered => Ok(()),
         _ => Err(io::Error::other("worker_start fails")),
     }
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// How often a packet arrives, by its number in its direction, which counts from zero.
-pub(crate) type Fate = fn(usize) -> usize;
+/// How often a packet arrives, by its number among those in its direction, from zero.
+pub(super) type Fate = fn(usize) -> usize;
 
 /// The client sees one peer, as the server does; the server's is whoever answered last.
-pub(crate) struct Relay {
+pub(super) struct Relay {
     client_side: Arc<Side>,
     server_side: Arc<Side>,
     threads: Vec<JoinHandle<io::Result<()>>>,
@@ -55,11 +55,16 @@ impl Side {
 }
 
 impl Relay {
-    pub(crate) fn start(server: SocketAddr, fate: Fate) -> io::Result<Self> {
+    pub(super) fn start(server: SocketAddr, to_server: Fate, to_client: Fate) -> io::Result<Self> {
         let (client_side, server_side) = (Side::new(None)?, Side::new(Some(server))?);
-        let threads = [(&client_side, &server_side), (&server_side, &client_side)]
-            .map(|(here, there)| (Arc::clone(here), Arc::clone(there)))
-            .map(|(here, there)| thread::spawn(move || here.relay(&there, fate)));
+        let threads = [
+            (&client_side, &server_side, to_server),
+            (&server_side, &client_side, to_client),
+        ];
+        let threads = threads.map(|(here, there, fate)| {
+            let (here, there) = (Arc::clone(here), Arc::clone(there));
+            thread::spawn(move || here.relay(&there, fate))
+        });
         Ok(Relay {
             client_side,
             server_side,
@@ -68,12 +73,12 @@ impl Relay {
     }
 
     /// Where the client finds it.
-    pub(crate) fn addr(&self) -> SocketAddr {
+    pub(super) fn addr(&self) -> SocketAddr {
         self.client_side.addr()
     }
 
     /// How many packets came from the server.
-    pub(crate) fn packets_of_server(&self) -> usize {
+    pub(super) fn packets_of_server(&self) -> usize {
         self.server_side.came.load(Ordering::Relaxed)
     }
 }
