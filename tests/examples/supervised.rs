@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         plain("supervised::a_hang_up_ends_what_cannot_reload", hang_up),
     ];
-    let promises: [(&str, fn(&str) -> Outcome); 4] = [
+    let promises: [(&str, Promise); 4] = [
         ("ready_and_stopping", ready_and_stopping),
         ("the_watchdog_is_fed", watchdog),
         ("a_reload_is_reported", reload),
@@ -38,6 +38,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     trials
 }
+
+/// What holds under the model of this name.
+type Promise = fn(&str) -> Outcome;
 
 /// Who is told.
 struct Manager {
