@@ -3,7 +3,7 @@
 //! Talk: `curl -O tftp://127.0.0.1:6969/NAME`, `curl -T FILE tftp://127.0.0.1:6969`, `tftp 127.0.0.1 6969 -c get NAME`
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind};
@@ -40,11 +40,11 @@ const LARGEST_UPLOAD: u64 = 1 << 30;
 #[derive(Clone)]
 struct Tftp {
     folder: Arc<Folder>,
-    live: Arc<Mutex<Live>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
-/// Who is being served what: a request that comes twice is one.
-type Live = HashSet<(Address, Vec<u8>)>;
+/// Who asked for what, and when that ended: a request that comes twice is one.
+type Asked = HashMap<(Address, Vec<u8>), Option<Instant>>;
 
 #[server(udp, threading, addr = "127.0.0.1:6969")]
 impl Tftp {
@@ -54,12 +54,12 @@ impl Tftp {
             return Ok(()); // Not even an error: two servers would go on for ever.
         }
         let mut transfer = Transfer::new(datagram.conversation()?);
-        let live = (datagram.peer_addr().clone(), packet.to_vec());
-        if !self.live().insert(live.clone()) {
+        let this = (datagram.peer_addr().clone(), packet.to_vec());
+        if !self.is_new(&this) {
             return Ok(());
         }
         let served = self.serve(packet, &mut transfer);
-        self.live().remove(&live);
+        self.asked().insert(this, Some(Instant::now()));
         match served.and_then(|()| transfer.finish(datagram.server())) {
             Err(error) if !is_over(&error) => transfer.fail(error),
             _ => Ok(()),
@@ -96,8 +96,15 @@ impl Tftp {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Its duplicate may come to its turn when it has just ended.
+    fn is_new(&self, this: &(Address, Vec<u8>)) -> bool {
+        let mut asked = self.asked();
+        asked.retain(|_, ended| ended.is_none_or(|ended| ended.elapsed() < FIRST_WAIT));
+        !asked.contains_key(this) && asked.insert(this.clone(), None).is_none()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -475,8 +482,8 @@ fn main() -> io::Result<()> {
         dir.as_ref().ok_or(io::Error::other("write `--dir DIR`"))?;
     }
     let folder = Arc::new(Folder::new(dir.as_deref().unwrap_or("."), dir.is_some())?);
-    let live = Arc::default();
-    TftpServer::builder(Tftp { folder, live })
+    let asked = Arc::default();
+    TftpServer::builder(Tftp { folder, asked })
         .addrs(addrs)
         .bind()?
         .run()

@@ -11,6 +11,7 @@ mod rpc;
 mod texts;
 mod together;
 mod values;
+mod verbs;
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;

@@ -422,6 +422,12 @@ impl From<&Address> for Endpoint {
     }
 }
 
+impl From<&Endpoint> for Endpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        endpoint.clone()
+    }
+}
+
 impl From<PathBuf> for Endpoint {
     fn from(path: PathBuf) -> Self {
         Self::Address(Address::Unix(path))

@@ -93,9 +93,17 @@ pub struct Options {
     pub(crate) observers: Observers,
     /// Where the operator's endpoint listens.
     #[cfg(feature = "admin")]
-    pub(crate) admin: Vec<Result<Endpoint, EndpointError>>,
-    #[cfg(feature = "admin")]
-    pub(crate) admin_public: Vec<Result<Endpoint, EndpointError>>,
+    pub(crate) admin: Admin,
+}
+
+/// Where the operator's endpoint listens.
+#[cfg(feature = "admin")]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Admin {
+    /// Where this machine alone reaches it.
+    pub(crate) private: Vec<Result<Endpoint, EndpointError>>,
+    /// Where others may.
+    pub(crate) public: Vec<Result<Endpoint, EndpointError>>,
 }
 
 impl Default for Options {
@@ -165,9 +173,7 @@ impl Options {
             deny: Vec::new(),
             observers: Observers::default(),
             #[cfg(feature = "admin")]
-            admin: Vec::new(),
-            #[cfg(feature = "admin")]
-            admin_public: Vec::new(),
+            admin: Admin::default(),
         }
     }
 
@@ -355,8 +361,8 @@ impl Options {
     #[cfg(feature = "admin")]
     #[must_use]
     pub fn admin(mut self, at: impl IntoEndpoints) -> Self {
-        self.admin.clear();
-        at.add_to(&mut self.admin);
+        self.admin.private.clear();
+        at.add_to(&mut self.admin.private);
         self
     }
 
@@ -364,8 +370,8 @@ impl Options {
     #[cfg(feature = "admin")]
     #[must_use]
     pub fn admin_public(mut self, at: impl IntoEndpoints) -> Self {
-        self.admin_public.clear();
-        at.add_to(&mut self.admin_public);
+        self.admin.public.clear();
+        at.add_to(&mut self.admin.public);
         self
     }
 

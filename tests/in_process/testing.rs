@@ -1,12 +1,13 @@
 //! `sockserv::testing`: scripts in memory mean what they say, and the clients' failures name the step.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sockserv::observer::{Reason, Refusal};
 use sockserv::prelude::*;
-use sockserv::testing::{self, Client, StreamTest};
-use sockserv::{Phase, Timeout};
+use sockserv::testing::{self, Client, Program, StreamTest};
+use sockserv::{Phase, Running, Timeout};
 
 use crate::Test;
 use crate::echo::tcp_threading as echo;
@@ -30,7 +31,9 @@ pub(crate) fn tests() -> Vec<Test> {
         ("testing_serves_with_other_threads", threads),
         ("testing_prepares_a_worker", worker),
         ("testing_clients_fail_by_the_step", clients),
+        ("testing_clients_read_lines_and_ends", lines_and_ends),
         ("testing_clients_break_off", resets),
+        ("testing_starts_programs", programs),
     ]
 }
 
@@ -417,9 +420,13 @@ fn packets() {
     );
 }
 
-fn clients() {
+fn serve() -> Running {
     let server = echo::EchoServer::bind_to("127.0.0.1:0", echo::Echo::default());
-    let server = server.and_then(|server| server.spawn()).expect("a server");
+    server.and_then(|server| server.spawn()).expect("a server")
+}
+
+fn clients() {
+    let server = serve();
     let failing = |script: &dyn Fn(&mut Client)| {
         let mut client = Client::connect(&server);
         failure(|| script(&mut client))
@@ -453,6 +460,10 @@ fn clients() {
         failing(&talks),
         r#"step 2: expect_eof(): "one\n" came; so far: "one\n""#
     );
+}
+
+fn lines_and_ends() {
+    let server = serve();
     let mut client = Client::connect(&server);
     assert_eq!(client.send("a\r\nb\n").line(), "a");
     assert_eq!(client.eof().rest(), b"b\n");
@@ -489,4 +500,26 @@ fn resets() {
     client.reset();
     let error = stream.read(&mut first).expect_err("it has left");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+fn programs() {
+    let start = |words: &[&str]| {
+        let mut cell = Command::new(env!("CARGO_BIN_EXE_cell"));
+        Program::start(cell.args(words).stderr(Stdio::null()))
+    };
+    let program = start(&["tcp", "forking", "127.0.0.1:0", "127.0.0.1:0"]);
+    assert_eq!(program.endpoints().len(), 2);
+    for at in program.endpoints() {
+        let mut client = Client::connect(at);
+        client.send("echo hello\n").expect_line("hello");
+        client.send("bye\n").expect_eof();
+    }
+    program.shutdown();
+
+    let silent = failure(|| drop(start(&["tcp", "sync", "127.0.0.1:nowhere"])));
+    assert!(silent.contains("does not listen"), "{silent}");
+    let program = start(&["tcp", "sync", "127.0.0.1:0"]);
+    program.connect().send("exit 7\n").rest();
+    let failed = failure(|| program.shutdown());
+    assert_eq!(failed, "the server ended with exit status: 7");
 }

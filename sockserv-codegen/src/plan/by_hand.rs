@@ -2,10 +2,10 @@
 
 use proc_macro2::Ident;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, FnArg, Lit, Token, Type};
+use syn::{Attribute, Expr, Lit, Token, Type};
 
-use super::methods::check_can_be_called;
 use super::values::literal;
+use super::verbs::{self, attr, check_is_a_method, check_one};
 use crate::args::{Args, Given};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_word, ungroup};
@@ -31,37 +31,16 @@ pub(crate) struct Numbered<'a> {
 /// What is to be written.
 const RPC: &str = "rpc(program = 0x20000001, version = 1)";
 
-fn is_procedure(attr: &Attribute) -> bool {
-    attr.path().is_ident("procedure")
-}
-
 /// Finds them; nothing if there are none, or they are in a file.
 pub(super) fn by_hand<'a>(
     args: &'a Args,
     handler: &'a Handler,
     errors: &mut Errors,
 ) -> Option<ByHand<'a>> {
-    let methods = handler.methods().iter();
-    let mut methods = methods
-        .filter(|method| method.attrs.iter().any(is_procedure))
-        .peekable();
-    let attr = methods
-        .peek()
-        .and_then(|method| method.attrs.iter().find(|attr| is_procedure(attr)));
+    let methods = verbs::methods(handler, "procedure");
+    let attr = methods.first().and_then(|one| attr(one, "procedure"));
     let Some(Given { word, value }) = args.programs.first() else {
-        if !args.interfaces.is_empty() && attr.is_some() {
-            errors.at(
-                attr,
-                "the interface file knows the numbers; leave out `#[procedure]`",
-            );
-        } else if attr.is_some() && !args.is_unclear {
-            errors.at(
-                attr,
-                format_args!(
-                    "a procedure needs its program; write `{RPC}` in the `#[server(...)]`"
-                ),
-            );
-        }
+        check_has_no_program(args, attr, errors);
         return None;
     };
     for file in &args.interfaces {
@@ -87,7 +66,8 @@ pub(super) fn by_hand<'a>(
             "`rpc` calls methods by their numbers, and there is none; write `#[procedure(1)]` on a method",
         );
     }
-    let procedures: Vec<_> = methods.map(|method| numbered(method, errors)).collect();
+    let procedures = methods.into_iter();
+    let procedures: Vec<_> = procedures.map(|method| numbered(method, errors)).collect();
     check_numbers_once(&procedures, errors);
     Some(ByHand {
         word,
@@ -97,10 +77,24 @@ pub(super) fn by_hand<'a>(
     })
 }
 
+/// A procedure belongs to a program.
+fn check_has_no_program(args: &Args, attr: Option<&Attribute>, errors: &mut Errors) {
+    if !args.interfaces.is_empty() && attr.is_some() {
+        errors.at(
+            attr,
+            "the interface file knows the numbers; leave out `#[procedure]`",
+        );
+    } else if attr.is_some() && !args.is_unclear {
+        errors.at(
+            attr,
+            format_args!("a procedure needs its program; write `{RPC}` in the `#[server(...)]`"),
+        );
+    }
+}
+
 fn numbered<'a>(method: &'a Method, errors: &mut Errors) -> Numbered<'a> {
     let mut numbers = Vec::new();
-    let mut attrs = method.attrs.iter().filter(|attr| is_procedure(attr));
-    if let Some(attr) = attrs.next() {
+    if let Some(attr) = attr(method, "procedure") {
         let list = attr.parse_args_with(Punctuated::<Expr, Token![,]>::parse_terminated);
         let list = list.unwrap_or_default();
         if list.is_empty() {
@@ -111,24 +105,15 @@ fn numbered<'a>(method: &'a Method, errors: &mut Errors) -> Numbered<'a> {
         }
         numbers.extend(list.iter().filter_map(|expr| number(expr, errors)));
     }
-    for second in attrs {
-        errors.at(
-            second,
-            "a method has one `#[procedure(...)]`; write all its numbers into one",
-        );
-    }
+    check_one(
+        method,
+        "procedure",
+        "a method has one `#[procedure(...)]`; write all its numbers into one",
+        errors,
+    );
     let wanted = format!("fn {}(&mut self, argument: i32) -> i32", method.sig.ident);
-    check_can_be_called(&method.sig, &wanted, errors);
-    if method.sig.receiver().is_none() {
-        errors.at(
-            &method.sig.ident,
-            format_args!("a procedure is a method of its handler; write `{wanted}`"),
-        );
-    }
-    let typed = method.sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(typed) => Some(&*typed.ty),
-        FnArg::Receiver(_) => None,
-    });
+    check_is_a_method(method, "a procedure is", &wanted, errors);
+    let typed = verbs::parameters(method).map(|typed| &*typed.ty);
     let mut arguments: Vec<_> = typed.collect();
     let takes_call = arguments.last().is_some_and(|ty| is_call(ty));
     arguments.truncate(arguments.len() - usize::from(takes_call));
@@ -168,13 +153,8 @@ fn check_numbers_once(procedures: &[Numbered<'_>], errors: &mut Errors) {
             let is_taken =
                 |(other, missing): &(&u32, bool)| *other == number && !(*missing && may_be_missing);
             if seen.iter().any(is_taken) {
-                let attr = procedure
-                    .method
-                    .attrs
-                    .iter()
-                    .find(|attr| is_procedure(attr));
                 errors.at(
-                    attr,
+                    attr(procedure.method, "procedure"),
                     format_args!("procedure {number} is another method already; keep one"),
                 );
             }

@@ -4,13 +4,13 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, GenericParam, Lit, LitStr, Pat, PathArguments, Token,
-    Type,
+    Attribute, Expr, GenericArgument, GenericParam, Lit, LitStr, Pat, PathArguments, Token, Type,
 };
 
 use super::messages::{check_near, find};
-use super::methods::{Kind, check_can_be_called};
-use crate::args::{Args, FramingWord};
+use super::methods::Kind;
+use super::verbs::{self, attr, check_is_a_method, check_one};
+use crate::args::{Args, FramingWord, Given};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_segment, last_word, ungroup};
 
@@ -114,10 +114,6 @@ fn documentation(attr: &Attribute) -> Option<String> {
     }
 }
 
-fn is_command(attr: &Attribute) -> bool {
-    attr.path().is_ident("command")
-}
-
 /// What `command_error` looks like.
 const COMMAND_ERROR: &str =
     "fn command_error(&mut self, error: &CommandError, replies: &mut Replies) -> io::Result<()>";
@@ -129,10 +125,7 @@ pub(super) fn commands<'a>(
     kind: Kind,
     errors: &mut Errors,
 ) -> Option<Commands<'a>> {
-    let methods = handler.methods().iter();
-    let methods: Vec<_> = methods
-        .filter(|method| method.attrs.iter().any(is_command))
-        .collect();
+    let methods = verbs::methods(handler, "command");
     if methods.is_empty() {
         for manner in &args.manners {
             let word = &manner.word;
@@ -142,7 +135,7 @@ pub(super) fn commands<'a>(
     }
     let framing = args.framings.first();
     if framing.is_none() && !args.is_unclear {
-        let attr = methods[0].attrs.iter().find(|attr| is_command(attr));
+        let attr = attr(methods[0], "command");
         errors.at(attr, "a command needs to know where a message ends; write a framing in the `#[server(...)]`, as `lines`");
     }
     for message in handler.named("message") {
@@ -164,17 +157,7 @@ pub(super) fn commands<'a>(
     check_verbs_once(&commands, ignores_case, errors);
     check_near("command_error", COMMAND_ERROR, handler, errors);
     let error = find("command_error", COMMAND_ERROR, handler, 2..=2, errors);
-    if let Some(FramingWord::Own(codec)) = framing.map(|given| &given.value)
-        && handler.named("command_error").next().is_none()
-    {
-        let codec = super::prose(codec);
-        errors.at(
-            framing.map(|given| &given.word),
-            format_args!(
-                "only you know how `{codec}` says that something is no command; write `fn command_error(&mut self, error: &CommandError, replies: &mut Replies<{codec}>) -> io::Result<()>`"
-            ),
-        );
-    }
+    check_own_codec(framing, handler, errors);
     Some(Commands {
         commands,
         error,
@@ -183,20 +166,27 @@ pub(super) fn commands<'a>(
     })
 }
 
+/// What answers by default speaks in lines.
+fn check_own_codec(framing: Option<&Given<FramingWord>>, handler: &Handler, errors: &mut Errors) {
+    if let Some(Given { word, value }) = framing
+        && let FramingWord::Own(codec) = value
+        && handler.named("command_error").next().is_none()
+    {
+        let codec = super::prose(codec);
+        errors.at(
+            word,
+            format_args!(
+                "only you know how `{codec}` says that something is no command; write `fn command_error(&mut self, error: &CommandError, replies: &mut Replies<{codec}>) -> io::Result<()>`"
+            ),
+        );
+    }
+}
+
 /// Reads the attribute and the parameters.
 fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'a> {
     let begin = errors.len();
     let (mut verbs, mut when) = (Vec::new(), None);
-    for (at, attr) in method
-        .attrs
-        .iter()
-        .filter(|attr| is_command(attr))
-        .enumerate()
-    {
-        if at > 0 {
-            errors.at(attr, "a method is one command; write all its verbs into one, as `#[command(\"GET\", \"FETCH\")]`");
-            continue;
-        }
+    if let Some(attr) = attr(method, "command") {
         let before = errors.len();
         let tokens = attr.meta.require_list().map(|list| list.tokens.clone());
         let parse = |input: ParseStream<'_>| entries(input, &mut verbs, &mut when, errors);
@@ -209,14 +199,14 @@ fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'
             );
         }
     }
+    check_one(
+        method,
+        "command",
+        "a method is one command; write all its verbs into one, as `#[command(\"GET\", \"FETCH\")]`",
+        errors,
+    );
     let wanted = format!("fn {}(&mut self, key: &str) -> String", method.sig.ident);
-    check_can_be_called(&method.sig, &wanted, errors);
-    if method.sig.receiver().is_none() {
-        errors.at(
-            &method.sig.ident,
-            format_args!("a command is a method of its handler; write `{wanted}`"),
-        );
-    }
+    check_is_a_method(method, "a command is", &wanted, errors);
     let mut generics = method.sig.generics.params.iter();
     if let Some(generic) = generics.find(|one| !matches!(one, GenericParam::Lifetime(_))) {
         errors.at(
@@ -224,21 +214,10 @@ fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'
             "an argument of a command has one type; write it in place of a generic one",
         );
     }
-    let typed = method.sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(typed) => Some(typed),
-        FnArg::Receiver(_) => None,
-    });
-    let parameters: Vec<_> = typed
+    let parameters = verbs::parameters(method);
+    let parameters: Vec<_> = parameters
         .map(|typed| Parameter {
-            name: match &*typed.pat {
-                Pat::Ident(pat) => pat
-                    .ident
-                    .unraw()
-                    .to_string()
-                    .trim_start_matches('_')
-                    .to_owned(),
-                _ => "argument".to_owned(),
-            },
+            name: name(&typed.pat),
             ty: &typed.ty,
             takes: takes(&typed.ty, kind, errors),
         })
@@ -250,6 +229,17 @@ fn command<'a>(method: &'a Method, kind: Kind, errors: &mut Errors) -> Command<'
         when,
         parameters,
         is_broken: errors.len() > begin,
+    }
+}
+
+/// Returns what errors call a parameter.
+fn name(pat: &Pat) -> String {
+    match pat {
+        Pat::Ident(pat) => {
+            let name = pat.ident.unraw().to_string();
+            name.trim_start_matches('_').to_owned()
+        }
+        _ => "argument".to_owned(),
     }
 }
 

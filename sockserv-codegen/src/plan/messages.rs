@@ -75,25 +75,9 @@ pub(super) fn messages<'a>(
 ) -> Option<Messages<'a>> {
     let commands = commands::commands(args, handler, kind, errors);
     let opcodes = opcodes::opcodes(args, handler, kind, errors);
-    if let (Some(_), Some(opcodes)) = (&commands, &opcodes) {
-        let second = opcodes
-            .opcodes
-            .first()
-            .map(|opcode| &opcode.method.sig.ident);
-        errors.at(
-            second,
-            "a message is taken by a command or by an opcode; keep one sort, or write a second server",
-        );
-    }
+    check_one_sort(commands.as_ref(), opcodes.as_ref(), errors);
     let first = args.framings.first()?;
-    for second in &args.framings[1..] {
-        let (first, second) = (&first.word, &second.word);
-        let message = match first == second {
-            true => format!("`{second}` is written twice; keep one"),
-            false => format!("`{first}` and `{second}` both say where a message ends; keep one"),
-        };
-        errors.at(second, message);
-    }
+    check_one_framing(&args.framings, errors);
     let word = &first.word;
     if args.is_rpc {
         errors.at(
@@ -135,6 +119,35 @@ pub(super) fn messages<'a>(
         commands,
         opcodes,
     })
+}
+
+/// A message is taken once.
+fn check_one_sort(
+    commands: Option<&Commands<'_>>,
+    opcodes: Option<&Opcodes<'_>>,
+    errors: &mut Errors,
+) {
+    if let (Some(_), Some(opcodes)) = (commands, opcodes) {
+        let second = opcodes.opcodes.first();
+        errors.at(
+            second.map(|opcode| &opcode.method.sig.ident),
+            "a message is taken by a command or by an opcode; keep one sort, or write a second server",
+        );
+    }
+}
+
+fn check_one_framing(framings: &[Given<FramingWord>], errors: &mut Errors) {
+    let Some((first, others)) = framings.split_first() else {
+        return;
+    };
+    for second in others {
+        let (first, second) = (&first.word, &second.word);
+        let message = match first == second {
+            true => format!("`{second}` is written twice; keep one"),
+            false => format!("`{first}` and `{second}` both say where a message ends; keep one"),
+        };
+        errors.at(second, message);
+    }
 }
 
 /// The methods of that name which can be called.

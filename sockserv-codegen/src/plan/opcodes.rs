@@ -1,11 +1,12 @@
 //! `#[opcode(0x01)]`: the numbers of a method, and what its parameters take of a message.
 
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, FnArg, Lit, Token, Type};
+use syn::{Expr, Lit, Token, Type};
 
 use super::messages::{WIDTHS, find, width};
-use super::methods::{Kind, check_can_be_called};
+use super::methods::Kind;
 use super::values::{self, Value, literal};
+use super::verbs::{self, attr, check_is_a_method, check_one};
 use crate::args::{Args, Given, OpcodeWord};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_word, ungroup};
@@ -47,10 +48,6 @@ pub(crate) enum Part {
     Replies,
 }
 
-fn is_opcode(attr: &Attribute) -> bool {
-    attr.path().is_ident("opcode")
-}
-
 /// What `command_error` looks like.
 const COMMAND_ERROR: &str =
     "fn command_error(&mut self, error: &CommandError, replies: &mut Replies) -> io::Result<()>";
@@ -62,10 +59,7 @@ pub(super) fn opcodes<'a>(
     kind: Kind,
     errors: &mut Errors,
 ) -> Option<Opcodes<'a>> {
-    let methods = handler.methods().iter();
-    let methods: Vec<_> = methods
-        .filter(|method| method.attrs.iter().any(is_opcode))
-        .collect();
+    let methods = verbs::methods(handler, "opcode");
     let place = args.opcodes.first();
     let Some(first) = methods.first() else {
         for Given { word, .. } in &args.opcodes {
@@ -73,7 +67,7 @@ pub(super) fn opcodes<'a>(
         }
         return None;
     };
-    let attr = first.attrs.iter().find(|attr| is_opcode(attr));
+    let attr = attr(first, "opcode");
     if args.framings.is_empty() && !args.is_unclear {
         errors.at(attr, "an opcode needs to know where a message ends; write a framing in the `#[server(...)]`, as `length_prefixed(u16_be)`");
     }
@@ -134,19 +128,7 @@ fn place<'a>(
 
 fn opcode<'a>(method: &'a Method, kind: Kind, limit: u64, errors: &mut Errors) -> Opcode<'a> {
     let mut numbers = Vec::new();
-    for (at, attr) in method
-        .attrs
-        .iter()
-        .filter(|attr| is_opcode(attr))
-        .enumerate()
-    {
-        if at > 0 {
-            errors.at(
-                attr,
-                "a method has one `#[opcode(...)]`; write all its numbers into one, as `#[opcode(0x01, 0x02)]`",
-            );
-            continue;
-        }
+    if let Some(attr) = attr(method, "opcode") {
         let list = attr.parse_args_with(Punctuated::<Expr, Token![,]>::parse_terminated);
         let list = list.unwrap_or_default();
         if list.is_empty() {
@@ -156,21 +138,16 @@ fn opcode<'a>(method: &'a Method, kind: Kind, limit: u64, errors: &mut Errors) -
             numbers.extend(number(expr, limit, errors));
         }
     }
-    let wanted = format!(
-        "fn {}(&mut self, payload: Bytes) -> Bytes",
-        method.sig.ident
+    check_one(
+        method,
+        "opcode",
+        "a method has one `#[opcode(...)]`; write all its numbers into one, as `#[opcode(0x01, 0x02)]`",
+        errors,
     );
-    check_can_be_called(&method.sig, &wanted, errors);
-    if method.sig.receiver().is_none() {
-        errors.at(
-            &method.sig.ident,
-            format_args!("an opcode calls a method of its handler; write `{wanted}`"),
-        );
-    }
-    let typed = method.sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(typed) => Some(&*typed.ty),
-        FnArg::Receiver(_) => None,
-    });
+    let name = &method.sig.ident;
+    let wanted = format!("fn {name}(&mut self, payload: Bytes) -> Bytes");
+    check_is_a_method(method, "an opcode calls", &wanted, errors);
+    let typed = verbs::parameters(method).map(|typed| &*typed.ty);
     let mut parts: Vec<(Part, &Type)> = Vec::new();
     for ty in typed {
         let count = parts
@@ -249,7 +226,7 @@ fn check_numbers_once(opcodes: &[Opcode<'_>], errors: &mut Errors) {
             let is_taken =
                 |(other, missing): &(u64, bool)| other == number && !(*missing && may_be_missing);
             if seen.iter().any(is_taken) {
-                let attr = opcode.method.attrs.iter().find(|attr| is_opcode(attr));
+                let attr = attr(opcode.method, "opcode");
                 errors.at(
                     attr,
                     format_args!("the opcode {number:#04x} calls another method already; keep one"),

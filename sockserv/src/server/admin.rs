@@ -50,16 +50,13 @@ pub(super) struct Admin {
 impl Admin {
     /// Binds the endpoint where the options say so.
     pub(super) fn bind(options: &mut Options) -> io::Result<Option<Self>> {
-        let Options {
-            admin,
-            admin_public,
-            ..
-        } = &*options;
-        if admin.is_empty() && admin_public.is_empty() {
+        let places = &options.admin;
+        if places.private.is_empty() && places.public.is_empty() {
             return Ok(None);
         }
         let all = |endpoints: &Vec<_>| endpoints.iter().cloned().collect();
-        let [private, public]: [Result<Vec<Endpoint>, _>; 2] = [admin, admin_public].map(all);
+        let [private, public]: [Result<Vec<Endpoint>, _>; 2] =
+            [&places.private, &places.public].map(all);
         let mut admin = Self {
             sources: Vec::new(),
             connections: VecDeque::new(),

@@ -152,12 +152,10 @@ impl<H: Declaration> Server<H> {
 
     fn open(
         handler: H,
-        model: H::Model,
+        mut model: H::Model,
         options: Options,
         own: Option<Box<dyn Listener + Send>>,
     ) -> io::Result<Self> {
-        let hooks = H::hooks();
-        let mut model = model;
         model.configure(&options)?;
         let most = <H::Model as Model<H>>::most(&options);
         let workers = <H::Model as Model<H>>::workers(&options);
@@ -177,7 +175,7 @@ impl<H: Declaration> Server<H> {
             prototype: handler,
             model,
             methods: <H::Transport as Transport<H>>::methods(),
-            hooks,
+            hooks: H::hooks(),
             sources: Vec::new(),
             addrs: Vec::new(),
             announced: Vec::new(),

@@ -47,13 +47,9 @@ impl<H: Declaration> Server<H> {
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
-        let next = [until, self.next_due()].into_iter().flatten().min();
-        let wait = if self.must_ask() {
-            Some(Duration::ZERO)
-        } else {
-            next.map(Tick::left)
-        };
-        self.requests.poller.wait(&mut ready, wait)?;
+        self.requests
+            .poller
+            .wait(&mut ready, self.patience(until))?;
         let mut children = false;
         for &token in &ready {
             match token {
@@ -93,6 +89,15 @@ impl<H: Declaration> Server<H> {
         self.see_to_deadlines();
         self.see_to_successor();
         Ok(turn)
+    }
+
+    /// How long it may wait, at most `until`.
+    fn patience(&self, until: Option<Tick>) -> Option<Duration> {
+        if self.must_ask() {
+            return Some(Duration::ZERO);
+        }
+        let next = [until, self.next_due()].into_iter().flatten().min();
+        next.map(Tick::left)
     }
 
     pub(super) fn must_ask(&self) -> bool {

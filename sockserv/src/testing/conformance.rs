@@ -5,32 +5,25 @@
 //! the script runs here, against it.
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use std::{env, fmt, process, thread};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::Signal;
 
 use super::client::{Client, quoted};
+use super::program::Program;
 use super::under::{Under, Word};
 use crate::address::Kind;
 use crate::server::Server;
 use crate::server::builder::Builder;
 use crate::server::declare::{Declaration, Transport};
 use crate::sys::fork;
-use crate::sys::poller::timespec;
 
 /// Says what the process is to serve that a test has started: a [`Task`].
 const VARIABLE: &str = "SOCKSERV_CONFORMANCE";
-
-/// What a server says before the place where it listens.
-const LISTENING: &str = "listening on ";
-
-/// How long a server may take to end: more than it gives its requests.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a process is started for: the trial of its test, by number, the model, and what the trials before have said, so that
 /// the test gets there without running them.
@@ -100,12 +93,35 @@ impl Trial {
             model: model.to_owned(),
             said: SAID.with_borrow(Vec::clone),
         };
-        let server = Served::start(&self.test, &task);
-        let mut client = Client::connect(&*server.at).labelled(format!("under `{model}`: "));
+        let server = self.start(&task);
+        let mut client = server.connect().labelled(format!("under `{model}`: "));
         script(&mut client);
         client.finish();
-        server.stop(model);
+        if let Err(why) = server.try_shut_down() {
+            panic!("under `{model}`: the server {why}");
+        }
         self.compare(model, client.received());
+    }
+
+    /// Starts the test's own program again, for this task.
+    #[track_caller]
+    fn start(&self, task: &Task) -> Program {
+        let (test, model) = (&self.test, &task.model);
+        let program = env::current_exe().expect("a test knows its own path");
+        let server = Program::try_start(
+            Command::new(program)
+                .args([
+                    test,
+                    "--exact",
+                    "--nocapture",
+                    "--test-threads=1",
+                    "--include-ignored",
+                ])
+                .env(VARIABLE, task.to_string()),
+        );
+        server.unwrap_or_else(|said| {
+            panic!("under `{model}`: the test `{test}`, started again, does not serve; it says:\n{said}")
+        })
     }
 
     #[track_caller]
@@ -230,96 +246,6 @@ fn somewhere(kind: Kind) -> String {
         Kind::Udp => "udp://127.0.0.1:0".into(),
         Kind::Unix => format!("unix:{}", path.display()),
         Kind::UnixDatagram => format!("unix-datagram:{}", path.display()),
-    }
-}
-
-/// The process that serves.
-struct Served {
-    child: Child,
-    at: String,
-}
-
-impl Served {
-    #[track_caller]
-    fn start(test: &str, task: &Task) -> Self {
-        let started = Command::new(env::current_exe().expect("a test knows its own path"))
-            .args([
-                test,
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-                "--include-ignored",
-            ])
-            .env(VARIABLE, task.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn();
-        let child = started.unwrap_or_else(|error| panic!("cannot start `{test}` again: {error}"));
-        let mut server = Self {
-            child,
-            at: String::new(),
-        };
-        let said = server.listen();
-        assert!(
-            !server.at.is_empty(),
-            "under `{}`: the test `{test}`, started again, does not serve; it says:\n{said}",
-            task.model
-        );
-        server
-    }
-
-    /// Waits until it listens; returns what it said before.
-    fn listen(&mut self) -> String {
-        let mut said = String::new();
-        let Some(stdout) = self.child.stdout.take() else {
-            return said;
-        };
-        let mut stdout = BufReader::new(stdout);
-        let mut line = String::new();
-        while stdout.read_line(&mut line).is_ok_and(|count| count > 0) {
-            // The harness may have begun the line.
-            if let Some((_, at)) = line.split_once(LISTENING) {
-                at.trim_end().clone_into(&mut self.at);
-                break;
-            }
-            said.push_str(&line);
-            line.clear();
-        }
-        // What its handlers say must not fill the pipe. The thread ends with the process that it listens to.
-        let rest = move || io::copy(&mut stdout, &mut io::sink());
-        let thread = thread::Builder::new().name("sockserv-conformance".into());
-        drop(thread.spawn(rest));
-        said
-    }
-
-    #[track_caller]
-    fn stop(mut self, model: &str) {
-        let pid = Pid::from_child(&self.child);
-        let ended = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
-            kill_process(pid, Signal::TERM)?;
-            poll(
-                &mut [PollFd::new(&pidfd, PollFlags::IN)],
-                Some(&timespec(PATIENCE)),
-            )
-        });
-        match ended {
-            Ok(0) => panic!("under `{model}`: the server has not ended after {PATIENCE:?}"),
-            Ok(_) => {}
-            Err(error) => panic!("under `{model}`: cannot end the server: {error}"),
-        }
-        let status = self.child.wait().expect("its own child");
-        assert!(
-            status.success(),
-            "under `{model}`: the server ended with {status}"
-        );
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It has ended, or its test has failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -50,6 +50,8 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
+//! [`Program`] does the same with a server that is a program of its own.
+//!
 //! **Under every model**, so that the word in the attribute stays the one thing to change:
 //! [`conformance!`](crate::conformance) runs the same script against the handler under each and compares the bytes.
 //!
@@ -82,6 +84,7 @@ mod conformance;
 mod datagram;
 mod ground;
 mod memory;
+mod program;
 mod record;
 mod stream;
 mod under;
@@ -90,6 +93,7 @@ pub use client::Client;
 #[doc(hidden)]
 pub use conformance::Trial;
 pub use datagram::DatagramTest;
+pub use program::Program;
 pub use record::Record;
 pub use stream::StreamTest;
 

@@ -3,10 +3,11 @@
 use std::env;
 use std::io::BufReader;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use sockserv::Running;
 use sockserv::prelude::*;
 
@@ -108,6 +109,7 @@ impl Served {
             .args(["--serve", model])
             .envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.process_group(0);
         let mut child = command.spawn().expect("the program is there");
         let mut stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
         let servers = if model == "two" { 2 } else { 1 };
@@ -143,7 +145,7 @@ impl Served {
 
     /// Waits for its own end.
     #[cfg(feature = "upgrade")]
-    pub(crate) fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("it was ours")
     }
 
@@ -161,7 +163,10 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // A test that failed leaves nobody behind; after `end` there is nobody.
+        // A test that failed leaves nobody behind, whoever has taken over; after `end` there is nobody.
+        if std::thread::panicking() {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -23,7 +23,7 @@ fn pid(admin: SocketAddr) -> u64 {
 }
 
 fn ready(model: &str) {
-    let served = Served::start(model);
+    let mut served = Served::start(model);
     let (admin, old) = (served.admin[0], u64::from(served.id()));
     until(|| get(admin, "/readyz").status == 200);
     let mut client = served.connect();
