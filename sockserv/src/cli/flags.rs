@@ -137,9 +137,18 @@ const MANY: &[Flag] = &[
         ],
         value: "ADDR",
         many: true,
-        clear: |options| options.admin.clear(),
-        set: |options, text| endpoint(&mut options.admin, text),
-        show: |options| list(options.admin.iter().flatten().map(ToString::to_string)),
+        clear: |options| options.admin.private.clear(),
+        set: |options, text| endpoint(&mut options.admin.private, text),
+        show: |options| {
+            list(
+                options
+                    .admin
+                    .private
+                    .iter()
+                    .flatten()
+                    .map(ToString::to_string),
+            )
+        },
     },
     #[cfg(feature = "admin")]
     Flag {
@@ -149,12 +158,13 @@ const MANY: &[Flag] = &[
         ],
         value: "ADDR",
         many: true,
-        clear: |options| options.admin_public.clear(),
-        set: |options, text| endpoint(&mut options.admin_public, text),
+        clear: |options| options.admin.public.clear(),
+        set: |options, text| endpoint(&mut options.admin.public, text),
         show: |options| {
             list(
                 options
-                    .admin_public
+                    .admin
+                    .public
                     .iter()
                     .flatten()
                     .map(ToString::to_string),

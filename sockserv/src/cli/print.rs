@@ -355,7 +355,7 @@ impl<'a> Deployment<'a> {
     /// Where other machines may ask whether it is ready.
     fn readiness(&self) -> Option<u16> {
         #[cfg(feature = "admin")]
-        for at in self.options.admin_public.iter().flatten() {
+        for at in self.options.admin.public.iter().flatten() {
             if let Endpoint::Address(address) = at.kind().1
                 && let Some(port @ 1..) = address.port()
             {
