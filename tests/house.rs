@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 /// The runtime's modules from the bottom to the top: each may name only those before it.
 const RUNTIME: &[&str] = &[
     "sys",
+    "capacity",
     "address",
     "error",
+    "notify",
     "codec",
     "guard",
     "credentials",
@@ -30,6 +32,7 @@ const RUNTIME: &[&str] = &[
     "hooks",
     "concurrency",
     "server",
+    "cli",
     "__private",
     "testing",
 ];

@@ -13,7 +13,7 @@ pub(crate) enum Family {
     Unix,
     /// `tcp://...`, `udp://...`, `unix-datagram:...`
     Only(Transport),
-    /// `fd:3`, `systemd:name`: known when the server starts.
+    /// `fd:3`, `systemd:name`, `inetd`: known when the server starts.
     Inherited,
 }
 
@@ -50,6 +50,9 @@ pub(crate) fn read(text: &str) -> Result<Family, String> {
     }
     if let Some(name) = text.strip_prefix("systemd:") {
         return systemd(name).map(|()| Family::Inherited);
+    }
+    if text == "inetd" {
+        return Ok(Family::Inherited);
     }
     if ["/", "@", "./", "../"]
         .iter()
@@ -206,6 +209,7 @@ mod tests {
             ("fd:3", Family::Inherited),
             ("systemd:http", Family::Inherited),
             ("systemd:http:1", Family::Inherited),
+            ("inetd", Family::Inherited),
         ] {
             assert_eq!(read(text), Ok(family), "{text}");
         }

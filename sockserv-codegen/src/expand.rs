@@ -1,6 +1,7 @@
 //! The only place that quotes code. It cannot fail and decides nothing.
 
 mod by_hand;
+mod command_line;
 mod commands;
 mod messages;
 mod opcodes;
@@ -74,6 +75,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let bounds = declaration_bounds(plan, &transport, &model);
     let setters = plan.setters.iter().map(|option| setter(plan, option));
     let listener = own_listener(plan);
+    let attribute = command_line::attribute(plan);
     let addrs = addrs
         .iter()
         .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
@@ -94,6 +96,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
                 (&#private::DefaultProbe::<#model>::new()).make()
             }
             #listener
+            #attribute
         }
     }
 }

@@ -7,7 +7,6 @@ const UNBUILT: &[(&str, &str)] = &[
     ("multiplexing", "write `threading` or `pool`"),
     ("tls", "leave it out and put a TLS proxy before the server"),
     ("proxy", "read the header in `fn setup`"),
-    ("cli", "leave it out and call `builder`"),
 ];
 
 /// What Python's `socketserver` and other frameworks call it, and what we do.
@@ -62,6 +61,10 @@ const FOREIGN: &[(&str, &str)] = &[
     (
         "DatagramRequestHandler",
         "write `&mut Datagram` in `fn handle`",
+    ),
+    (
+        "cli",
+        "leave it out and call `from_args`, with the feature `cli`",
     ),
     ("port", "write `addr = \"127.0.0.1:7007\"`"),
     ("host", "write `addr = \"127.0.0.1:7007\"`"),

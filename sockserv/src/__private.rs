@@ -31,6 +31,8 @@ pub use crate::rpc::xdr::{Input, Output, Xdr, XdrError};
 pub use crate::rpc::{Call, Fault, IntoResults, Program, Service};
 pub use crate::server::Server;
 pub use crate::server::builder::Builder;
+#[cfg(feature = "cli")]
+pub use crate::server::declare::Attribute;
 pub use crate::server::declare::{
     Both, Datagrams, Declaration, DefaultProbe, NoAddr, NoDefault, Own, OwnListener, Streams, Tcp,
     Transport, Udp, Unix, UnixDatagram,

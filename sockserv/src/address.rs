@@ -162,6 +162,7 @@ impl fmt::Display for Kind {
 /// | `unix:/run/x.sock`, `/run/x.sock`, `./x.sock` | a Unix path |
 /// | `unix:@name`, `@name` | a name in Linux's abstract namespace |
 /// | `fd:3` | a socket that this process inherited |
+/// | `inetd` | the one connection, or the socket, that inetd(8) or a unit with `StandardInput=socket` put on stdin |
 /// | `systemd:NAME`, `systemd:NAME:INDEX` | a socket that systemd handed over: sd_listen_fds(3) |
 /// | `tcp://…`, `udp://…`, `unix-datagram:…` | one of the above for that transport alone, as `run` announces it |
 ///
@@ -186,6 +187,8 @@ pub enum Endpoint {
     Fd(RawFd),
     /// A socket handed over by systemd: its name, and which of those that share it.
     Systemd(String, Option<usize>),
+    /// What stands on stdin: one connection, or a socket.
+    Inetd,
     /// An endpoint for one transport alone.
     Only(Kind, Box<Endpoint>),
 }
@@ -204,7 +207,7 @@ impl Endpoint {
         match self {
             Self::Address(Address::Inet(_)) | Self::Host(..) => !kind.is_unix(),
             Self::Address(_) => kind.is_unix(),
-            Self::Fd(_) | Self::Systemd(..) => true,
+            Self::Fd(_) | Self::Systemd(..) | Self::Inetd => true,
             Self::Only(only, endpoint) => *only == kind && endpoint.fits(kind),
         }
     }
@@ -218,6 +221,7 @@ impl fmt::Display for Endpoint {
             Self::Fd(fd) => write!(f, "fd:{fd}"),
             Self::Systemd(name, None) => write!(f, "systemd:{name}"),
             Self::Systemd(name, Some(index)) => write!(f, "systemd:{name}:{index}"),
+            Self::Inetd => f.pad("inetd"),
             Self::Only(kind, endpoint) => announce(*kind, endpoint, f),
         }
     }
@@ -292,6 +296,9 @@ fn parse(text: &str) -> Result<Endpoint, &'static str> {
     }
     if let Some(name) = text.strip_prefix("systemd:") {
         return parse_systemd(name);
+    }
+    if text == "inetd" {
+        return Ok(Endpoint::Inetd);
     }
     if text.starts_with(['/', '@']) || text.starts_with("./") || text.starts_with("../") {
         return parse_unix(text);

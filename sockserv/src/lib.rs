@@ -55,6 +55,7 @@
 //! | feature | |
 //! |---|---|
 //! | `admin` | `admin = "127.0.0.1:9100"` in the attribute: health, metrics for Prometheus and a page of live numbers, over HTTP |
+//! | `cli` | `EchoServer::from_args(handler)`: every option as a flag and a variable of the environment, see [`cli`](https://docs.rs/sockserv/latest/sockserv/cli/) |
 //! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
 //! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
 //! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
@@ -71,6 +72,12 @@ mod address;
 #[cfg(feature = "admin")]
 #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
 pub mod admin;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod capacity;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod cli;
 pub mod codec;
 pub mod command;
 mod concurrency;
@@ -83,6 +90,7 @@ mod hooks;
 mod limits;
 mod listener;
 pub mod message;
+mod notify;
 pub mod observer;
 mod options;
 mod request;

@@ -171,6 +171,9 @@ pub enum Event<'a> {
         /// How long.
         pause: Duration,
     },
+    /// SIGHUP came under [`run`](crate::Server::run): read again what may have changed. Told before the workers of `prefork`
+    /// are renewed, in the master.
+    Reload,
     /// A run ends: the listeners close, and the requests that are alive are told.
     Draining,
     /// A run has ended. Every request of it has had its stop.

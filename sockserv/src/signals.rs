@@ -1,7 +1,9 @@
-//! SIGINT and SIGTERM while `run` serves: the first drains, the second cuts, and then both are as they were before.
+//! The signals while `run` serves: SIGINT or SIGTERM drains, the second one cuts, SIGHUP reloads, SIGUSR1 asks how it goes.
+//! Then all are as they were before.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::poller::Wake;
 use crate::sys::signal::{self, Handled};
@@ -31,18 +33,15 @@ impl Targets {
 }
 
 impl Signals {
-    /// Handles both signals, SIGHUP if there are workers to renew, and SIGUSR2 if that asks for an upgrade, for servers that
+    /// Handles them, SIGHUP only if there is something to reload, and SIGUSR2 if that asks for an upgrade, for servers that
     /// live at least as long.
-    pub(crate) fn handle(
-        targets: &[Targets],
-        has_workers: bool,
-        upgrades: bool,
-    ) -> io::Result<Self> {
+    pub(crate) fn handle(targets: &[Targets], reloads: bool, upgrades: bool) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
         let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
-        if has_workers {
+        if reloads {
             handled.push(signal::handle_hang_up()?);
         }
+        handled.extend(signal::handle_question()?);
         if upgrades {
             handled.push(signal::handle_upgrade()?);
         }
@@ -60,7 +59,14 @@ impl Signals {
         signal::upgrades()
     }
 
-    /// How many of the signals came.
+    /// Whether SIGUSR1 came since it was last asked: whoever hears yes answers.
+    pub(crate) fn take_question() -> bool {
+        static HEEDED: AtomicU32 = AtomicU32::new(0);
+        let came = signal::questions();
+        HEEDED.load(Ordering::Relaxed) != came && HEEDED.swap(came, Ordering::Relaxed) != came
+    }
+
+    /// How many of the signals came that end a server.
     pub(crate) fn count() -> u32 {
         signal::count()
     }
@@ -82,7 +88,6 @@ pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
 
 /// In a child: a terminal's Ctrl-C is its parent's business, and SIGTERM ends the grace of its request.
 pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
-    signal::ignore_handled_hang_up()?;
     own(wake, wake)
 }
 
@@ -92,7 +97,10 @@ fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
     signal::aim([([wake, over], over)].into_iter());
     let handled = [signal::ignore(signal::SIGINT)?]
         .into_iter()
-        .chain(signal::handle(&[signal::SIGTERM])?);
+        .chain(signal::handle(&[signal::SIGTERM])?)
+        .chain(signal::ignore_ours(signal::SIGHUP)?)
+        .chain(signal::ignore_ours(signal::SIGUSR1)?)
+        .chain(signal::ignore_ours(signal::SIGUSR2)?);
     handled.for_each(std::mem::forget); // For the child's whole life; there is nothing to go back to.
     Ok(())
 }

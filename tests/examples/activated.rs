@@ -1,6 +1,6 @@
 //! Servers that systemd starts when somebody comes, with the sockets that it opened: F26, D29, promise 8.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -27,6 +27,25 @@ pub(crate) fn trials() -> Vec<Trial> {
             another_name,
         ),
     ];
+    trials.push(with_client(
+        SYSTEMD,
+        "activated::one_connection_is_no_matter_for_prefork",
+        prefork_refuses,
+    ));
+    trials.push(with_client(
+        SYSTEMD,
+        "activated::an_index_chooses_among_sockets_of_one_name",
+        by_index,
+    ));
+    for model in ["sync", "threading", "pool", "forking"] {
+        for (name, options) in [("inetd", &["--inetd"][..]), ("accept_yes", &[])] {
+            trials.push(with_client(
+                SYSTEMD,
+                &format!("activated::{name}_serves_one_connection_by_{model}"),
+                move || connections(model, options),
+            ));
+        }
+    }
     for model in ["sync", "threading", "forking"] {
         trials.push(with_client(
             SYSTEMD,
@@ -44,11 +63,15 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// An activation that listens already, and becomes the server when somebody comes.
 fn activation(options: &[&str], server: &[&str]) -> std::io::Result<Example> {
+    activation_of(options, &program(server[0]), &server[1..])
+}
+
+fn activation_of(options: &[&str], program: &Path, server: &[&str]) -> std::io::Result<Example> {
     let mut command = Command::new(SYSTEMD.name);
     command
         .args(options)
-        .arg(program(server[0]))
-        .args(&server[1..])
+        .arg(program)
+        .args(server)
         .stderr(Stdio::piped());
     let mut waiting = Example::spawn(&mut command, 0)?;
     let mut said = BufReader::new(waiting.stderr().expect("it was asked for"));
@@ -131,4 +154,65 @@ fn another_name() -> Outcome {
     let _first = UnixStream::connect(&path)?;
     assert!(!server.wait()?.success(), "there is no `other`");
     Ok(())
+}
+
+/// A server for each connection, which is its stdin, stdout and stderr; or the one descriptor that is handed over.
+fn connections(model: &str, options: &[&str]) -> Outcome {
+    let folder = Folder::new();
+    let path = folder.join("socket").display().to_string();
+    // A shell gives it the socket as its stderr, too, as inetd does.
+    let (script, at) = match options.is_empty() {
+        false => ("exec 2>&1; exec \"$0\" \"$@\"", "inetd"),
+        true => ("exec \"$0\" \"$@\"", "systemd:web"),
+    };
+    let matrix = program("matrix").display().to_string();
+    let server = [
+        "-c",
+        script,
+        &matrix,
+        "unix",
+        model,
+        at,
+        "--timeout",
+        "50ms",
+    ];
+    let options = [&["-a", "-l", &path, "--fdname=web"], options].concat();
+    let waiting = activation_of(&options, Path::new("sh"), &server)?;
+    for text in ["the first\n", "the second\n"] {
+        let mut client = UnixStream::connect(&path)?;
+        client.set_read_timeout(Some(crate::client::DEADLINE))?;
+        client.write_all(text.as_bytes())?;
+        // It says no more for longer than it may, which is worth a line on stderr; the end comes by itself.
+        let mut said = String::new();
+        client.read_to_string(&mut said)?;
+        assert_eq!(said, text, "nothing else is printed to a peer");
+    }
+    drop(waiting);
+    Ok(())
+}
+
+fn prefork_refuses() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.join("socket").display().to_string();
+    let matrix = program("matrix");
+    let server = ["unix", "prefork", "inetd"];
+    let _waiting = activation_of(&["-a", "--inetd", "-l", &path], &matrix, &server)?;
+    let mut said = String::new();
+    UnixStream::connect(&path)?.read_to_string(&mut said)?;
+    assert_eq!(said, "");
+    Ok(())
+}
+
+fn by_index() -> Outcome {
+    let folder = Folder::new();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (first, second) = (path("first"), path("second"));
+    let options = ["-l", &first, "-l", &second, "--fdname=web"];
+    let server = ["matrix", "unix", "sync", "systemd:web:1"];
+    let mut server = activation(&options, &server)?;
+    let client = UnixStream::connect(&second)?;
+    server.await_announcements(1);
+    assert_eq!(server.endpoints(), [format!("unix:{second}")]);
+    assert_eq!(ask(&client, b"here\n")?, b"here\n");
+    Ok(server.stop()?)
 }

@@ -72,6 +72,21 @@ pub(crate) const SYSTEMD: Program = Program {
     package: "systemd",
     probe: "command -v systemd-socket-activate",
 };
+pub(crate) const PRLIMIT: Program = Program {
+    name: "prlimit",
+    package: "util-linux",
+    probe: "command -v prlimit",
+};
+pub(crate) const SYSTEMD_ANALYZE: Program = Program {
+    name: "systemd-analyze",
+    package: "systemd",
+    probe: "command -v systemd-analyze",
+};
+pub(crate) const HAPROXY: Program = Program {
+    name: "haproxy",
+    package: "haproxy",
+    probe: "command -v haproxy",
+};
 pub(crate) const RPCINFO: Program = Program {
     name: "rpcinfo",
     package: "rpcbind",

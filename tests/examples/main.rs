@@ -13,6 +13,7 @@ mod client;
 mod daytime;
 mod dns;
 mod echo;
+mod echo_cli;
 mod finger;
 mod forward;
 mod http_hello;
@@ -22,6 +23,7 @@ mod matrix;
 mod memcached;
 mod server;
 mod smtp_sink;
+mod supervised;
 mod syslog;
 mod tftp;
 
@@ -30,6 +32,7 @@ type Outcome = Result<(), Failed>;
 fn main() {
     let trials = [
         echo::trials(),
+        echo_cli::trials(),
         daytime::trials(),
         finger::trials(),
         dns::trials(),
@@ -45,6 +48,7 @@ fn main() {
         smtp_sink::trials(),
         memcached::trials(),
         activated::trials(),
+        supervised::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),

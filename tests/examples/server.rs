@@ -108,11 +108,15 @@ impl Example {
 
     /// Asks it to drain.
     pub(crate) fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
             .expect("a process id");
-        Ok(kill_process(pid, Signal::TERM)?)
+        Ok(kill_process(pid, signal)?)
     }
 
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {

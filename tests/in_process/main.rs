@@ -26,6 +26,7 @@ mod runs;
 mod senders;
 mod served;
 mod several;
+mod supervised;
 mod testing;
 mod unix;
 mod upgrade;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         let (_, test) = alone()
             .into_iter()
             .chain(inherited::handed())
+            .chain(supervised::handed())
             .chain(faults::served())
             .chain(faults_forks::served())
             .chain(faults_starts::served())
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         together
             .chain(alone)
             .chain(inherited::trials())
+            .chain(supervised::trials())
             .chain(faults::trials())
             .chain(faults_forks::trials())
             .chain(faults_starts::trials())

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{commands, private};
+use super::{command_line, commands, private};
 use crate::options::Model;
 use crate::plan::{ChosenModel, Plan};
 
@@ -74,6 +74,7 @@ fn calls(plan: &Plan<'_>) -> TokenStream {
     let (_, arguments, _) = server_generics.split_for_impl();
     let where_clause = bounds(plan, generics);
     let (bind, spawn) = (bind(plan), spawn(plan));
+    let from_args = command_line::from_args(plan);
     quote! {
         #[automatically_derived]
         impl #impl_generics #name #arguments #where_clause {
@@ -95,6 +96,7 @@ fn calls(plan: &Plan<'_>) -> TokenStream {
                 self.server.run()
             }
             #spawn
+            #from_args
         }
     }
 }

@@ -16,10 +16,27 @@ fn assert_tokens(left: TokenStream, right: TokenStream) {
     };
     let (left, right) = (lines(left), lines(right));
     let (left, right): (Vec<_>, Vec<_>) = (left.lines().collect(), right.lines().collect());
+    let left = without_command_line(left);
     for (left, right) in left.iter().zip(&right) {
         assert_eq!(left, right);
     }
     assert_eq!(left.len(), right.len());
+}
+
+/// Leaves out what the feature `cli` adds to every server.
+fn without_command_line(lines: Vec<&str>) -> Vec<&str> {
+    let (mut left, mut skip) = (lines, 0_u32);
+    left.retain(|line| {
+        if line.starts_with("fnattribute()") {
+            skip = 4;
+        } else if line.contains("pubfnfrom_args(") {
+            skip = 2;
+        }
+        let is_left = skip == 0;
+        skip = skip.saturating_sub(1);
+        is_left
+    });
+    left
 }
 
 #[test]
@@ -303,4 +320,23 @@ fn conversions_of_echo() -> TokenStream {
             fn as_raw_fd(&self) -> ::std::os::fd::RawFd { ::std::os::fd::AsRawFd::as_raw_fd(&self.server) }
         }
     }
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_feature_cli_adds_the_attributes_words_and_from_args() {
+    let code = expand(
+        quote!(udp, addr = "127.0.0.1:0", timeout = "1s"),
+        echo(&quote!(Datagram)),
+    );
+    let code = code.to_string().replace(' ', "");
+    for part in [
+        "Attribute{name:\"Echo\",version:",
+        "model:\"sync\",fits:::core::option::Option::Some(&[\"max_connections\",",
+        "written:&[\"addr\",\"timeout\"],}",
+        "pubfnfrom_args(handler:Echo)->::std::io::Result<Self>{::sockserv::__private::Builder::new(handler).args()?.bind()}",
+    ] {
+        assert!(code.contains(part), "{part} is not in {code}");
+    }
+    assert!(!code.contains("\"backlog\""), "it does not fit `udp`");
 }

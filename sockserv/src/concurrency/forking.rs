@@ -40,6 +40,12 @@ macro_rules! forking {
                 Some(options.max_children.unwrap_or(MAX_CHILDREN))
             }
 
+            #[cfg(feature = "cli")]
+            fn tasks(options: &Options) -> (usize, usize) {
+                let most = options.max_children.unwrap_or(MAX_CHILDREN);
+                (0, most.min(options.max_connections))
+            }
+
             fn admit(&mut self, unit: Unit<H>, prototype: &H, _stays: bool) -> Result<(), Unit<H>>
             where
                 H: Clone,

@@ -106,6 +106,17 @@ pub trait Model<H> {
         None
     }
 
+    /// How many threads and how many processes it makes, at most.
+    #[cfg(feature = "cli")]
+    #[doc(hidden)]
+    fn tasks(options: &Options) -> (usize, usize)
+    where
+        Self: Sized,
+    {
+        let _ = options;
+        (0, 0)
+    }
+
     /// Whether worker processes run the accept loop: what only they need is left out of other servers.
     #[doc(hidden)]
     const HAS_WORKERS: bool = false;

@@ -98,6 +98,11 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         Ok(())
     }
 
+    #[cfg(feature = "cli")]
+    fn tasks(options: &Options) -> (usize, usize) {
+        (options.workers.unwrap_or(WORKERS).max(1), 0)
+    }
+
     fn start(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> io::Result<()>
     where
         H: Clone,

@@ -47,6 +47,11 @@ macro_rules! prefork {
                 options.workers.unwrap_or(WORKERS).max(1)
             }
 
+            #[cfg(feature = "cli")]
+            fn tasks(options: &Options) -> (usize, usize) {
+                (0, options.workers.unwrap_or(WORKERS).max(1))
+            }
+
             fn forks_beside_threads() -> bool {
                 $threads == Threads::Allow
             }

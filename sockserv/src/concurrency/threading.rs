@@ -86,6 +86,12 @@ impl<H: Send + 'static> Model<H> for Threading {
     fn most(options: &Options) -> Option<usize> {
         options.max
     }
+
+    #[cfg(feature = "cli")]
+    fn tasks(options: &Options) -> (usize, usize) {
+        let most = options.max.unwrap_or(usize::MAX);
+        (most.min(options.max_connections), 0)
+    }
 }
 
 impl Threading {

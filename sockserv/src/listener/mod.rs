@@ -1,5 +1,6 @@
 //! Where requests come from: [`Listener`], what it hands out ([`Incoming`]), and what a failed accept means.
 
+pub(crate) mod connection;
 pub(crate) mod packets;
 mod path;
 pub(crate) mod place;

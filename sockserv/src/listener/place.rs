@@ -4,7 +4,7 @@
 pub(crate) mod handover;
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::{env, fmt, io, process};
 
@@ -89,8 +89,8 @@ impl Place {
     }
 
     /// Adopts a socket that somebody else opened. It keeps its own options, and its path is never removed.
-    pub(crate) fn adopt(fd: RawFd, label: &Label) -> io::Result<Self> {
-        let socket = Socket::from(inherited::take(fd)?);
+    pub(crate) fn adopt(fd: OwnedFd, label: &Label) -> io::Result<Self> {
+        let socket = Socket::from(fd);
         let kind = kind_of(&socket)?;
         Self::of(socket, kind, None, label)
     }
@@ -249,6 +249,16 @@ pub(crate) fn inherited_kind(fd: RawFd) -> Option<Kind> {
     let borrowed = inherited::peek(fd)?;
     let socket = socket2::SockRef::from(&borrowed);
     kind_of(&socket).ok()
+}
+
+/// Whether an inherited descriptor is one end of a connection, and no listener.
+pub(crate) fn is_connection(fd: RawFd) -> bool {
+    inherited::peek(fd).is_some_and(|borrowed| {
+        let socket = socket2::SockRef::from(&borrowed);
+        kind_of(&socket).is_ok_and(Kind::is_stream)
+            && !is_listening(borrowed)
+            && socket.peer_addr().is_ok()
+    })
 }
 
 /// Whether a stream socket listens already.

@@ -91,6 +91,7 @@ impl Observer for Metrics {
             }
             // That a peer left is the reason of a stop, and a drain is over before anybody asks.
             Event::Failed { .. }
+            | Event::Reload
             | Event::Draining
             | Event::Drained(_)
             | Event::Upgrading { .. }

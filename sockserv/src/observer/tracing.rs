@@ -140,6 +140,7 @@ impl Observer for Tracing {
             Event::Paused { at, error, pause } => {
                 warn!(target: "sockserv", %at, %error, ?pause, "cannot accept");
             }
+            Event::Reload => info!(target: "sockserv", "reloading"),
             Event::Draining => info!(target: "sockserv", "draining"),
             Event::Drained(report) => info!(target: "sockserv", %report, "drained"),
             Event::Upgrading { pid } => info!(target: "sockserv", pid, "upgrading"),

@@ -85,6 +85,7 @@ impl Link {
             .flatten()
             .min_by_key(|(at, _)| *at);
         loop {
+            requests.answer(); // A signal ends the poll.
             let now = Tick::now();
             let plan = requests.plan();
             let stage = plan.map_or(Stage::Serving, |plan| plan.stage(now));

@@ -4,10 +4,10 @@
 //! it is dispatched, the request's own unit writes into it (atomics only, no lock on the way of a byte), and whoever
 //! ends the request gives it back: every path drops its [`Ticket`].
 
+mod answer;
 pub(crate) mod children;
 mod handle;
 mod limits;
-#[cfg(feature = "admin")]
 mod live;
 mod meeting;
 mod observed;
@@ -36,6 +36,7 @@ use crate::sys::poller::{Poller, Wake};
 use crate::sys::shared::Shared;
 use crate::transport::{Linger, Transport, Unsent};
 
+use answer::Answer;
 use children::Children;
 pub use handle::{ServerHandle, Stats};
 #[cfg(feature = "admin")]
@@ -135,6 +136,8 @@ pub(crate) struct Requests {
     /// Requests that the shutdown in progress has cut.
     pub(crate) cut: Mutex<Vec<Unfinished>>,
     report: Mutex<Option<DrainReport>>,
+    /// What answers SIGUSR1 while a request has the only thread.
+    answer: Answer,
     /// When the first of those may have waited too long for whom no thread waits; `u64::MAX` if there are none.
     patience: AtomicU64,
 }
@@ -181,6 +184,7 @@ impl Requests {
             failures: Mutex::default(),
             cut: Mutex::default(),
             report: Mutex::default(),
+            answer: Answer::default(),
             patience: AtomicU64::new(u64::MAX),
         })
     }

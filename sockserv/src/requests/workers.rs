@@ -115,6 +115,17 @@ impl Requests {
         self.bell.is_none() || self.crew.iter().any(is_ready)
     }
 
+    /// Whether the server has workers.
+    pub(crate) fn has_workers(&self) -> bool {
+        !self.crew.is_empty()
+    }
+
+    /// Whether all workers have begun to serve, those of the last renewal.
+    pub(crate) fn are_all_ready(&self) -> bool {
+        let wanted = self.generation();
+        (0..self.crew.len() as u32).all(|index| self.is_ready(index, wanted))
+    }
+
     fn seat(&self, index: u32) -> &Seat {
         &self.crew[index as usize]
     }

@@ -38,7 +38,7 @@ use crate::server::declare::{Declaration, Transport};
 /// ```
 pub struct Builder<H: Declaration, S = Server<H>> {
     handler: H,
-    options: Options,
+    pub(crate) options: Options,
     listener: Option<Box<dyn Listener + Send>>,
     model: Option<H::Model>,
     server: PhantomData<fn() -> S>,

@@ -31,10 +31,33 @@ pub trait Declaration: Clone + Sized {
     /// Makes the model, if its type has a default.
     fn model() -> Option<Self::Model>;
 
+    /// Returns the attribute's own words.
+    #[cfg(feature = "cli")]
+    #[doc(hidden)]
+    fn attribute() -> Attribute {
+        Attribute::default()
+    }
+
     /// Makes the own listener, if there is one and its type has a default.
     fn listener() -> Option<OwnListener> {
         None
     }
+}
+
+/// What an operator sees of the attribute.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attribute {
+    /// The server's name, without `Server`.
+    pub name: &'static str,
+    /// Its package's version.
+    pub version: &'static str,
+    /// The model's word; nothing for an own one.
+    pub model: &'static str,
+    /// Which options fit the transport and the model, if that is known.
+    pub fits: Option<&'static [&'static str]>,
+    /// Which options are written.
+    pub written: &'static [&'static str],
 }
 
 /// An own listener, without its type.

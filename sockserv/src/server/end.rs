@@ -9,6 +9,7 @@ use crate::listener::place::Place;
 use crate::observer::Event;
 use crate::requests::lock;
 use crate::server::declare::Declaration;
+use crate::server::operator::Operator;
 use crate::server::turn::Most;
 use crate::server::{Server, State, ask, listener};
 use crate::sys::clock::Tick;
@@ -34,13 +35,15 @@ pub(super) struct Draining {
 
 impl<H: Declaration> Server<H> {
     /// Ends the run. It returns as soon as the last request has ended, at the latest when the plan is over.
-    pub(super) fn drain(&mut self, last: Last) {
+    pub(super) fn drain(&mut self, last: Last, operator: &mut Operator) {
         self.begin_drain(last);
+        operator.tend();
         while !self.is_drained() {
             // A poll set that fails leaves nothing to wait with.
-            if self.turn(None, Most::Many).is_err() {
+            if self.turn(operator.due(), Most::Many).is_err() {
                 break;
             }
+            operator.tend();
         }
         self.end_drain();
     }

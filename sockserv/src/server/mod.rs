@@ -8,11 +8,13 @@ pub(crate) mod declare;
 mod end;
 mod linger;
 mod open;
+mod operator;
 #[cfg(feature = "rpc")]
 mod registered;
 pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;
+mod status;
 mod turn;
 #[cfg(feature = "upgrade")]
 mod upgrade;
@@ -49,6 +51,7 @@ use crate::transport::Unsent;
 use builder::Builder;
 use declare::{Declaration, Transport};
 use linger::Lingering;
+use operator::Operator;
 use source::Source;
 
 /// The poller's tokens for what every server has; its listeners follow.
@@ -61,6 +64,8 @@ const LIFE: u64 = 3;
 /// What the process says that is to take over, or the one that is to be taken over from.
 const UPGRADE: u64 = 4;
 const FIRST_LISTENER: u64 = 16;
+
+const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
 
 /// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
 ///
@@ -96,8 +101,6 @@ pub struct Server<H: Declaration> {
     timer_is_set: bool,
     ready: Vec<u64>,
     handles_signals: bool,
-    /// How many of the operator's SIGHUPs were heeded.
-    hang_ups: u32,
     upgrade: upgrade::Upgrade,
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
@@ -158,6 +161,10 @@ impl<H: Declaration> Server<H> {
         let workers = <H::Model as Model<H>>::workers(&options);
         let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
+        let own = match own {
+            Some(listener) => Some(listener),
+            None => Self::connection(&mut options)?,
+        };
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         #[cfg(feature = "admin")]
         let admin = admin::Admin::bind(&mut options)?;
@@ -187,7 +194,6 @@ impl<H: Declaration> Server<H> {
             timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
-            hang_ups: Signals::hang_ups(),
             upgrade: upgrade::Upgrade::default(),
             stays: false,
             crew: workers.map(workers::Crew::new),
@@ -203,6 +209,19 @@ impl<H: Declaration> Server<H> {
             None => server.bind_places()?,
         }
         Ok(server)
+    }
+
+    /// Takes the one connection that this process was started for, if it was.
+    fn connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
+        let kinds = <H::Transport as Transport<H>>::KINDS;
+        let Some(connection) = open::connection(kinds, options)? else {
+            return Ok(None);
+        };
+        if H::Model::HAS_WORKERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
+        }
+        options.announce = false; // It listens nowhere.
+        Ok(Some(Box::new(connection)))
     }
 
     fn bind_places(&mut self) -> io::Result<()> {
@@ -402,8 +421,13 @@ impl<H: Declaration> Server<H> {
     /// ```
     pub fn serve_forever(&mut self) -> io::Result<()> {
         self.prepare()?;
-        let result = self.serve();
-        self.drain(end::Last::Served);
+        self.serve_for(&mut Operator::default())
+    }
+
+    /// Serves and drains; the operator hears of both.
+    fn serve_for(&mut self, operator: &mut Operator) -> io::Result<()> {
+        let result = self.serve(operator);
+        self.drain(end::Last::Served, operator);
         result
     }
 
@@ -428,9 +452,10 @@ impl<H: Declaration> Server<H> {
         Ok(())
     }
 
-    fn serve(&mut self) -> io::Result<()> {
+    fn serve(&mut self, operator: &mut Operator) -> io::Result<()> {
         while !self.is_over() {
-            self.serve_turn(None)?;
+            self.serve_turn(operator.due())?;
+            operator.tend();
         }
         Ok(())
     }
@@ -462,18 +487,30 @@ impl<H: Declaration> Server<H> {
 
     /// Serves as a program does: says where it listens, drains at SIGINT or SIGTERM, cuts at the second one.
     ///
-    /// The signals are as before when it returns.
+    /// | signal | |
+    /// |---|---|
+    /// | SIGHUP | reloads: observers are told [`Event::Reload`](crate::observer::Event::Reload), `prefork` renews its workers. Left alone if there is neither, nor a service manager: then a terminal that closes ends the server |
+    /// | SIGUSR1 | writes a report to stderr: where it listens, its numbers and limits, its live requests, the oldest first. Left alone if the application handles it |
+    ///
+    /// The signals are as before when it returns. Under `sync` SIGHUP is heeded between two requests.
+    ///
+    /// A service manager that wants to be told (`NOTIFY_SOCKET`, sd_notify(3)) is: `READY=1` when the server listens and
+    /// the workers of `prefork` have started, `STATUS=` with numbers, `RELOADING=1` and `READY=1` around a reload
+    /// (`Type=notify-reload`), `STOPPING=1`, and `WATCHDOG=1` in time if the unit has `WatchdogSec=`. The accept loop does
+    /// that itself, so under `sync` a request must be shorter than the watchdog's patience.
     ///
     /// # Errors
     ///
     /// As [`serve_forever`](Self::serve_forever), or that requests had to be cut, with their peers in the text.
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
+        let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
         let upgrades = self.wants_upgrades();
-        let signals = Signals::handle(&[self.targets()], self.crew.is_some(), upgrades)?;
+        let signals = Signals::handle(&[self.targets()], operator.reloads(), upgrades)?;
         self.handles_signals = true;
         self.announce();
-        let result = self.serve_forever();
+        operator.tend();
+        let result = self.serve_for(&mut operator);
         drop(signals);
         result.and_then(|()| self.verdict())
     }
@@ -550,7 +587,7 @@ impl<H: Declaration> Drop for Server<H> {
     fn drop(&mut self) {
         if !self.requests.is_child() && self.state != State::Ended {
             self.requests.shutdown();
-            self.drain(end::Last::Dropped);
+            self.drain(end::Last::Dropped, &mut Operator::default());
         }
     }
 }

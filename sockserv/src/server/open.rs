@@ -2,13 +2,19 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::RawFd;
 
 use socket2::Socket;
 
 use crate::address::{Address, Endpoint, Kind};
+use crate::listener::connection::Connection;
 use crate::listener::place::{self, Place};
 use crate::options::Options;
+use crate::sys::inherited;
 use crate::upgrade::label::Label;
+
+/// Where inetd puts what it hands over.
+const STDIN: RawFd = 0;
 
 /// How often a free port is tried that must be free for two kinds of socket at once.
 const ATTEMPTS: usize = 16;
@@ -42,6 +48,46 @@ pub(crate) fn places(
     Ok(by_kind(kinds, places))
 }
 
+/// The one connection that this process was started for: by inetd, or by systemd for a socket unit with `Accept=yes`.
+pub(crate) fn connection(kinds: &[Kind], options: &Options) -> io::Result<Option<Connection>> {
+    let mut fds = match &options.endpoints[..] {
+        [Ok(at)] if names_inherited(at) => inherited_by_name(at.kind().1),
+        endpoints if !options.explicit && !endpoints.iter().flatten().any(names_inherited) => {
+            place::handed_over().into_iter().map(|(fd, _)| fd).collect()
+        }
+        _ => Vec::new(),
+    };
+    fds.retain(|fd| {
+        let kind = place::inherited_kind(*fd);
+        kind.is_some_and(|kind| kinds.contains(&kind)) && place::is_connection(*fd)
+    });
+    let socket = match fds.first() {
+        None => return Ok(None),
+        Some(&STDIN) => inherited::take_stdin()?,
+        Some(fd) => inherited::take(*fd)?,
+    };
+    Connection::new(socket).map(Some)
+}
+
+/// The descriptors that an endpoint may mean.
+fn inherited_by_name(endpoint: &Endpoint) -> Vec<RawFd> {
+    match endpoint {
+        Endpoint::Inetd => vec![STDIN],
+        Endpoint::Fd(fd) => vec![*fd],
+        Endpoint::Systemd(name, index) => {
+            let named = place::handed_over().into_iter();
+            let mut named = named
+                .filter(|(_, label)| label.name() == Some(name))
+                .map(|(fd, _)| fd);
+            match index {
+                None => named.collect(),
+                Some(index) => named.nth(*index).into_iter().collect(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Orders places by their kinds, and leaves those of one kind in their order.
 fn by_kind(kinds: &[Kind], mut places: Vec<Place>) -> Vec<Place> {
     let mut ordered = Vec::with_capacity(places.len());
@@ -53,7 +99,10 @@ fn by_kind(kinds: &[Kind], mut places: Vec<Place>) -> Vec<Place> {
 
 /// Whether an endpoint says itself which inherited socket it means.
 fn names_inherited(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.kind().1, Endpoint::Fd(_) | Endpoint::Systemd(..))
+    matches!(
+        endpoint.kind().1,
+        Endpoint::Fd(_) | Endpoint::Systemd(..) | Endpoint::Inetd
+    )
 }
 
 fn bind_anew(
@@ -154,6 +203,7 @@ fn bind_one(
             let fd = &place::handover::numbered(*fd);
             adopt(*fd, label, &[kind]).map(|place| vec![place])
         }
+        Endpoint::Inetd => adopt_stdin(&[kind]).map(|place| vec![place]),
         Endpoint::Systemd(name, index) => adopt_named(kind, name, *index),
         Endpoint::Only(_, endpoint) => bind_one(kind, endpoint, first, options, last_word),
     }
@@ -199,9 +249,9 @@ fn bind_host(
     }
 }
 
-fn adopt(fd: std::os::fd::RawFd, label: &Label, kinds: &[Kind]) -> io::Result<Place> {
+fn adopt(fd: RawFd, label: &Label, kinds: &[Kind]) -> io::Result<Place> {
     match place::inherited_kind(fd) {
-        Some(kind) if kinds.contains(&kind) => Place::adopt(fd, label),
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take(fd)?, label),
         Some(kind) => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("descriptor {fd} is a `{kind}` socket, which this server does not serve"),
@@ -209,6 +259,22 @@ fn adopt(fd: std::os::fd::RawFd, label: &Label, kinds: &[Kind]) -> io::Result<Pl
         None => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("descriptor {fd} is no socket that could be taken"),
+        )),
+    }
+}
+
+/// A listening socket, or one of datagrams, that is served as long as somebody comes: `wait` in inetd.conf(5).
+fn adopt_stdin(kinds: &[Kind]) -> io::Result<Place> {
+    let label = &Label::Numbered(STDIN);
+    #[cfg(feature = "upgrade")]
+    if let fd @ 1.. = place::handover::numbered(STDIN) {
+        return adopt(fd, label, kinds); // It was another process's stdin.
+    }
+    match place::inherited_kind(STDIN) {
+        Some(kind) if kinds.contains(&kind) => Place::adopt(inherited::take_stdin()?, label),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "`inetd` finds no socket for this server on stdin; write it in inetd.conf, or in a unit with `StandardInput=socket`",
         )),
     }
 }

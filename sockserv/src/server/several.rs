@@ -2,13 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::address::Endpoint;
+use crate::requests::Requests;
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
+use crate::server::operator::Operator;
 use crate::server::turn::Most;
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
@@ -55,14 +59,17 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     servers.iter_mut().try_for_each(|server| server.prepare())?;
     servers.iter_mut().try_for_each(|server| server.start())?;
     let targets: Vec<Targets> = servers.iter().map(|server| server.targets()).collect();
-    let has_workers = servers.iter().any(|server| server.has_workers());
+    let requests = servers.iter().map(|server| server.requests()).collect();
+    let listeners = servers.iter().flat_map(|server| server.listeners());
+    let mut operator = Operator::new(requests, listeners);
     let upgrades = servers.iter().any(|server| server.upgrades());
-    let signals = Signals::handle(&targets, has_workers, upgrades)?;
+    let signals = Signals::handle(&targets, operator.reloads(), upgrades)?;
     servers.iter().for_each(|server| server.announce());
+    operator.tend();
     let mut result = Ok(());
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
-        wait(&servers, &live)?;
+        wait(&servers, &live, operator.due())?;
         live.retain(|&index| match servers[index].step() {
             Ok(ended) => !ended,
             Err(error) => {
@@ -72,6 +79,7 @@ pub fn run(servers: impl Several) -> io::Result<()> {
                 false
             }
         });
+        operator.tend();
     }
     drop(signals);
     servers.iter().fold(result, |result, server| {
@@ -80,8 +88,9 @@ pub fn run(servers: impl Several) -> io::Result<()> {
 }
 
 /// Waits until one of them has something to do.
-fn wait(servers: &[Box<dyn Each>], live: &[usize]) -> io::Result<()> {
-    let due = live.iter().filter_map(|&index| servers[index].due()).min();
+fn wait(servers: &[Box<dyn Each>], live: &[usize], due: Option<Tick>) -> io::Result<()> {
+    let dues = live.iter().filter_map(|&index| servers[index].due());
+    let due = dues.chain(due).min();
     let mut fds: Vec<_> = live
         .iter()
         .map(|&index| PollFd::from_borrowed_fd(servers[index].fd(), PollFlags::IN))
@@ -103,7 +112,10 @@ pub trait Each {
     #[doc(hidden)]
     fn announce(&self);
     #[doc(hidden)]
-    fn has_workers(&self) -> bool;
+    #[allow(private_interfaces, reason = "hidden, and implemented here alone")]
+    fn requests(&self) -> Arc<Requests>;
+    #[doc(hidden)]
+    fn listeners(&self) -> &[Endpoint];
     #[doc(hidden)]
     fn upgrades(&self) -> bool;
     #[doc(hidden)]
@@ -140,8 +152,12 @@ impl<H: Declaration> Each for Server<H> {
         Server::announce(self);
     }
 
-    fn has_workers(&self) -> bool {
-        self.crew.is_some()
+    fn requests(&self) -> Arc<Requests> {
+        Arc::clone(&self.requests)
+    }
+
+    fn listeners(&self) -> &[Endpoint] {
+        &self.announced
     }
 
     fn upgrades(&self) -> bool {
@@ -168,7 +184,7 @@ impl<H: Declaration> Each for Server<H> {
         if self.is_draining() {
             self.turn(Some(Tick::coarse()), Most::Many)?;
         } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
-            self.drain(Last::Served);
+            self.drain(Last::Served, &mut Operator::default());
             return Err(error);
         } else if self.is_over() {
             self.begin_drain(Last::Served);

@@ -232,10 +232,6 @@ impl<H: Declaration> Server<H> {
             }
             return;
         }
-        if Signals::hang_ups() != self.hang_ups {
-            self.hang_ups = Signals::hang_ups();
-            self.requests.renew_workers();
-        }
         if count >= 1 && !self.requests.is_shutting_down() {
             self.requests.shutdown();
         }

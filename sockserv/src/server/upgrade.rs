@@ -147,6 +147,7 @@ impl<H: Declaration> Server<H> {
             self.upgrade.successor = Some(new);
             return Err(error);
         }
+        crate::notify::name_successor(pid);
         let servers = process::servers();
         servers.iter().for_each(|server| server.hand_over());
         crate::error::note(&format!("process {pid} has taken over"));

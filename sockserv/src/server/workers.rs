@@ -17,6 +17,7 @@ use crate::observer::Event;
 use crate::options::Accept;
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
+use crate::server::operator::Operator;
 use crate::server::source::Source;
 use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, TIMER, WAKE, ask, listener};
 use crate::sys::clock::Tick;
@@ -285,9 +286,10 @@ impl<H: Declaration> Server<H> {
         let result = guard(Phase::Hook, || {
             self.prepare_worker(index)?;
             self.requests.report_ready(index, generation);
-            let result = self.serve();
+            let mut nobody = Operator::default(); // The parent's alone.
+            let result = self.serve(&mut nobody);
             let is_exhausted = result.is_ok() && !self.requests.is_draining();
-            self.drain(Last::Served);
+            self.drain(Last::Served, &mut nobody);
             if result.is_ok() {
                 self.requests.report_done(index, is_exhausted);
             }

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{fmt, io, mem, ptr};
 
-pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// How many servers one set of signals can reach.
 const SERVERS: usize = 64;
@@ -16,8 +16,9 @@ static CUT: [AtomicI32; SERVERS] = [const { AtomicI32::new(-1) }; SERVERS];
 /// How many signals came since the last [`aim`].
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// How often SIGHUP came.
+/// How often SIGHUP and SIGUSR1 came.
 static HANG_UPS: AtomicU32 = AtomicU32::new(0);
+static QUESTIONS: AtomicU32 = AtomicU32::new(0);
 
 /// How often SIGUSR2 came.
 static UPGRADES: AtomicU32 = AtomicU32::new(0);
@@ -61,9 +62,21 @@ pub(crate) fn handle_hang_up() -> io::Result<Handled> {
     set(SIGHUP, on_hang_up as *const () as usize)
 }
 
+/// Makes SIGUSR1 wake the servers, and be remembered, unless the application handles it.
+pub(crate) fn handle_question() -> io::Result<Option<Handled>> {
+    let handled = set(SIGUSR1, on_question as *const () as usize)?;
+    let is_free = handled.before.sa_sigaction == libc::SIG_DFL;
+    Ok(is_free.then_some(handled)) // Dropped, it gives the signal back.
+}
+
 /// How often SIGHUP came.
 pub(crate) fn hang_ups() -> u32 {
     HANG_UPS.load(Ordering::SeqCst)
+}
+
+/// How often SIGUSR1 came.
+pub(crate) fn questions() -> u32 {
+    QUESTIONS.load(Ordering::SeqCst)
 }
 
 /// Makes SIGUSR2 wake the servers, and be remembered.
@@ -98,18 +111,17 @@ impl Drop for Masked {
     }
 }
 
+/// Makes the process ignore a signal that it handles for its operator.
+pub(crate) fn ignore_ours(signal: i32) -> io::Result<Option<Handled>> {
+    let handled = ignore(signal)?;
+    let ours = [on_hang_up, on_question, on_upgrade].map(|handler| handler as *const () as usize);
+    let is_ours = ours.contains(&handled.before.sa_sigaction);
+    Ok(is_ours.then_some(handled)) // Dropped, it is the application's as before.
+}
+
 /// Makes the process ignore a signal.
 pub(crate) fn ignore(signal: i32) -> io::Result<Handled> {
     set(signal, libc::SIG_IGN)
-}
-
-/// Makes the process ignore SIGHUP if [`handle_hang_up`] has it handled.
-pub(crate) fn ignore_handled_hang_up() -> io::Result<()> {
-    let ignored = ignore(SIGHUP)?;
-    if ignored.before.sa_sigaction == on_hang_up as *const () as usize {
-        mem::forget(ignored);
-    }
-    Ok(()) // Otherwise it is dropped, and all is as before.
 }
 
 extern "C" fn on_signal(_: i32) {
@@ -126,17 +138,20 @@ extern "C" fn on_signal(_: i32) {
 }
 
 extern "C" fn on_hang_up(_: i32) {
-    with_errno_kept(|| {
-        HANG_UPS.fetch_add(1, Ordering::SeqCst);
-        DRAIN.iter().for_each(|[wake, _]| tell(wake));
-    });
+    with_errno_kept(|| remember(&HANG_UPS));
+}
+
+extern "C" fn on_question(_: i32) {
+    with_errno_kept(|| remember(&QUESTIONS));
+}
+
+fn remember(count: &AtomicU32) {
+    count.fetch_add(1, Ordering::SeqCst);
+    DRAIN.iter().for_each(|[wake, _]| tell(wake));
 }
 
 extern "C" fn on_upgrade(_: i32) {
-    with_errno_kept(|| {
-        UPGRADES.fetch_add(1, Ordering::SeqCst);
-        DRAIN.iter().for_each(|[wake, _]| tell(wake));
-    });
+    with_errno_kept(|| remember(&UPGRADES));
 }
 
 /// The interrupted code must find its errno unchanged.

@@ -3,7 +3,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(tcp, tls, proxy, cli)]
+#[server(tcp, tls, proxy)]
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 }

@@ -1,0 +1,199 @@
+use super::*;
+
+const ATTRIBUTE: Attribute = Attribute {
+    name: "HttpHello",
+    version: "1.2.3",
+    model: "threading",
+    fits: Some(&["max_connections", "timeout", "nodelay", "banner", "allow"]),
+    written: &["timeout"],
+};
+
+fn declared() -> Options {
+    Options::new()
+        .addr("127.0.0.1:7007")
+        .timeout(std::time::Duration::from_secs(30))
+}
+
+fn parsed(args: &[&str]) -> Result<Parsed, String> {
+    let args = [&["hello"], args].concat();
+    let declared = declared();
+    parse(&ATTRIBUTE, &declared, &declared, args).map_err(|error| error.to_string())
+}
+
+fn setting(parsed: &Parsed, name: &str) -> (String, String) {
+    let mut settings = parsed.settings.iter();
+    let found = settings
+        .find(|setting| setting.name == name)
+        .expect("it fits");
+    (found.value.clone(), found.origin.to_string())
+}
+
+fn refused(args: &[&str]) -> String {
+    parsed(args).err().expect("it cannot work")
+}
+
+#[test]
+fn without_arguments_the_attribute_decides() {
+    let parsed = parsed(&[]).expect("nothing is wrong");
+    let is = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+    assert_eq!(setting(&parsed, "timeout"), is("30s", "attribute"));
+    assert_eq!(setting(&parsed, "max_connections"), is("1000", "default"));
+    assert!(!parsed.options.explicit, "systemd's sockets are taken");
+}
+
+#[test]
+fn flags_override_the_attribute() {
+    let args = [
+        "--timeout",
+        "none",
+        "--nodelay=false",
+        "--banner",
+        "busy\\r\\n",
+        "--allow",
+        "10.0.0.0/8,::1",
+    ];
+    let parsed = parsed(&args).expect("all fit");
+    assert_eq!(parsed.options.timeout, None);
+    assert!(!parsed.options.nodelay);
+    assert_eq!(&parsed.options.banner[..], b"busy\r\n");
+    assert_eq!(parsed.options.allow, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(setting(&parsed, "timeout").1, "flag, --timeout");
+}
+
+#[test]
+fn addresses_replace_the_attributes_own() {
+    for args in [
+        &["--addr", "localhost:1", "--addr", "unix:@a"][..],
+        &["--addr", "localhost:1,unix:@a"],
+        &["localhost:1", "unix:@a"],
+        &["localhost:1", "--addr", "unix:@a"],
+    ] {
+        let parsed = parsed(args).expect("all are endpoints");
+        assert_eq!(
+            setting(&parsed, "addr").0,
+            "localhost:1,unix:@a",
+            "{args:?}"
+        );
+        assert!(parsed.options.explicit);
+    }
+}
+
+#[test]
+fn mistakes_name_the_flag_and_say_what_to_write() {
+    assert!(
+        refused(&["--timeout", "30"])
+            .contains("'--timeout <DURATION>': write more than no time: `30s`")
+    );
+    assert!(refused(&["--max-connections", "0"]).contains("write a whole number from 1"));
+    assert!(refused(&["--allow", "10.0.0.0/33"]).contains("--allow"));
+    assert!(refused(&["127.0.0.1"]).contains("has no port"));
+    assert!(refused(&["--max-conections", "1"]).contains("'--max-connections'"));
+    assert!(
+        refused(&["--max-children", "1"]).contains("unexpected argument"),
+        "it is no option of `threading`"
+    );
+}
+
+#[test]
+fn variables_begin_with_the_servers_name() {
+    let flag = flags()
+        .find(|flag| flag.name == "max_connections")
+        .expect("it is one");
+    assert_eq!(variable(&ATTRIBUTE, flag), "HTTP_HELLO_MAX_CONNECTIONS");
+}
+
+#[test]
+fn the_help_says_what_this_server_has() {
+    let mut command = command(&ATTRIBUTE, &declared()).term_width(0);
+    let help = command.render_long_help().to_string();
+    for line in [
+        "--max-connections <NUMBER>",
+        "[env: HTTP_HELLO_MAX_CONNECTIONS]",
+        "How long a read or a write may wait (5 minutes), or `none` for ever. [this server: 30s]",
+        "`read_line`, `read_until`",
+    ] {
+        assert!(help.contains(line), "{line} is not in {help}");
+    }
+}
+
+/// Whatever the attribute is made of, `from_args` is there; it is not called, because it reads the test's own arguments.
+mod every_server_has_it {
+    use crate::prelude::*;
+
+    #[derive(Clone)]
+    struct Session<S>(S);
+
+    #[server(tcp, threading)]
+    impl<S: Clone + Send + 'static> Session<S> {
+        fn handle(&mut self, _: &mut Stream) {}
+    }
+
+    #[derive(Clone)]
+    struct Packets;
+
+    #[server(udp, prefork(workers = 2), addr = "127.0.0.1:0", name = Both)]
+    impl Packets {
+        fn handle(&mut self, _: &mut Datagram) {}
+    }
+
+    #[test]
+    fn also_a_generic_one() {
+        let _: fn(Session<u8>) -> io::Result<SessionServer<u8>> = SessionServer::from_args;
+        let _: fn(Packets) -> io::Result<Both> = Both::from_args;
+        let attribute = <Packets as crate::Declaration>::attribute();
+        assert_eq!((attribute.name, attribute.model), ("Both", "prefork"));
+        assert_eq!(attribute.written, ["addr", "workers"]);
+        let fits = attribute.fits.expect("it is known");
+        assert!(fits.contains(&"max_requests") && fits.contains(&"only_v6"));
+        assert!(!fits.contains(&"backlog") && !fits.contains(&"queue"));
+        let attribute = <Session<u8> as crate::Declaration>::attribute();
+        assert_eq!((attribute.name, attribute.written.len()), ("Session", 0));
+    }
+}
+
+#[cfg(feature = "admin")]
+mod beside_an_admin_endpoint {
+    use crate::prelude::*;
+    use crate::{Declaration, cli};
+
+    #[derive(Clone)]
+    struct Echo;
+
+    #[server(tcp, threading, addr = "127.0.0.1:7007", lame_duck = "6s")]
+    impl Echo {
+        fn handle(&mut self, _: &mut Stream) {}
+    }
+
+    #[test]
+    fn what_is_printed_asks_it_whether_the_server_is_ready() {
+        let _: fn(Echo) -> io::Result<EchoServer> = EchoServer::from_args;
+        let (attribute, options) = (Echo::attribute(), Echo::options());
+        let printed = |wish: cli::Wish, args: &[&str]| {
+            let args = [&["echo"], args].concat();
+            let parsed = cli::parse(&attribute, &options, &options, args).expect("they fit");
+            wish.answer::<Echo>(&attribute, &parsed)
+                .expect("it has a port")
+        };
+        let public = ["--admin-public", "0.0.0.0:9100"];
+        let haproxy = printed(cli::Wish::Haproxy, &public);
+        assert!(
+            haproxy.contains("option httpchk GET /readyz\n"),
+            "{haproxy}"
+        );
+        assert!(
+            haproxy.contains("check port 9100 inter 2000ms fall 2"),
+            "{haproxy}"
+        );
+        let kubernetes = printed(cli::Wish::Kubernetes, &public);
+        assert!(
+            kubernetes.contains("httpGet: {path: /readyz, port: 9100}"),
+            "{kubernetes}"
+        );
+        assert!(
+            kubernetes.contains("\"--admin-public=0.0.0.0:9100\""),
+            "{kubernetes}"
+        );
+        let alone = printed(cli::Wish::Haproxy, &["--admin", "127.0.0.1:9100"]);
+        assert!(!alone.contains("readyz"), "nobody else may ask it: {alone}");
+    }
+}

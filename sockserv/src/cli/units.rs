@@ -1,0 +1,1 @@
+../../../sockserv-codegen/src/units.rs

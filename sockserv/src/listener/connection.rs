@@ -1,0 +1,48 @@
+//! One connection that somebody else accepted, in place of a listener: what inetd(8) and `Accept=yes` hand over.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+
+use socket2::Socket;
+
+use crate::address::Address;
+use crate::listener::{Incoming, Listener};
+use crate::requests::lock;
+
+/// It has one request, and never another.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: Mutex<Option<Socket>>,
+    local: Address,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        // Whoever accepted it may have left it so, and handlers wait.
+        socket.set_nonblocking(false)?;
+        Ok(Self {
+            local: Address::from_socket(&socket.local_addr()?),
+            socket: Mutex::new(Some(socket)),
+        })
+    }
+}
+
+impl Listener for Connection {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        let socket = lock(&self.socket).take();
+        let socket = socket.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let peer = Address::from_socket(&socket.peer_addr()?);
+        let incoming = Incoming::accepted(socket, Some(self.local.clone()), false);
+        Ok((incoming, peer))
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        self.local.clone()
+    }
+}
