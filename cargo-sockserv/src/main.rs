@@ -1,6 +1,12 @@
-//! `cargo sockserv`: starts a tested server of your own.
+//! `cargo sockserv`: starts a tested server of your own, and looks into what the attribute makes of it.
+#![forbid(unsafe_code)]
 
+mod book;
+mod check;
+mod expand;
+mod explain;
 mod new;
+mod source;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,7 +17,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "cargo", bin_name = "cargo")]
 enum Cargo {
-    /// Starts a tested server with sockserv
+    /// Starts a tested server with sockserv, and looks into servers
     #[command(version)]
     Sockserv {
         #[command(subcommand)]
@@ -22,6 +28,9 @@ enum Cargo {
 #[derive(Subcommand)]
 enum Command {
     New(new::New),
+    Expand(expand::Expand),
+    Explain(explain::Explain),
+    Check(check::Check),
 }
 
 /// What went wrong, as a sentence for whoever typed the command.
@@ -31,12 +40,22 @@ fn main() -> ExitCode {
     let Cargo::Sockserv { command } = Cargo::parse();
     let result = match command {
         Command::New(new) => new.run(),
+        Command::Expand(expand) => expand.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Check(check) => check.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Who reads the output has seen enough.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

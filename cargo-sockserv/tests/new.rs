@@ -165,7 +165,7 @@ fn asks_only_for_what_is_missing_and_works() -> io::Result<()> {
     let mut new = sockserv(folder.path());
     new.args(["new", "greeter", "--transport", "udp", "--model", "sync"]);
     let mut terminal = Terminal::start(new)?;
-    terminal.answer("protocol", "\x1b[A\r")?; // The last one, and that is not HTTP.
+    terminal.answer("protocol", "\x1b[A\x1b[A\r")?; // The one before `rpc`, and that is not HTTP.
     assert!(terminal.end()?.success());
     let program = fs::read_to_string(folder.path().join("greeter/src/main.rs"))?;
     assert!(program.contains("length_prefixed("), "{program}");

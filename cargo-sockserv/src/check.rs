@@ -1,0 +1,244 @@
+//! `cargo sockserv check`: what of the settings does not go together, or not with this machine.
+
+use std::fs;
+use std::io::{self, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use rustix::process::{Resource, getrlimit};
+use sockserv_codegen::{Amount, Inspection};
+
+use crate::Result;
+use crate::source::Source;
+
+/// Warns of settings that do not go together on this machine
+#[derive(Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// What the library asks for where nothing is said.
+const BACKLOG: u64 = 4096;
+const MAX_CONNECTIONS: u64 = 1000;
+const WORKERS: u64 = 8;
+/// Descriptors that the library leaves to others.
+const SPARE: u64 = 32;
+/// What std gives a thread.
+const STACK: u64 = 2 << 20;
+/// What Docker gives a container to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Check {
+    pub(crate) fn run(&self) -> Result {
+        let (machine, mut out) = (Machine::look(), io::stdout());
+        let servers = self.source.servers()?;
+        for found in &servers {
+            let warnings = warnings(&found.server, &machine);
+            for warning in &warnings {
+                writeln!(out, "warning: {}: {warning}", found.place)?;
+            }
+            if warnings.is_empty() {
+                writeln!(
+                    out,
+                    "{}: `{}` and this machine go together",
+                    found.place, found.server.handler
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What this machine allows; nothing where it does not say.
+#[derive(Debug, Default)]
+struct Machine {
+    /// The soft limit of open files.
+    descriptors: Option<u64>,
+    somaxconn: Option<u64>,
+    /// In bytes.
+    memory: Option<u64>,
+    /// Of all processes together.
+    threads: Option<u64>,
+}
+
+impl Machine {
+    fn look() -> Self {
+        Self {
+            descriptors: getrlimit(Resource::Nofile).current,
+            somaxconn: number("/proc/sys/net/core/somaxconn"),
+            memory: memory(),
+            threads: number("/proc/sys/kernel/threads-max"),
+        }
+    }
+}
+
+fn number<T: FromStr>(path: &str) -> Option<T> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// The settings of a server, as numbers.
+struct Settings<'a>(&'a Inspection);
+
+impl Settings<'_> {
+    fn amount(&self, name: &str) -> Option<Amount> {
+        let mut settings = self.0.settings.iter();
+        settings
+            .find(|one| {
+                one.name == name && one.owner.is_none_or(|owner| Some(owner) == self.0.model)
+            })?
+            .amount
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        match self.amount(name)? {
+            Amount::Number(number) => Some(number),
+            Amount::Time(_) => None,
+        }
+    }
+
+    fn time(&self, name: &str) -> Option<Duration> {
+        match self.amount(name)? {
+            Amount::Time(time) => Some(time),
+            Amount::Number(_) => None,
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.settings.iter().any(|one| one.name == name)
+    }
+}
+
+fn warnings(server: &Inspection, machine: &Machine) -> Vec<String> {
+    let settings = Settings(server);
+    [
+        descriptors(&settings, machine),
+        backlog(&settings, machine),
+        stacks(&settings, machine),
+        threads(&settings, machine),
+        per_peer(&settings),
+        request_timeout(&settings),
+        idle_workers(&settings),
+        grace(&settings),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The default gives way to the limit; a number that is written does not.
+fn descriptors(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
+    let (wanted, limit) = (settings.number("max_connections")?, machine.descriptors?);
+    (wanted + SPARE > limit).then(|| {
+        format!(
+            "`max_connections = {wanted}`, but a process may open {limit} files here; raise the limit: \
+             `ulimit -n {}`, or `LimitNOFILE=` in the unit of systemd",
+            wanted + SPARE
+        )
+    })
+}
+
+fn backlog(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
+    let (wanted, limit) = (
+        settings.number("backlog").unwrap_or(BACKLOG),
+        machine.somaxconn?,
+    );
+    (settings.has("backlog") && wanted > limit).then(|| {
+        format!("`backlog` is {wanted}, but the kernel cuts it to {limit}; raise that: `sysctl net.core.somaxconn={wanted}`")
+    })
+}
+
+/// How many threads there may be.
+fn thread_count(settings: &Settings<'_>) -> Option<u64> {
+    let connections = settings
+        .number("max_connections")
+        .unwrap_or(MAX_CONNECTIONS);
+    match settings.0.model? {
+        "threading" => Some(
+            settings
+                .number("max")
+                .map_or(connections, |max| max.min(connections)),
+        ),
+        "pool" => Some(settings.number("workers").unwrap_or(WORKERS)),
+        _ => None,
+    }
+}
+
+fn stacks(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
+    let (count, memory) = (thread_count(settings)?, machine.memory?);
+    let stack = settings.number("stack_size").unwrap_or(STACK);
+    let model = settings.0.model.unwrap_or_default();
+    (count.saturating_mul(stack) > memory).then(|| {
+        format!(
+            "{count} threads with {} of stack each may use {}, and there are {}; \
+             write `{model}(stack_size = \"256 KiB\")`, or allow fewer connections",
+            size(stack),
+            size(count.saturating_mul(stack)),
+            size(memory)
+        )
+    })
+}
+
+fn threads(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
+    let (count, limit) = (thread_count(settings)?, machine.threads?);
+    (count > limit).then(|| {
+        format!("{count} threads, but there may be {limit} on this machine; raise that: `sysctl kernel.threads-max`")
+    })
+}
+
+fn per_peer(settings: &Settings<'_>) -> Option<String> {
+    let peer = settings.number("max_connections_per_peer")?;
+    let all = settings
+        .number("max_connections")
+        .unwrap_or(MAX_CONNECTIONS);
+    (peer >= all).then(|| {
+        format!("`max_connections_per_peer = {peer}` keeps nobody out, because all together may have {all}; write less")
+    })
+}
+
+fn request_timeout(settings: &Settings<'_>) -> Option<String> {
+    let (whole, wait) = (settings.time("request_timeout")?, settings.time("timeout")?);
+    (wait >= whole).then(|| {
+        format!(
+            "`timeout` is never reached: a whole request may take {whole:?}, and one wait {wait:?}"
+        )
+    })
+}
+
+fn idle_workers(settings: &Settings<'_>) -> Option<String> {
+    let (workers, connections) = (
+        settings.number("workers")?,
+        settings.number("max_connections")?,
+    );
+    (workers > connections).then(|| {
+        format!(
+            "{workers} workers for at most {connections} connections; the others have nothing to do"
+        )
+    })
+}
+
+fn grace(settings: &Settings<'_>) -> Option<String> {
+    let (grace, lame) = (settings.time("shutdown_grace"), settings.time("lame_duck"));
+    let whole = grace.unwrap_or(Duration::from_secs(8)) + lame.unwrap_or_default();
+    (whole > GRACE).then(|| {
+        format!("an end may take {whole:?}, and Docker kills after {GRACE:?}; write `docker run --stop-timeout {}`", whole.as_secs() + 2)
+    })
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0x4000_0000.. => format!("{} GiB", bytes >> 30),
+        0x10_0000.. => format!("{} MiB", bytes >> 20),
+        _ => format!("{} KiB", bytes >> 10),
+    }
+}

@@ -1,0 +1,163 @@
+//! `cargo sockserv expand`, `explain` and `check`, as they are typed.
+
+mod tool;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Output;
+
+use tool::{checkout, limited, sockserv};
+
+const PROGRAM: &str = r#"
+use sockserv::prelude::*;
+
+#[derive(Clone)]
+struct Echo;
+
+mod inner {
+    #[server(tcp, threading(max = 90), addr = "127.0.0.1:0", max_connections = 900, timeout = "30s")]
+    impl super::Echo {
+        fn handle(&mut self, stream: &mut Stream) {}
+
+        fn verify_request(&self, peer: &Address) -> bool {
+            true
+        }
+    }
+}
+"#;
+
+/// Runs a command of the tool over a file with this program.
+fn over(program: &str, command: &str) -> io::Result<Output> {
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("src"))?;
+    fs::write(folder.path().join("src/main.rs"), program)?;
+    sockserv(folder.path()).arg(command).output()
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complained(output: &Output) -> String {
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn expands_each_item_with_its_cause() -> io::Result<()> {
+    let text = said(&over(PROGRAM, "expand")?);
+    assert!(text.starts_with("// src/main.rs:8: `Echo`\n"), "{text}");
+    for (cause, item) in [
+        (
+            "`tcp`, `threading`, `addr`, `max_connections`, `timeout`",
+            "impl ::sockserv::__private::Declaration for super::Echo {",
+        ),
+        (
+            "`fn handle`",
+            "impl ::sockserv::__private::StreamHandler for super::Echo {",
+        ),
+        (
+            "`fn verify_request`",
+            "impl ::sockserv::__private::Hooks for super::Echo {",
+        ),
+    ] {
+        let together = format!("// From {cause}.\n#[automatically_derived]\n{item}\n");
+        assert!(text.contains(&together), "{cause}:\n{text}");
+    }
+    assert!(text.contains("\nstruct EchoServer {\n"), "{text}");
+    Ok(())
+}
+
+/// What is printed is what the compiler would get: it parses, and no item is missing.
+#[test]
+fn expands_every_example() -> io::Result<()> {
+    let text = said(
+        &sockserv(&checkout())
+            .args(["expand", "examples"])
+            .output()?,
+    );
+    let file = syn::parse_file(&text).map_err(io::Error::other)?;
+    assert_eq!(file.items.len(), text.matches("// From ").count());
+    assert!(
+        text.contains("// From `rpc = \"calculator.x\"`.\n"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn explains_what_is_written_and_what_is_not() -> io::Result<()> {
+    let text = said(&over(PROGRAM, "explain")?);
+    for entry in [
+        "  tcp\n      a byte stream over IP\n",
+        "  threading\n      a request runs in a thread of its own; idle ones are reused\n",
+        "  timeout = \"30s\"\n      how long one read or write may wait, or `none`\n",
+        "  backlog: 4096, by default\n      how many connections the kernel may queue\n",
+        "  threading(max) = 90\n      how many requests may have a thread at once\n",
+    ] {
+        assert!(text.contains(entry), "{entry}{text}");
+    }
+    assert!(!text.contains("max_packet_size"), "{text}"); // That is for packets.
+    Ok(())
+}
+
+fn checked(folder: &Path, limits: &str) -> io::Result<String> {
+    let mut check = sockserv(folder);
+    check.arg("check");
+    limited(&check, limits).output().map(|output| said(&output))
+}
+
+#[test]
+fn checks_against_this_machine() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("echo.rs");
+    fs::write(&file, PROGRAM)?;
+    let text = checked(folder.path(), "ulimit -n 500")?;
+    assert!(
+        text.contains(
+            "warning: echo.rs:8: `max_connections = 900`, but a process may open 500 files here"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("`ulimit -n 932`"), "{text}");
+    let greedy = PROGRAM
+        .replace(
+            "threading(max = 90)",
+            "threading(stack_size = \"1000 GiB\"), backlog = 2000000000",
+        )
+        .replace(
+            "timeout",
+            "max_connections_per_peer = 900, request_timeout = \"1s\", timeout",
+        );
+    fs::write(&file, greedy)?;
+    let text = checked(folder.path(), "ulimit -n 932")?;
+    for warning in [
+        "`backlog` is 2000000000, but the kernel cuts it to ",
+        "900 threads with 1000 GiB of stack each may use ",
+        "`max_connections_per_peer = 900` keeps nobody out",
+        "`timeout` is never reached",
+    ] {
+        assert!(text.contains(warning), "{warning}\n{text}");
+    }
+    assert!(!text.contains("files here"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn says_where_it_does_not_compile() -> io::Result<()> {
+    let text = complained(&over(
+        &PROGRAM.replace("timeout = ", "time_out = "),
+        "explain",
+    )?);
+    assert!(
+        text.starts_with("error: src/main.rs:8: unknown option `time_out`; "),
+        "{text}"
+    );
+    let text = complained(&over("fn main() {", "expand")?);
+    assert!(text.contains("there is no `#[server]` in `.`"), "{text}");
+    let text = complained(&over("#[server(tcp)] impl", "expand")?);
+    assert!(text.starts_with("error: src/main.rs:1: "), "{text}");
+    Ok(())
+}
