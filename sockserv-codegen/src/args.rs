@@ -78,7 +78,7 @@ pub(crate) enum FramingWord {
     Built {
         framing: Framing,
         /// What stands first between its parentheses.
-        first: Option<Expr>,
+        first: Option<Box<Expr>>,
         options: Vec<Given<Setting>>,
     },
     /// `codec = MyCodec`

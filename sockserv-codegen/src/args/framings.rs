@@ -44,7 +44,7 @@ impl Args {
         }
         let value = FramingWord::Built {
             framing,
-            first,
+            first: first.map(Box::new),
             options,
         };
         self.framings.push(Given { word, value });

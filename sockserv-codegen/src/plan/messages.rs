@@ -101,7 +101,7 @@ pub(super) fn messages<'a>(
             framing,
             first: argument,
             options,
-        } => built(*framing, word, argument.as_ref(), options, errors),
+        } => built(*framing, word, argument.as_deref(), options, errors),
     };
     let mut message = Vec::new();
     if commands.is_none() && opcodes.is_none() {

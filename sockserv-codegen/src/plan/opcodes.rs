@@ -38,7 +38,7 @@ pub(crate) struct Opcode<'a> {
 pub(crate) enum Number {
     Literal(u64, Span),
     /// A constant.
-    Expr(Expr),
+    Expr(Box<Expr>),
 }
 
 /// What a parameter takes.
@@ -173,7 +173,7 @@ fn opcode<'a>(method: &'a Method, kind: Kind, limit: u64, errors: &mut Errors) -
 fn number(expr: Expr, limit: u64, errors: &mut Errors) -> Option<Number> {
     let value = match literal(&expr) {
         None if matches!(expr, Expr::Unary(_)) => None,
-        None => return Some(Number::Expr(expr)),
+        None => return Some(Number::Expr(Box::new(expr))),
         Some(Lit::Byte(byte)) => Some(u64::from(byte.value())),
         Some(Lit::Int(int)) => int.base10_parse().ok(),
         Some(_) => None,

@@ -157,7 +157,6 @@ impl<H: Declaration> Server<H> {
         own: Option<Box<dyn Listener + Send>>,
     ) -> io::Result<Self> {
         model.configure(&options)?;
-        let most = <H::Model as Model<H>>::most(&options);
         let workers = <H::Model as Model<H>>::workers(&options);
         let workers = H::Model::HAS_WORKERS.then_some(workers);
         let mut options = options.with_observers();
@@ -168,9 +167,7 @@ impl<H: Declaration> Server<H> {
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         #[cfg(feature = "admin")]
         let admin = admin::Admin::bind(&mut options)?;
-        let requests = Arc::new(Requests::new(options, most, workers)?);
-        #[cfg(feature = "upgrade")]
-        crate::upgrade::handover::enlist(&requests);
+        let requests = Self::table(options, workers)?;
         let mut server = Self {
             prototype: handler,
             model,
@@ -209,6 +206,15 @@ impl<H: Declaration> Server<H> {
             None => server.bind_places()?,
         }
         Ok(server)
+    }
+
+    /// Makes the table of live requests.
+    fn table(options: Options, workers: Option<usize>) -> io::Result<Arc<Requests>> {
+        let most = <H::Model as Model<H>>::most(&options);
+        let requests = Arc::new(Requests::new(options, most, workers)?);
+        #[cfg(feature = "upgrade")]
+        crate::upgrade::handover::enlist(&requests);
+        Ok(requests)
     }
 
     /// Takes the one connection that this process was started for, if it was.
