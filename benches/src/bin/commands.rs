@@ -51,6 +51,7 @@ struct ByMessage(Counter);
 
 #[server(tcp, lines)]
 impl ByMessage {
+    #[allow(clippy::needless_pass_by_value, reason = "as every message is passed")]
     fn message(&mut self, line: Bytes, replies: &mut Replies) -> io::Result<()> {
         obey(&mut self.0, &line, replies)
     }
