@@ -47,8 +47,8 @@ impl Kv {
     }
 
     #[command("SET")]
-    fn set(&mut self, key: &[u8], value: &[u8], options: Vec<&[u8]>) -> Result<Reply, String> {
-        let options = SetOptions::parse(&options)?;
+    fn set(&mut self, key: &[u8], value: &[u8], options: &[&[u8]]) -> Result<Reply, String> {
+        let options = SetOptions::parse(options)?;
         self.store().set(key, value, &options)
     }
 
@@ -59,15 +59,15 @@ impl Kv {
     }
 
     #[command("DEL")]
-    fn del(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
+    fn del(&mut self, key: &[u8], keys: &[&[u8]]) -> Reply {
         let mut store = self.store();
-        count(key, &keys, |key| store.remove(key))
+        count(key, keys, |key| store.remove(key))
     }
 
     #[command("EXISTS")]
-    fn exists(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
+    fn exists(&mut self, key: &[u8], keys: &[&[u8]]) -> Reply {
         let mut store = self.store();
-        count(key, &keys, |key| store.get(key).is_some())
+        count(key, keys, |key| store.get(key).is_some())
     }
 
     #[command("INCR")]
@@ -91,7 +91,7 @@ impl Kv {
     }
 
     #[command("COMMAND")]
-    fn command(&mut self, about: Option<&str>, _names: Vec<&[u8]>) -> Reply {
+    fn command(&mut self, about: Option<&str>, _names: &[&[u8]]) -> Reply {
         let names = Self::COMMANDS.iter().map(|command| command.verb);
         match about {
             Some(count) if count.eq_ignore_ascii_case("COUNT") => {
@@ -103,7 +103,7 @@ impl Kv {
     }
 
     #[command("INFO")]
-    fn info(&mut self, _sections: Vec<&[u8]>, replies: &mut Replies<Resp>) -> Reply {
+    fn info(&mut self, _sections: &[&[u8]], replies: &mut Replies<Resp>) -> Reply {
         let stats = replies.server().stats();
         let store = self.store();
         let expires = store

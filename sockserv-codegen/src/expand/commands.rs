@@ -146,6 +146,7 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
             match parameter.takes {
                 Takes::Stream => quote_spanned!(span=> stream),
                 Takes::Replies => quote_spanned!(span=> replies),
+                _ if parameter.borrows() => quote_spanned!(span=> &#name),
                 _ => quote!(#name),
             }
         });

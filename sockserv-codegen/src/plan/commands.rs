@@ -40,6 +40,13 @@ pub(crate) struct Parameter<'a> {
     pub(crate) takes: Takes<'a>,
 }
 
+impl Parameter<'_> {
+    /// Whether it borrows what is taken for it.
+    pub(crate) fn borrows(&self) -> bool {
+        matches!(self.takes, Takes::All(_)) && matches!(ungroup(self.ty), Type::Reference(_))
+    }
+}
+
 /// What a parameter takes.
 pub(crate) enum Takes<'a> {
     Text,
@@ -290,6 +297,9 @@ fn is_verb(text: &str) -> bool {
 /// Says what a parameter of this type takes.
 fn takes<'a>(ty: &'a Type, kind: Kind, errors: &mut Errors) -> Takes<'a> {
     if let Type::Reference(reference) = ungroup(ty) {
+        if let Some(one) = element(&reference.elem).filter(|_| reference.mutability.is_none()) {
+            return Takes::All(Box::new(takes(one, kind, errors)));
+        }
         let word = last_word(&reference.elem).map(ToString::to_string);
         return match (word.as_deref(), reference.mutability.is_some()) {
             (Some("Stream"), true) if kind == Kind::Stream => Takes::Stream,
@@ -329,6 +339,14 @@ fn takes<'a>(ty: &'a Type, kind: Kind, errors: &mut Errors) -> Takes<'a> {
         Some("Option") => inner().map_or(Takes::Parsed(ty), Takes::Optional),
         Some("Vec") => inner().map_or(Takes::Parsed(ty), Takes::All),
         _ => Takes::Parsed(ty),
+    }
+}
+
+/// Returns the `T` of `[T]`, if that is no byte.
+fn element(ty: &Type) -> Option<&Type> {
+    match ungroup(ty) {
+        Type::Slice(slice) if !is_bytes(ty) => Some(&slice.elem),
+        _ => None,
     }
 }
 

@@ -74,7 +74,7 @@
 //! | `&str`, `&[u8]`, [`Bytes`](bytes::Bytes) | a word, which is not copied; `&str` only if it is UTF-8 |
 //! | any other type | a word, parsed by the type's `FromStr` |
 //! | `Option<T>` | a word that may be missing |
-//! | `Vec<T>` | all words that are left, none included |
+//! | `Vec<T>`, `&[T]` | all words that are left, none included |
 //! | [`Rest`] | the rest of the line as it stands |
 //! | `&mut Stream` | the stream, to go on by hand: its `rfile` begins behind the command |
 //! | `&mut Replies` | the replies, to send more than one |
