@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{expansion, messages};
+use super::{expansion, messages, parsed};
 
 const FILE: &str = "src/tests/procedures.x";
 
@@ -102,84 +102,46 @@ fn a_struct_has_its_traits_by_hand() {
 }
 
 /// What is said about procedures without a file.
-fn by_hand(args: TokenStream, methods: TokenStream) -> Vec<String> {
+fn by_hand(args: &str, methods: &str) -> Vec<String> {
+    let (args, methods) = (parsed(args), parsed(methods));
     let said = messages(quote!(tcp, #args), quote!(impl Counter { #methods }));
     said.iter()
         .map(|one| one.trim_matches('"').replace("\\\"", "\""))
         .collect()
 }
 
+const GOOD: &str = "rpc(program = 0x2000_0001, version = 1)";
+
 #[test]
-fn procedures_by_hand_have_numbers_of_their_own() {
-    let good = quote!(rpc(program = 0x2000_0001, version = 1));
-    let up = quote!(
-        #[procedure(1)]
-        fn up(&mut self, by: i32) -> i32 {}
-    );
-    assert_eq!(by_hand(good.clone(), up.clone()), [""; 0]);
+fn procedures_by_hand_belong_to_a_program() {
+    let up = "#[procedure(1)] fn up(&mut self, by: i32) -> i32 {}";
+    assert_eq!(by_hand(GOOD, up), [""; 0]);
     let needed = "`rpc` needs a file, or a program and a version; write `rpc = \"interface.x\"` or `rpc(program = 0x20000001, version = 1)`";
-    assert_eq!(by_hand(quote!(rpc(program = 1)), up.clone()), [needed]);
-    assert_eq!(by_hand(quote!(rpc()), up), [needed]);
+    assert_eq!(by_hand("rpc(program = 1)", up), [needed]);
+    assert_eq!(by_hand("rpc()", up), [needed]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn procedures_by_hand_have_numbers_of_their_own() {
     for (methods, wanted) in [
-        (
-            quote!(
-                fn up(&mut self) {}
-            ),
-            "`rpc` calls methods by their numbers, and there is none; write `#[procedure(1)]` on a method",
-        ),
-        (
-            quote!(
-                #[procedure]
-                fn up(&mut self) {}
-            ),
-            "a procedure is called by its number; write `#[procedure(1)]`",
-        ),
-        (
-            quote!(
-                #[procedure("UP")]
-                fn up(&mut self) {}
-            ),
-            "a procedure's number has 32 bits; write `#[procedure(1)]`",
-        ),
-        (
-            quote!(
-                #[procedure(0x1_0000_0000)]
-                fn up(&mut self) {}
-            ),
-            "a procedure's number has 32 bits; write `#[procedure(1)]`",
-        ),
-        (
-            quote!(
-                #[procedure(0)]
-                fn up(&mut self) {}
-            ),
-            "procedure 0 does nothing in every program, and is answered already; write another number",
-        ),
-        (
-            quote!(
-                #[procedure(1)]
-                #[procedure(2)]
-                fn up(&mut self) {}
-            ),
-            "a method has one `#[procedure(...)]`; write all its numbers into one",
-        ),
-        (
-            quote!(
-                #[procedure(1)]
-                fn up(&mut self) {}
-                #[procedure(2, 1)]
-                fn down(&mut self) {}
-            ),
-            "procedure 1 is another method already; keep one",
-        ),
-        (
-            quote!(
-                #[procedure(1)]
-                fn up(by: i32) -> i32 {}
-            ),
-            "a procedure is a method of its handler; write `fn up(&mut self, argument: i32) -> i32`",
-        ),
+        ("fn up(&mut self) {}",
+         "`rpc` calls methods by their numbers, and there is none; write `#[procedure(1)]` on a method"),
+        ("#[procedure] fn up(&mut self) {}",
+         "a procedure is called by its number; write `#[procedure(1)]`"),
+        ("#[procedure(\"UP\")] fn up(&mut self) {}",
+         "a procedure's number has 32 bits; write `#[procedure(1)]`"),
+        ("#[procedure(0x1_0000_0000)] fn up(&mut self) {}",
+         "a procedure's number has 32 bits; write `#[procedure(1)]`"),
+        ("#[procedure(0)] fn up(&mut self) {}",
+         "procedure 0 does nothing in every program, and is answered already; write another number"),
+        ("#[procedure(1)] #[procedure(2)] fn up(&mut self) {}",
+         "a method has one `#[procedure(...)]`; write all its numbers into one"),
+        ("#[procedure(1)] fn up(&mut self) {} #[procedure(2, 1)] fn down(&mut self) {}",
+         "procedure 1 is another method already; keep one"),
+        ("#[procedure(1)] fn up(by: i32) -> i32 {}",
+         "a procedure is a method of its handler; write `fn up(&mut self, argument: i32) -> i32`"),
     ] {
-        assert_eq!(by_hand(good.clone(), methods), [wanted]);
+        assert_eq!(by_hand(GOOD, methods), [wanted]);
     }
 }
