@@ -331,9 +331,11 @@ fn respond(out: &mut impl Write, status: Status, text: &str, connection: &str) -
     )
 }
 
-fn main() -> io::Result<()> {
-    HelloServer::builder(Hello::default())
-        .addrs(std::env::args().skip(1))
-        .bind()?
-        .run()
+pub(crate) fn main() -> io::Result<()> {
+    let server = HelloServer::builder(Hello::default());
+    #[cfg(feature = "cli")]
+    let server = server.args()?;
+    #[cfg(not(feature = "cli"))]
+    let server = server.addrs(std::env::args().skip(1));
+    server.bind()?.run()
 }

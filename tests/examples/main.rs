@@ -7,6 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use client::Program;
 
 mod activated;
+mod balanced;
 mod calculator_rpc;
 mod chat;
 mod client;
@@ -49,6 +50,7 @@ fn main() {
         memcached::trials(),
         activated::trials(),
         supervised::trials(),
+        balanced::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),
