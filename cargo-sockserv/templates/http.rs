@@ -53,13 +53,13 @@ pub fn next(stream: &mut Stream) -> Result<Option<Asked>, Refusal> {
 /// Writes the reply; replies to pipelined requests leave together.
 pub fn reply(
     out: &mut impl Write,
+    now: SystemTime,
     asked: &Asked,
     status: &str,
     text: &str,
-    keep_alive: bool,
 ) -> io::Result<()> {
-    let connection = if keep_alive { "keep-alive" } else { "close" };
-    write_head(out, status, text.len(), connection)?;
+    let connection = if asked.keep_alive { "keep-alive" } else { "close" };
+    write_head(out, now, status, text.len(), connection)?;
     if asked.method == "HEAD" {
         return Ok(());
     }
@@ -67,13 +67,13 @@ pub fn reply(
 }
 
 /// Says what is wrong; the connection is closed after that.
-pub fn refuse(out: &mut impl Write, status: &str) -> io::Result<()> {
-    write_head(out, status, status.len() + 1, "close")?;
+pub fn refuse(out: &mut impl Write, now: SystemTime, status: &str) -> io::Result<()> {
+    write_head(out, now, status, status.len() + 1, "close")?;
     writeln!(out, "{status}")
 }
 
-fn write_head(out: &mut impl Write, status: &str, length: usize, connection: &str) -> io::Result<()> {
-    let date = HttpDate::from(SystemTime::now());
+fn write_head(out: &mut impl Write, now: SystemTime, status: &str, length: usize, connection: &str) -> io::Result<()> {
+    let date = HttpDate::from(now);
     write!(out, "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: text/plain; charset=utf-8\r\n")?;
     write!(out, "Content-Length: {length}\r\nConnection: {connection}\r\n\r\n")
 }

@@ -25,6 +25,9 @@ const PROTOCOLS: [&str; 6] = [
 /// HTTP alone wants a byte stream.
 const COMBINATIONS: usize = (5 * 5 + 2) * MODELS.len();
 
+/// Tests in each crate: in memory, under every model, and of the program.
+const EACH: usize = 3;
+
 /// Names that could be taken for something else in the program.
 const NAMES: [&str; 10] = [
     "core", "std", "bytes", "httparse", "main", "io", "codec", "stream", "result", "_1",
@@ -60,7 +63,8 @@ fn every_combination_is_ready_to_use() -> io::Result<()> {
         .lines()
         .filter(|line| line.ends_with(" ... ok"))
         .count();
-    assert!(passed >= made + NAMES.len(), "only {passed} tests were run");
+    let fewest = EACH * (made + NAMES.len());
+    assert!(passed >= fewest, "only {passed} tests were run");
     Ok(())
 }
 

@@ -53,6 +53,17 @@ pub(super) enum Kind {
     Either,
 }
 
+impl Kind {
+    /// As the templates know it, and `sockserv::testing`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Datagram => "datagram",
+            Self::Either => "either",
+        }
+    }
+}
+
 /// The name that is typed, and what it stands for.
 pub(super) fn described<V: ValueEnum>(value: &V) -> String {
     let possible = value.to_possible_value().expect("none is skipped");

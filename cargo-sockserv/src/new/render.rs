@@ -13,7 +13,7 @@ use super::interface::InterfaceFile;
 use super::script;
 use crate::Result;
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     (
         "Cargo.toml.j2",
         include_str!("../../templates/Cargo.toml.j2"),
@@ -32,6 +32,7 @@ const TEMPLATES: [(&str, &str); 10] = [
     ),
     ("http", include_str!("../../templates/main/http.rs.j2")),
     ("rpc", include_str!("../../templates/main/rpc.rs.j2")),
+    ("tests.rs.j2", include_str!("../../templates/tests.rs.j2")),
     (
         "server.rs.j2",
         include_str!("../../templates/tests/server.rs.j2"),
@@ -54,6 +55,7 @@ pub(super) fn files(blueprint: &Blueprint) -> Result<Vec<(PathBuf, String)>> {
         ("Cargo.toml".into(), render("Cargo.toml.j2")?),
         ("README.md".into(), render("README.md.j2")?),
         ("src/main.rs".into(), render(blueprint.protocol.name())?),
+        ("src/tests.rs".into(), render("tests.rs.j2")?),
         ("tests/server.rs".into(), render("server.rs.j2")?),
     ];
     if blueprint.protocol == Protocol::Http {
@@ -104,14 +106,14 @@ fn facts(blueprint: &Blueprint, interface: Option<&InterfaceFile>) -> Value {
     context! {
         name,
         handler => blueprint.name.handler(),
+        value => match protocol {
+            Protocol::Http => "handler()".to_owned(),
+            _ => blueprint.name.handler(),
+        },
         summary => summary(blueprint),
         protocol => protocol.name(),
         interface => interface.map(shown),
-        kind => match transport.kind() {
-            Kind::Stream => "stream",
-            Kind::Datagram => "datagram",
-            Kind::Either => "either",
-        },
+        kind => transport.kind().name(),
         is_unix => transport.is_unix(),
         words => words.collect::<Vec<_>>().join(", "),
         model => model.word(),

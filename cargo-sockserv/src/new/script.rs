@@ -11,55 +11,138 @@ use super::interface::InterfaceFile;
 /// A conversation with the first listener, or the second: a test of the new crate.
 pub(super) struct Script {
     name: &'static str,
+    kind: Kind,
     listener: usize,
     steps: Vec<Step>,
-    rest: Option<Rest>,
 }
 
 /// What is sent, and exactly what is the answer.
 struct Step {
-    sent: Cow<'static, [u8]>,
-    reply: Cow<'static, [u8]>,
+    sent: Said,
+    reply: Said,
+}
+
+enum Said {
+    Bytes(Cow<'static, [u8]>),
+    /// As Sun RPC has them.
+    Words(Vec<u32>),
 }
 
 impl Step {
     const fn new(sent: &'static [u8], reply: &'static [u8]) -> Self {
         Self {
-            sent: Cow::Borrowed(sent),
-            reply: Cow::Borrowed(reply),
+            sent: Said::Bytes(Cow::Borrowed(sent)),
+            reply: Said::Bytes(Cow::Borrowed(reply)),
         }
     }
 }
 
-/// What is sent last, and how everything else begins and ends: nobody can know its middle.
-struct Rest {
-    sent: &'static [u8],
-    starts: &'static str,
-    ends: String,
-}
-
 impl Script {
-    /// As the template of the tests wants it.
-    pub(super) fn value(&self) -> Value {
-        let Self {
+    fn new(name: &'static str, kind: Kind, listener: usize, steps: Vec<Step>) -> Self {
+        Self {
             name,
+            kind,
             listener,
             steps,
-            rest,
-        } = self;
-        let steps = steps.iter().map(|step| {
-            context! { sent => literal(&step.sent), reply => literal(&step.reply), length => step.reply.len() }
-        });
-        let rest = rest.as_ref().map(|Rest { sent, starts, ends }| {
-            context! { sent => literal(sent), starts => format!("{starts:?}"), ends => format!("{ends:?}") }
-        });
-        context! { name => *name, listener => *listener, steps => steps.collect::<Vec<_>>(), rest }
+        }
+    }
+
+    /// As the templates of the tests want it.
+    pub(super) fn value(&self) -> Value {
+        let steps = self.steps.iter().map(Step::value);
+        context! {
+            name => self.name,
+            kind => self.kind.name(),
+            listener => self.listener,
+            steps => steps.collect::<Vec<_>>(),
+        }
     }
 }
 
+impl Step {
+    fn value(&self) -> Value {
+        let (sent, reply) = (self.sent.expression(), self.reply.expression());
+        let (first_line, body) = self.reply.around_the_head();
+        context! {
+            lines => [in_lines(&sent), in_lines(&reply)],
+            sent,
+            reply,
+            expect => self.reply.expectation(),
+            first_line => literal(first_line),
+            body => format!("b{}", literal(body)),
+        }
+    }
+}
+
+impl Said {
+    fn expression(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => literal(bytes),
+            Self::Words(words) => {
+                let words: Vec<String> = words.iter().copied().map(number).collect();
+                format!("words([{}])", words.join(", "))
+            }
+        }
+    }
+
+    /// How a client waits for it.
+    fn expectation(&self) -> String {
+        match self.line() {
+            Some(line) => format!("expect_line({})", literal(line)),
+            None => format!("expect({})", self.expression()),
+        }
+    }
+
+    fn line(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => {
+                let line = bytes.strip_suffix(b"\n")?;
+                (is_text(line) && !line.contains(&b'\n')).then_some(line)
+            }
+            Self::Words(_) => None,
+        }
+    }
+
+    /// What of a reply of HTTP does not tell the time.
+    fn around_the_head(&self) -> (&[u8], &[u8]) {
+        match self {
+            Self::Bytes(bytes) => {
+                let end = |ending: &[u8]| bytes.windows(ending.len()).position(|at| at == ending);
+                let (line, head) = (end(b"\r\n"), end(b"\r\n\r\n"));
+                let body = head.map_or(0, |head| head + 4);
+                (&bytes[..line.unwrap_or(0)], &bytes[body..])
+            }
+            Self::Words(_) => (b"", b""),
+        }
+    }
+}
+
+/// A string if it is text, or bytes.
 fn literal(bytes: &[u8]) -> String {
     let text = bytes.escape_ascii().to_string().replace("\\'", "'");
-    format!("b\"{text}\"")
+    match is_text(bytes) {
+        true => format!("\"{text}\""),
+        false => format!("b\"{text}\""),
+    }
+}
+
+/// The large ones are known by their digits.
+fn number(word: u32) -> String {
+    match word {
+        0..=0xffff => word.to_string(),
+        _ => format!("{:#06x}_{:04x}", word >> 16, word & 0xffff),
+    }
+}
+
+/// A line for each line.
+fn in_lines(literal: &str) -> String {
+    let lines: Vec<&str> = literal.split_inclusive("\\r\\n").collect();
+    lines.join("\\\n    ").replace("\\\n    \"", "\"")
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n');
+    bytes.iter().all(is_text)
 }
 
 /// A script for each listener.
@@ -85,29 +168,22 @@ fn null_call(file: &InterfaceFile, listener: usize, is_stream: bool) -> Script {
     let (program, version) = file.means.programs[0];
     let call = [1, 0, 2, program, version, 0, 0, 0, 0, 0]; // Number, call, RPC 2, ..., procedure, no credentials.
     let reply = [1, 1, 0, 0, 0, 0]; // Number, reply, accepted, no verifier, success.
-    Script {
-        name: if is_stream {
-            "answers_a_call"
-        } else {
-            "answers_a_call_in_a_packet"
-        },
-        listener,
-        steps: vec![Step {
-            sent: record(&call, is_stream).into(),
-            reply: record(&reply, is_stream).into(),
-        }],
-        rest: None,
-    }
+    let step = Step {
+        sent: record(&call, is_stream),
+        reply: record(&reply, is_stream),
+    };
+    let (name, kind) = match is_stream {
+        true => ("answers_a_call", Kind::Stream),
+        false => ("answers_a_call_in_a_packet", Kind::Datagram),
+    };
+    Script::new(name, kind, listener, vec![step])
 }
 
 /// On a stream its length stands before it, and that it is the last fragment (RFC 5531, section 11).
-fn record(words: &[u32], is_stream: bool) -> Vec<u8> {
+fn record(words: &[u32], is_stream: bool) -> Said {
     let length = u32::try_from(4 * words.len()).expect("it is short");
     let mark = is_stream.then_some(0x8000_0000 | length);
-    mark.iter()
-        .chain(words)
-        .flat_map(|word| word.to_be_bytes())
-        .collect()
+    Said::Words(mark.iter().chain(words).copied().collect())
 }
 
 const COMMANDS: [Step; 3] = [
@@ -120,12 +196,7 @@ const COMMANDS: [Step; 3] = [
 ];
 
 fn stream(protocol: &Protocol, name: &str, listener: usize) -> Script {
-    let script = |name, steps| Script {
-        name,
-        listener,
-        steps,
-        rest: None,
-    };
+    let script = |name, steps| Script::new(name, Kind::Stream, listener, steps);
     match protocol {
         Protocol::Raw | Protocol::Rpc(_) => script(
             "sends_back_what_it_receives",
@@ -140,26 +211,26 @@ fn stream(protocol: &Protocol, name: &str, listener: usize) -> Script {
             let step = Step::new(b"\0\x03one\0\x03two", b"\0\x03eno\0\x03owt");
             script("answers_each_message", vec![step])
         }
-        Protocol::Http => Script {
-            name: "answers_a_request",
-            listener,
-            steps: Vec::new(),
-            rest: Some(Rest {
-                sent: b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-                starts: "HTTP/1.1 200 OK\r\n",
-                ends: format!("\r\n\r\nHello from {name}!\n"),
-            }),
-        },
+        Protocol::Http => script("answers_a_request", vec![http(name)]),
+    }
+}
+
+/// As it is said when time began.
+fn http(name: &str) -> Step {
+    let body = format!("Hello from {name}!\n");
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    Step {
+        sent: Said::Bytes(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".into()),
+        reply: Said::Bytes(reply.into_bytes().into()),
     }
 }
 
 fn packets(protocol: &Protocol, listener: usize) -> Script {
-    let script = |name, steps| Script {
-        name,
-        listener,
-        steps,
-        rest: None,
-    };
+    let script = |name, steps| Script::new(name, Kind::Datagram, listener, steps);
     match protocol {
         Protocol::Lines => script("answers_each_packet", vec![Step::new(b"one", b"ONE\n")]),
         Protocol::Commands => script("obeys_commands_in_packets", COMMANDS.into()),

@@ -83,7 +83,7 @@ impl Tie {
 
     fn send_now_from(&self, unsent: &mut BytesMut, pace: &mut Pace) -> io::Result<bool> {
         while !unsent.is_empty() {
-            match self.link.send_now(&unsent, pace)? {
+            match self.link.send_now(unsent, pace)? {
                 Some(count) => unsent.advance(count),
                 None => return Ok(false),
             }
