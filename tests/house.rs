@@ -35,6 +35,7 @@ const RUNTIME: &[&str] = &[
     "cli",
     "__private",
     "testing",
+    "guide",
 ];
 
 /// The macro's, likewise.
@@ -123,6 +124,86 @@ fn published_crates_have_their_licences() {
     }
 }
 
+/// The gallery lists every example once, and each says in the same three lines what it is, how to run it and how to talk to it.
+#[test]
+fn examples_stand_in_the_gallery() {
+    let gallery = text(&root().join("examples/README.md"));
+    let rows = gallery.lines().filter_map(|line| line.strip_prefix("| [`"));
+    let mut listed: Vec<&str> = rows
+        .filter_map(|row| row.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    listed.sort_unstable();
+    let examples: BTreeMap<String, PathBuf> = sources("examples")
+        .into_iter()
+        .map(|file| {
+            (
+                file.file_stem().expect("a name").display().to_string(),
+                file,
+            )
+        })
+        .collect();
+    assert!(
+        listed.iter().eq(examples.keys()),
+        "examples/README.md lists {listed:?}, and there are {:?}",
+        examples.keys()
+    );
+    for (name, file) in examples {
+        let code = text(&file);
+        let [what, run, talk, blank] = [0, 1, 2, 3].map(|n| code.lines().nth(n).unwrap_or("..."));
+        assert!(
+            what.starts_with("//! ")
+                && run.starts_with("//! Run:  `cargo run ")
+                && run.contains(&format!("--example {name}"))
+                && talk.starts_with("//! Talk: `")
+                && blank.is_empty(),
+            "{} begins with other lines than `//! what it is`, `//! Run:  ...`, `//! Talk: ...` and a blank one",
+            file.display()
+        );
+    }
+}
+
+/// Links to the web and to items are for others to check: rustdoc knows the items.
+#[test]
+fn links_lead_to_files() {
+    let pages = ["examples", "sockserv", "cargo-sockserv"].iter();
+    let pages = pages.flat_map(|folder| files(folder, "md"));
+    let dead: Vec<String> = pages
+        .chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name)))
+        .flat_map(|page| dead_links(&page))
+        .collect();
+    assert!(dead.is_empty(), "links to nothing: {dead:#?}");
+}
+
+fn dead_links(page: &Path) -> Vec<String> {
+    let text = text(page);
+    let prose = text.split("```").step_by(2);
+    let targets = prose.flat_map(|prose| prose.split("](").skip(1));
+    let targets = targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+    let folder = page.parent().expect("its folder");
+    targets
+        .filter(|target| !target.contains("://") && !target.contains("::"))
+        .filter_map(|target| target.split('#').next())
+        .filter(|path| !folder.join(path).exists())
+        .map(|path| format!("{}: {path}", page.display()))
+        .collect()
+}
+
+/// Every chapter is in the table of the guide, and rendered.
+#[test]
+fn the_guide_has_every_chapter() {
+    let table = text(&root().join("sockserv/src/guide/mod.rs"));
+    for page in files("sockserv/src/guide", "md") {
+        let name = page.file_stem().expect("a name").display().to_string();
+        for line in [
+            format!("//! | [`{name}`] |"),
+            format!("pub mod {name} {{}}"),
+        ] {
+            assert!(table.contains(&line), "guide/mod.rs has no `{line}`");
+        }
+    }
+}
+
 fn is_test(file: &Path) -> bool {
     file.components().any(|part| {
         ["tests", "tests.rs"]
@@ -182,7 +263,7 @@ fn named(code: &str) -> Vec<String> {
 
 /// A file's code, without comments and blank lines, up to its unit tests.
 fn code(file: &Path) -> String {
-    let text = fs::read_to_string(file).expect("a readable file");
+    let text = text(file);
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = text
         .lines()
@@ -190,7 +271,15 @@ fn code(file: &Path) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
+fn text(file: &Path) -> String {
+    fs::read_to_string(file).expect("a readable file")
+}
+
 fn sources(folder: &str) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -199,7 +288,11 @@ fn sources(folder: &str) -> Vec<PathBuf> {
             match path.is_dir() {
                 true if path.ends_with("ui") => {} // Programs that must not compile.
                 true => folders.push(path),
-                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                false
+                    if path
+                        .extension()
+                        .is_some_and(|extension| extension == ending) =>
+                {
                     files.push(path)
                 }
                 false => {}

@@ -1,12 +1,13 @@
-//! The option table row by row, and what an editor sees while somebody types.
+//! The option table row by row, and all mistakes at once.
 
 mod framings;
 mod golden;
 #[cfg(feature = "rpc")]
 mod procedures;
+mod typing;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use crate::expand;
 use crate::options::{
@@ -433,69 +434,4 @@ fn what_was_reported_is_not_reported_again_by_the_compiler() {
         "{code}"
     );
     assert!(code.contains("# [inline]"), "{code}");
-}
-
-/// Two real handlers; whatever part of them is there, the editor sees it again.
-const TYPED: [(&str, &str); 3] = [
-    (
-        "tcp, threading(max = 100, stack_size = \"256 KiB\"), addr = [\"127.0.0.1:7007\", \"[::1]:7007\"], timeout = \"30s\", nodelay = false",
-        "impl<S: Store + Clone> Session<S> where S: Send {
-            const GREETING: &'static str = \"hello\";
-            /// Says hello.
-            pub fn setup(&mut self, stream: &mut Stream) -> io::Result<()> { writeln!(stream, \"{}\", Self::GREETING) }
-            #[cfg(unix)]
-            fn handle(&mut self, stream: &mut Stream) -> Result<(), Box<dyn Error + Send + Sync>> {
-                let mut line = String::new();
-                while stream.rfile.read_line(&mut line)? > 0 { self.store.put(line.as_bytes())?; line.clear(); }
-                Ok(())
-            }
-            fn verify_request(&self, peer: &Address, incoming: &Incoming) -> bool { self.store.knows(peer) && incoming.local().is_some() }
-            fn handle_error(&mut self, error: &RequestError, peer: &Address) { eprintln!(\"{peer}: {error}\"); }
-        }",
-    ),
-    (
-        "udp, tcp, unsafe(forking(max_children = 4)), addr = ADDR, vis = pub(crate), name = Clock, crate = ::sockserv",
-        "impl Daytime<'_> {
-            fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> { request.wfile().write_all(now().as_bytes()) }
-            fn service_actions(&self) { self.tick(|now| now + 1) }
-        }",
-    ),
-    ("unix_datagram, prefork(workers = 2, accept = \"shared\"), mode = 0o660, owner = 33, on_full = \"refuse\", observer = Counts<A, B>, deny = [\"10.0.0.0/8\"], listener = Mine<A, B>", "#[derive(Clone)] pub struct Sink<T: Copy = u8>(Arc<Store<T>>, [u8; 4]) where T: Send;"),
-];
-
-#[test]
-fn half_typed_code_comes_back_untouched() {
-    for (args, item) in TYPED {
-        let (args, item) = (parsed(args), parsed(item));
-        for prefix in prefixes(&item) {
-            let code = expand(args.clone(), prefix.clone()).to_string();
-            assert!(code.starts_with(&prefix.to_string()), "{prefix}");
-        }
-        for prefix in prefixes(&args) {
-            let code = expand(prefix.clone(), item.clone()).to_string();
-            assert!(code.starts_with(&item.to_string()), "{prefix}");
-            assert!(code.contains("Declaration for"), "{prefix}\n{code}");
-        }
-    }
-}
-
-/// Returns the tokens as they stand after each of them was typed; the editor closes open groups.
-fn prefixes(tokens: &TokenStream) -> Vec<TokenStream> {
-    let mut prefixes = vec![TokenStream::new()];
-    let mut typed = TokenStream::new();
-    for token in tokens.clone() {
-        if let TokenTree::Group(group) = &token {
-            for inner in self::prefixes(&group.stream()) {
-                let mut prefix = typed.clone();
-                prefix.extend(
-                    TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))
-                        .into_token_stream(),
-                );
-                prefixes.push(prefix);
-            }
-        }
-        typed.extend([token]);
-        prefixes.push(typed.clone());
-    }
-    prefixes
 }

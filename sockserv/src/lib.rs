@@ -26,6 +26,7 @@
 //!
 //! | | |
 //! |---|---|
+//! | [`guide`] | how to write, choose, test and run a server, chapter by chapter |
 //! | [`server`] | the attribute: transports, models, options |
 //! | [`Stream`], [`Datagram`], [`Request`] | what a handler is given |
 //! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have beside `handle` |
@@ -85,6 +86,7 @@ mod credentials;
 mod drain;
 mod error;
 mod guard;
+pub mod guide;
 mod handler;
 mod hooks;
 mod limits;

@@ -1,0 +1,56 @@
+//! The guide: thirteen short chapters, from a first server to what happens inside. Each stands by itself.
+//!
+//! | chapter | the question that it answers |
+//! |---|---|
+//! | [`first_server`] | How do I write a server, and run it? |
+//! | [`choosing_a_model`] | Which word: `sync`, `threading`, `pool`, `forking` or `prefork`? What does each cost? |
+//! | [`state`] | Where does what requests share belong, and what has each for itself? |
+//! | [`errors_and_panics`] | What goes wrong, who learns of it, and what goes on? |
+//! | [`timeouts_and_limits`] | What keeps slow, greedy and many peers in bounds? |
+//! | [`draining`] | How does a server end without cutting anybody off? |
+//! | [`testing`] | How do I test a handler? |
+//! | [`framing_and_commands`] | How do I get messages, commands and calls in place of bytes? |
+//! | [`from_python`] | What is Python's `socketserver` called here? |
+//! | [`from_tokio`] | When is an asynchronous runtime the better choice? |
+//! | [`operating`] | What does it say, which signals does it heed, how is it watched and replaced? |
+//! | [`inside`] | How does it work? |
+//! | [`unsafe_code`] | Where is the unsafe code, and why is it sound? |
+
+#[doc = include_str!("first_server.md")]
+pub mod first_server {}
+
+#[doc = include_str!("choosing_a_model.md")]
+pub mod choosing_a_model {}
+
+#[doc = include_str!("state.md")]
+pub mod state {}
+
+#[doc = include_str!("errors_and_panics.md")]
+pub mod errors_and_panics {}
+
+#[doc = include_str!("timeouts_and_limits.md")]
+pub mod timeouts_and_limits {}
+
+#[doc = include_str!("draining.md")]
+pub mod draining {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("framing_and_commands.md")]
+pub mod framing_and_commands {}
+
+#[doc = include_str!("from_python.md")]
+pub mod from_python {}
+
+#[doc = include_str!("from_tokio.md")]
+pub mod from_tokio {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}
+
+#[doc = include_str!("inside.md")]
+pub mod inside {}
+
+#[doc = include_str!("unsafe_code.md")]
+pub mod unsafe_code {}
