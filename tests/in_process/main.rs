@@ -20,6 +20,7 @@ mod inherited;
 mod lame_duck;
 mod limits;
 mod listeners;
+mod messages;
 mod observer;
 mod paths;
 mod runs;
@@ -89,6 +90,7 @@ fn together() -> Vec<Test> {
         lame_duck::tests(),
         limits::tests(),
         listeners::tests(),
+        messages::tests(),
         observer::tests(),
         paths::tests(),
         runs::tests(),

@@ -326,7 +326,9 @@ impl<H> Crew<H> {
             return Some(unit);
         }
         // Either the drain that follows finds that it waits, or it finds the drain.
-        let comes_back = requests.is_draining();
+        let comes_back = interest == NEXT_WORD
+            && requests.is_draining()
+            && requests.may_end(requests.slot(place));
         let back = comes_back.then(|| parking.leave(place)).flatten();
         drop(parking);
         if let Some(until) = patience {
@@ -343,7 +345,12 @@ impl<H> Crew<H> {
     /// Lets those go first who wait for a thread; gives the request back if nobody does.
     fn queue(&self, unit: Unit<H>) -> Option<Unit<H>> {
         let mut state = lock(&self.state);
-        if state.queue.is_empty() && !state.wanted && !state.closed {
+        if state.closed {
+            drop(state);
+            discard(VecDeque::from([unit]));
+            return None;
+        }
+        if state.queue.is_empty() && !state.wanted {
             return Some(unit);
         }
         state.queue.push_back(unit);

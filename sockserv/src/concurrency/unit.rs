@@ -288,6 +288,9 @@ impl<H> Unit<H> {
             Ok(())
         });
         if handled.is_err() || progress == Progress::Ended {
+            // The codec in it is the user's.
+            let dropped = discard(self.talk.take());
+            let handled = handled.and(dropped.map_or(Ok(()), Err));
             return Lent::ended(complete(handler, &mut stream, calls, self.tell, handled));
         }
         self.handler = Some(handler);

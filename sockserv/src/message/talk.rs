@@ -26,8 +26,8 @@ pub(crate) struct Talk<C> {
     unsent: BytesMut,
     /// The wait for it to take some.
     pace: Pace,
-    /// Whether there are no more messages, and the peer has only to take the last replies.
-    has_ended: bool,
+    /// How it ended, while the peer has only to take the last replies.
+    end: Option<Outcome>,
 }
 
 /// Where a talk stands.
@@ -106,7 +106,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             is_dry: false,
             unsent: BytesMut::new(),
             pace: Pace::default(),
-            has_ended: false,
+            end: None,
         }
     }
 
@@ -137,16 +137,30 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         if is_lent {
             stream.buffer_more();
         }
-        let mut progress = Progress::Ended;
-        if !self.has_ended {
-            progress = self.go_on(handler, stream, patience)?;
+        let mut end = self.end.take();
+        if end.is_none() {
+            match self.go_on(handler, stream, patience) {
+                Ok(Progress::Ended) => end = Some(Ok(())),
+                Ok(progress) => return Ok(self.pause(stream, progress)),
+                Err(failure) => end = Some(Err(failure)),
+            }
         }
-        self.has_ended = progress == Progress::Ended && is_lent && stream.is_open();
-        if self.has_ended && !self.send(stream, patience)? {
-            progress = Progress::Chokes;
+        let sent = match is_lent && stream.is_open() {
+            true => self.send(stream, patience),
+            false => Ok(true),
+        };
+        if matches!(sent, Ok(false)) {
+            self.end = end;
+            return Ok(self.pause(stream, Progress::Chokes));
         }
-        self.unsent = stream.take_unsent_if(progress != Progress::Ended);
-        Ok(progress)
+        let outcome = end.unwrap_or(Ok(()));
+        outcome.and(sent).map(|_| Progress::Ended)
+    }
+
+    /// Keeps what the peer has not taken, until the talk goes on.
+    fn pause(&mut self, stream: &Stream, progress: Progress) -> Progress {
+        self.unsent = stream.take_unsent();
+        progress
     }
 
     /// Sends what is buffered; `false` if the peer has to take some of it first.
@@ -263,6 +277,9 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         patience: Patience,
     ) -> Result<Option<usize>, Failure> {
         let (received, span) = (&mut self.received, &mut self.span);
+        if !received.bytes.is_empty() {
+            stream.owe(); // Half a message.
+        }
         if patience == Patience::Endless {
             return Ok(Some(received.receive(&mut stream.rfile, span)?));
         }
@@ -276,9 +293,6 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
                 Ok(Some(count))
             }
             None => {
-                if !received.bytes.is_empty() {
-                    stream.owe(); // Half a message.
-                }
                 received.shrink();
                 stream.link().wait_unattended(span);
                 Ok(None)

@@ -69,8 +69,8 @@ pub(crate) struct Received {
     room: BytesMut,
     /// How much is received at a time.
     size: usize,
-    /// Whether a long frame has made the allocation longer than that.
-    has_grown: bool,
+    /// How long the allocation is: a long frame makes it longer than that.
+    length: usize,
 }
 
 impl Stream {
@@ -299,7 +299,7 @@ impl Received {
         self.size = input.size();
         if self.bytes.is_empty() {
             (self.bytes, self.room) = input.take_buffer();
-            self.has_grown = false;
+            self.length = self.bytes.len() + self.room.len();
         }
     }
 
@@ -322,10 +322,14 @@ impl Received {
         }))
     }
 
-    /// Lets the room go: the stream may be silent for long.
+    /// Lets the room go, as the stream may be silent for long, unless half a message fills most of it: that is not copied
+    /// for each of its last bytes.
     pub(crate) fn shrink(&mut self) {
-        self.room = BytesMut::new();
-        self.bytes = BytesMut::from(&*self.bytes);
+        if self.bytes.len() <= self.length / 2 {
+            self.room = BytesMut::new();
+            self.bytes = BytesMut::from(&*self.bytes);
+            self.length = self.bytes.len();
+        }
     }
 
     fn next<S: Source, D: Decoder>(
@@ -366,7 +370,7 @@ impl Received {
     }
 
     fn make_some_room(&mut self) {
-        let is_long = self.has_grown && self.bytes.is_empty();
+        let is_long = self.length > self.size && self.bytes.is_empty();
         if self.room.len() < self.size.div_ceil(4) || is_long {
             self.make_room();
         }
@@ -376,12 +380,12 @@ impl Received {
     fn make_room(&mut self) {
         self.room = BytesMut::new();
         let there = self.bytes.len();
-        self.has_grown = there > self.size / 2;
-        let length = if self.has_grown {
+        let length = if there > self.size / 2 {
             there + self.size
         } else {
             self.size
         };
+        self.length = length;
         if there == 0 {
             self.bytes = BytesMut::zeroed(length);
         } else {
@@ -459,7 +463,7 @@ mod tests {
             bytes: BytesMut::new(),
             room: BytesMut::new(),
             size: 64,
-            has_grown: false,
+            length: 0,
         };
         received.make_room();
         let at = received.room.as_ptr();
@@ -475,6 +479,27 @@ mod tests {
         assert_eq!(received.bytes, "half and half");
         assert_eq!(received.bytes.len() + received.room.len(), 64);
         assert_eq!((&first[..], &second[..]), (&b"one\n"[..], &b"two\n"[..]));
+    }
+
+    #[test]
+    fn half_a_long_message_is_not_copied_for_each_byte() {
+        let mut received = Received {
+            size: 64,
+            ..Received::default()
+        };
+        received.make_room();
+        come(&mut received, &[b'x'; 60]);
+        received.make_some_room();
+        let at = received.bytes.as_ptr();
+        for _ in 0..30 {
+            come(&mut received, b"x");
+            received.shrink();
+            received.make_some_room();
+            assert_eq!(received.bytes.as_ptr(), at);
+        }
+        received.bytes.clear();
+        received.shrink();
+        assert_eq!(received.room.capacity() + received.bytes.capacity(), 0);
     }
 
     #[test]

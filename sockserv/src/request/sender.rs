@@ -199,21 +199,51 @@ impl Outgoing {
         !lock(&self.state).queue.is_empty()
     }
 
+    /// Sends what is queued, and then, with `send`, what the handler has written, as far as the socket takes both at once;
+    /// returns whether that is all. Until it is, what is sent elsewhere waits behind it.
+    pub(crate) fn send_now(
+        self: &Arc<Self>,
+        send: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let mut state = lock(&self.state);
+        if !state.handler_writes {
+            state.send_queue();
+            if !state.queue.is_empty() {
+                return Ok(false); // The accept loop knows.
+            }
+            state.handler_writes = true;
+        }
+        drop(state);
+        let result = send();
+        if !matches!(result, Ok(false)) {
+            self.end_write();
+        }
+        result
+    }
+
+    /// The handler's write has ended: what was queued meanwhile is sent.
+    fn end_write(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        state.handler_writes = false;
+        state.send_queue();
+        self.arm(&mut state);
+    }
+
     /// Runs one write of the handler: `write` first sends what is queued, then its own.
     pub(crate) fn exclusively(
         self: &Arc<Self>,
         write: impl FnOnce(&VecDeque<Bytes>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.handler_writes = true;
-        state.queued = 0;
-        let queue = std::mem::take(&mut state.queue);
+        let mut queue = VecDeque::new();
+        if !state.handler_writes {
+            state.handler_writes = true;
+            state.queued = 0;
+            queue = std::mem::take(&mut state.queue);
+        } // Or else it is the rest of a write, and what is queued comes behind it.
         drop(state); // The handler may wait for its peer; the senders must not.
         let result = write(&queue);
-        let mut state = lock(&self.state);
-        state.handler_writes = false;
-        state.send_queue();
-        self.arm(&mut state);
+        self.end_write();
         result
     }
 
@@ -271,7 +301,8 @@ impl Unsent for Outgoing {
         if !state.handler_writes {
             state.send_queue();
         }
-        state.armed = state.transport.is_some() && !state.queue.is_empty();
+        // A handler that writes takes the rest along.
+        state.armed = state.transport.is_some() && !state.queue.is_empty() && !state.handler_writes;
         state.armed
     }
 

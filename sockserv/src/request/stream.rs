@@ -121,12 +121,9 @@ impl Stream {
         self.wfile.tie.buffer_more();
     }
 
-    /// Takes what is buffered, if the stream goes on elsewhere.
-    pub(crate) fn take_unsent_if(&self, goes_on: bool) -> BytesMut {
-        match goes_on {
-            true => self.wfile.tie.take_unsent(),
-            false => BytesMut::new(),
-        }
+    /// Takes what is buffered: the stream goes on elsewhere.
+    pub(crate) fn take_unsent(&self) -> BytesMut {
+        self.wfile.tie.take_unsent()
     }
 
     /// Goes on with what was buffered.

@@ -73,11 +73,15 @@ impl Tie {
     /// Sends what the peer takes at once; returns whether that is all.
     pub(crate) fn send_now(&self, pace: &mut Pace) -> io::Result<bool> {
         self.report()?;
-        if self.link.outgoing.get().is_some() {
-            // A sender's message must not come into the middle of what was written.
-            return self.send_unsent().map(|()| true);
-        }
         let mut unsent = self.unsent.borrow_mut();
+        match self.link.outgoing.get() {
+            _ if unsent.is_empty() => Ok(true),
+            None => self.send_now_from(&mut unsent, pace),
+            Some(outgoing) => outgoing.send_now(|| self.send_now_from(&mut unsent, pace)),
+        }
+    }
+
+    fn send_now_from(&self, unsent: &mut BytesMut, pace: &mut Pace) -> io::Result<bool> {
         while !unsent.is_empty() {
             match self.link.send_now(&unsent, pace)? {
                 Some(count) => unsent.advance(count),

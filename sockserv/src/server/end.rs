@@ -152,7 +152,7 @@ impl<H: Declaration> Server<H> {
         self.pending.clear();
         self.dismiss();
         self.lingering.clear(&self.requests.poller);
-        self.unsent.clear();
+        self.senders.clear(&self.requests.poller);
         lock(&self.requests.unsent).clear(); // Each holds this table.
         self.state = State::Ended;
         #[cfg(feature = "admin")]

@@ -63,7 +63,7 @@ impl Lingering {
         let Some(fd) = socket.transport.descriptor() else {
             return;
         };
-        // A sender of this stream may have put it there before. Without memory for the poll set it is closed at once: the
+        // The request may have waited there before. Without memory for the poll set it is closed at once: the
         // peer may see a reset.
         let poller = &requests.poller;
         let watched = poller

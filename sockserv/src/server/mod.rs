@@ -11,6 +11,7 @@ mod open;
 mod operator;
 #[cfg(feature = "rpc")]
 mod registered;
+mod senders;
 pub(crate) mod several;
 mod source;
 pub(crate) mod spawn;
@@ -23,7 +24,7 @@ mod upgrade;
 mod upgrade;
 mod workers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -47,11 +48,11 @@ use crate::requests::{Requests, ServerHandle};
 use crate::signals::{Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Timer;
-use crate::transport::Unsent;
 use builder::Builder;
 use declare::{Declaration, Transport};
 use linger::Lingering;
 use operator::Operator;
+use senders::Senders;
 use source::Source;
 
 /// The poller's tokens for what every server has; its listeners follow.
@@ -86,8 +87,7 @@ pub struct Server<H: Declaration> {
     pending: VecDeque<(Incoming, Address)>,
     lingering: Lingering,
     /// Senders that wait until their sockets take more, by token.
-    unsent: HashMap<u64, Arc<dyn Unsent>>,
-    next_sender: u64,
+    senders: Senders,
     /// When to look at the deadlines of live requests.
     next_look: Option<Tick>,
     /// When `service_actions` is due without a request.
@@ -180,8 +180,7 @@ impl<H: Declaration> Server<H> {
             turned_away: Vec::new(),
             pending: VecDeque::new(),
             lingering: Lingering::default(),
-            unsent: HashMap::new(),
-            next_sender: 0,
+            senders: Senders::default(),
             next_look: None,
             next_service: None,
             draining: None,

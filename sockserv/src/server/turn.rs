@@ -1,7 +1,6 @@
 //! One turn of the loop: wait until something is ready, do it, and see to what is due.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::concurrency::Model as _;
@@ -11,13 +10,11 @@ use crate::options::OnFull;
 use crate::requests::children;
 use crate::requests::{Due, PARKED, lock};
 use crate::server::declare::Declaration;
-use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger};
+use crate::server::{
+    BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger, senders,
+};
 use crate::signals::Signals;
 use crate::sys::clock::Tick;
-use crate::sys::poller::Interest;
-
-/// Tokens of senders in the poller begin here.
-const SENDERS: u64 = 3 << 32;
 
 /// How many requests a turn may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +69,10 @@ impl<H: Declaration> Server<H> {
                 }
                 FIRST_LISTENER..children::TOKENS => {}
                 children::TOKENS..linger::TOKENS => children = true,
-                linger::TOKENS..SENDERS => self.lingering.ready(token, &self.requests.poller),
-                SENDERS..PARKED => self.send_more(token),
+                linger::TOKENS..senders::TOKEN => {
+                    self.lingering.ready(token, &self.requests.poller)
+                }
+                senders::TOKEN..PARKED => self.senders.ready(&self.requests),
                 #[cfg(feature = "admin")]
                 super::admin::TOKENS.. => self.answer_admin(token),
                 _ => self.model.spoke((token - PARKED) as u32),
@@ -211,11 +210,7 @@ impl<H: Declaration> Server<H> {
         }
         self.requests.settle_done();
         self.lingering.take(&self.requests);
-        let unsent = std::mem::take(&mut *lock(&self.requests.unsent));
-        for unsent in unsent {
-            self.wait_for(unsent);
-        }
-        self.unsent.retain(|_, unsent| unsent.is_open()); // Requests may have ended before their peers read on.
+        self.senders.take(&self.requests);
         let failures = std::mem::take(&mut *lock(&self.requests.failures));
         for (error, peer) in failures {
             self.report(&error, &peer);
@@ -238,36 +233,6 @@ impl<H: Declaration> Server<H> {
         if count >= 2 && !self.requests.is_grace_over() {
             self.requests.note_end_of_grace();
         }
-    }
-
-    /// Sends what a sender could not send, as soon as its socket takes it.
-    fn wait_for(&mut self, unsent: Arc<dyn crate::transport::Unsent>) {
-        if !unsent.send_more() {
-            // Nothing waits any more. It fails if the socket was never there, or is closed.
-            unsent.with_fd(&mut |fd| drop(self.requests.poller.remove(fd)));
-            return;
-        }
-        self.next_sender += 1;
-        let token = SENDERS + (self.next_sender & u64::from(u32::MAX));
-        let mut added = false;
-        unsent.with_fd(&mut |fd| {
-            // The same socket may be there already: then its entry is renewed under this token.
-            let poller = &self.requests.poller;
-            let interest = Interest::OUT | Interest::ONESHOT;
-            added = poller.add(fd, token, interest).is_ok()
-                || poller.modify(fd, token, interest).is_ok();
-        });
-        if added {
-            self.unsent.retain(|_, other| !Arc::ptr_eq(other, &unsent));
-            self.unsent.insert(token, unsent);
-        }
-    }
-
-    fn send_more(&mut self, token: u64) {
-        let Some(unsent) = self.unsent.remove(&token) else {
-            return;
-        };
-        self.wait_for(unsent);
     }
 
     fn reap(&mut self) {

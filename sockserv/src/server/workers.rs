@@ -309,7 +309,7 @@ impl<H: Declaration> Server<H> {
         self.leave_admin();
         self.pending.clear();
         self.lingering.clear(&self.requests.poller);
-        self.unsent.clear();
+        self.senders.clear(&self.requests.poller);
         (self.next_look, self.next_service) = (None, None);
         let own = |worker: Option<usize>| worker.is_none_or(|worker| worker == index as usize);
         self.sources.retain(|source| own(source.worker));
