@@ -25,6 +25,7 @@ const MAX_CONNECTIONS: u64 = 1000;
 const WORKERS: u64 = 8;
 /// Descriptors that the library leaves to others.
 const SPARE: u64 = 32;
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// What std gives a thread.
 const STACK: u64 = 2 << 20;
 /// What Docker gives a container to end.
@@ -229,7 +230,7 @@ fn idle_workers(settings: &Settings<'_>) -> Option<String> {
 
 fn grace(settings: &Settings<'_>) -> Option<String> {
     let (grace, lame) = (settings.time("shutdown_grace"), settings.time("lame_duck"));
-    let whole = grace.unwrap_or(Duration::from_secs(8)) + lame.unwrap_or_default();
+    let whole = grace.unwrap_or(SHUTDOWN_GRACE) + lame.unwrap_or_default();
     (whole > GRACE).then(|| {
         format!("an end may take {whole:?}, and Docker kills after {GRACE:?}; write `docker run --stop-timeout {}`", whole.as_secs() + 2)
     })
@@ -240,5 +241,52 @@ fn size(bytes: u64) -> String {
         0x4000_0000.. => format!("{} GiB", bytes >> 30),
         0x10_0000.. => format!("{} MiB", bytes >> 20),
         _ => format!("{} KiB", bytes >> 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Rlimit, setrlimit};
+    use sockserv::{Options, Pool};
+
+    use super::*;
+    use sockserv::prelude::*;
+
+    #[derive(Clone)]
+    struct Echo;
+
+    #[server(tcp, sync, addr = "127.0.0.1:0")]
+    impl Echo {
+        fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+            io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let options = format!("{:?}", Options::new());
+        for setting in [
+            format!(" backlog: {BACKLOG},"),
+            format!(" max_connections: {MAX_CONNECTIONS},"),
+            format!(" shutdown_grace: {SHUTDOWN_GRACE:?},"),
+        ] {
+            assert!(options.contains(&setting), "{setting}: {options}");
+        }
+        let pool = format!("{:?}", Pool::<Echo>::default());
+        assert!(pool.contains(&format!(" workers: {WORKERS},")), "{pool}");
+    }
+
+    #[test]
+    fn the_library_leaves_as_many_descriptors_as_it_is_said_to() -> io::Result<()> {
+        let limit = 500;
+        let limits = Rlimit {
+            current: Some(limit),
+            ..getrlimit(Resource::Nofile)
+        };
+        setrlimit(Resource::Nofile, limits)?;
+        let server = EchoServer::bind(Echo)?;
+        let most = server.handle().max_connections();
+        assert_eq!(most as u64, limit - SPARE);
+        Ok(())
     }
 }

@@ -36,8 +36,11 @@ const NAMES: [&str; 10] = [
 #[test]
 fn every_combination_is_ready_to_use() -> io::Result<()> {
     let workspace = workspace()?;
-    let made = every_combination(&workspace)?;
-    assert_eq!(made, COMBINATIONS);
+    let mut made = every_combination(&workspace)?;
+    assert_eq!(made.len(), COMBINATIONS);
+    // Models differ in one word of the program.
+    let mut typical: Vec<String> = made.clone();
+    typical.retain(|name| name.ends_with("-threading"));
     for name in NAMES {
         let protocol = if name == "httparse" {
             "http"
@@ -45,25 +48,22 @@ fn every_combination_is_ready_to_use() -> io::Result<()> {
             "commands"
         };
         assert!(make(&workspace, name, &["--protocol", protocol])?, "{name}");
+        made.push(name.to_owned());
+        typical.push(name.to_owned());
     }
     cargo(&workspace, &["fmt", "--all", "--check"])?;
-    cargo(
-        &workspace,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )?;
+    let packages = typical.iter().flat_map(|name| ["--package", name.as_str()]);
+    let clippy: Vec<&str> = ["clippy", "--all-targets"]
+        .into_iter()
+        .chain(packages)
+        .collect();
+    cargo(&workspace, &clippy)?;
     let said = cargo(&workspace, &["test", "--workspace"])?;
     let passed = said
         .lines()
         .filter(|line| line.ends_with(" ... ok"))
         .count();
-    let fewest = EACH * (made + NAMES.len());
+    let fewest = EACH * made.len();
     assert!(passed >= fewest, "only {passed} tests were run");
     Ok(())
 }
@@ -85,9 +85,9 @@ fn workspace() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Returns how many there are.
-fn every_combination(workspace: &Path) -> io::Result<usize> {
-    let mut made = 0;
+/// Returns what they are called.
+fn every_combination(workspace: &Path) -> io::Result<Vec<String>> {
+    let mut made = Vec::new();
     for transport in TRANSPORTS {
         for protocol in PROTOCOLS {
             for model in MODELS {
@@ -101,7 +101,9 @@ fn every_combination(workspace: &Path) -> io::Result<usize> {
                     "--model",
                     model,
                 ];
-                made += usize::from(make(workspace, &name, &choices)?);
+                if make(workspace, &name, &choices)? {
+                    made.push(name);
+                }
             }
         }
     }
@@ -127,7 +129,7 @@ fn make(workspace: &Path, name: &str, choices: &[&str]) -> io::Result<bool> {
     Ok(output.status.success())
 }
 
-/// Returns what it says.
+/// Returns what it says, which is no warning.
 fn cargo(workspace: &Path, arguments: &[&str]) -> io::Result<String> {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
@@ -140,7 +142,7 @@ fn cargo(workspace: &Path, arguments: &[&str]) -> io::Result<String> {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(
-        output.status.success(),
+        output.status.success() && !complained.contains("warning"),
         "cargo {arguments:?}\n{said}\n{complained}"
     );
     Ok(said.into_owned())

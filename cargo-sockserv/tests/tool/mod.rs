@@ -5,8 +5,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// How long a step of a dialogue may take: much, so that a busy machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `cargo sockserv` in a folder, where nobody can be asked.
 pub(crate) fn sockserv(folder: &Path) -> Command {
@@ -84,11 +90,11 @@ impl Terminal {
 
     /// Waits for the question, and types.
     pub(crate) fn answer(&mut self, question: &str, keys: &str) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
         while !self.said.contains(question) {
-            let mut bytes = [0; 1024];
-            let count = self.user.read(&mut bytes)?;
-            assert_ne!(count, 0, "it ended, and had said: {}", self.said);
-            self.said += &String::from_utf8_lossy(&bytes[..count]);
+            if !self.read(until)? {
+                return Err(self.failure(&format!("ended and did not ask for the {question}")));
+            }
         }
         self.said.clear();
         self.user.write_all(keys.as_bytes())
@@ -96,8 +102,36 @@ impl Terminal {
 
     /// Reads what else it says, up to its end.
     pub(crate) fn end(mut self) -> io::Result<ExitStatus> {
-        let mut rest = Vec::new();
-        let _ = self.user.read_to_end(&mut rest); // A terminal that nobody has open any more is an error.
+        let until = Instant::now() + PATIENCE;
+        while self.read(until)? {}
         self.child.wait()
+    }
+
+    /// Returns whether there was something to read before its end.
+    fn read(&mut self, until: Instant) -> io::Result<bool> {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        if poll(&mut [PollFd::new(&self.user, PollFlags::IN)], Some(&left))? == 0 {
+            return Err(self.failure("waits for other keys"));
+        }
+        let mut bytes = [0; 1024];
+        let count = match self.user.read(&mut bytes) {
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0, // Nobody has it open any more.
+            result => result?,
+        };
+        self.said += &String::from_utf8_lossy(&bytes[..count]);
+        Ok(count > 0)
+    }
+
+    fn failure(&self, what: &str) -> io::Error {
+        io::Error::other(format!("it {what}; it said: {}", self.said))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has ended, or nobody will answer it any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
