@@ -174,7 +174,13 @@ impl<H> Pool<H> {
         let requests = || Arc::clone(unit.ticket().requests());
         self.crew.requests.get_or_init(requests);
         let mut state = lock(&self.crew.state);
-        if state.queue.len() >= state.waiting + self.queue {
+        // Without any queue one that gives its thread back would find nobody to give it to but itself.
+        let queue = if unit.is_lent() {
+            self.queue.max(1)
+        } else {
+            self.queue
+        };
+        if state.queue.len() >= state.waiting + queue {
             state.wanted = true;
             return Some(unit);
         }
@@ -281,7 +287,7 @@ impl<H: Send + Clone + 'static> Pool<H> {
 /// Closes requests. Some have a handler, whose `drop` is the user's.
 fn discard<H>(left: VecDeque<Unit<H>>) {
     for unit in left {
-        let _ = guard_value(Phase::Close, move || drop(unit));
+        let _ = guard_value(Phase::Close, move || unit.abandon());
     }
 }
 

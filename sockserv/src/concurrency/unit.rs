@@ -253,6 +253,13 @@ impl<H> Unit<H> {
         error
     }
 
+    /// Closes a request that will not be run to its end: its senders find it closed, too.
+    pub(crate) fn abandon(self) {
+        if let Accepted::Stream(link, _) = &self.request {
+            link.close_senders();
+        }
+    }
+
     /// Runs the whole life cycle: setup, handle, finish, the reply, `handle_error` if anything failed, and the end.
     ///
     /// Never panics: what panics in user's code is caught and reported.

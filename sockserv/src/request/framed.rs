@@ -490,6 +490,7 @@ mod tests {
         received.make_room();
         come(&mut received, &[b'x'; 60]);
         received.make_some_room();
+        come(&mut received, &[b'x'; 4]); // More than half of what there is now.
         let at = received.bytes.as_ptr();
         for _ in 0..30 {
             come(&mut received, b"x");

@@ -32,15 +32,20 @@ impl Link {
         self.eof.store(true, Ordering::Relaxed);
     }
 
+    /// Senders find the connection closed, and hold its socket no longer.
+    pub(crate) fn close_senders(&self) {
+        if let Some(outgoing) = self.outgoing.get() {
+            outgoing.close();
+        }
+    }
+
     /// Ends the connection without losing the reply, and counts the request as ended just before the peer can see it.
     ///
     /// If the peer still talks its bytes are drained, by the accept loop, before the socket is closed: closing it now would
     /// reset the connection, and a reset takes the reply with it. `unread`: whether bytes of the peer are left in our own
     /// buffer.
     pub(crate) fn hang_up(&self, unread: bool) {
-        if let Some(outgoing) = self.outgoing.get() {
-            outgoing.close();
-        }
+        self.close_senders();
         if self.released.load(Ordering::Relaxed) {
             return self.requests().settle(self.index);
         }
