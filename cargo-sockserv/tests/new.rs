@@ -42,6 +42,29 @@ fn makes_a_crate_of_the_name() -> io::Result<()> {
 }
 
 #[test]
+fn an_operator_has_flags() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let output = sockserv(folder.path())
+        .args(["new", "ready", "--systemd", "--docker", "--kubernetes"])
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    let read = |name: &str| fs::read_to_string(folder.path().join("ready").join(name));
+    let (manifest, program) = (read("Cargo.toml")?, read("src/main.rs")?);
+    let features = "features = [\"admin\", \"cli\"]";
+    assert!(manifest.contains(features), "{manifest}");
+    assert!(program.contains(".args()?"), "{program}");
+    let readme = read("README.md")?;
+    for line in [
+        "cargo run --release -- --print-unit > ready.units",
+        "cargo run --release -- --print-dockerfile > Dockerfile",
+        "cargo run --release -- --print-kubernetes > ready.yaml",
+    ] {
+        assert!(readme.lines().any(|other| other == line), "{readme}");
+    }
+    Ok(())
+}
+
+#[test]
 fn leaves_what_is_there() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     fs::create_dir(folder.path().join("empty"))?;
@@ -92,6 +115,10 @@ fn refuses_what_does_not_work() -> io::Result<()> {
         (
             &["a", "--protocol", "http", "--transport", "tcp+udp"],
             "protocol `http` does not work over `tcp+udp`",
+        ),
+        (
+            &["a", "--docker", "--transport", "unix"],
+            "`--docker` needs a port",
         ),
         (&["a", "--protocol", "gopher"], "there are `raw`, `lines`"),
         (

@@ -33,6 +33,8 @@ pub(crate) struct New {
     /// What the bytes mean: raw, lines, commands, length-prefixed, http or rpc=FILE.x [default: raw]
     #[arg(long)]
     protocol: Option<Protocol>,
+    #[command(flatten)]
+    operation: Operation,
     /// Where the crate's folder is made
     #[arg(long, value_name = "DIR", default_value = ".")]
     into: PathBuf,
@@ -41,12 +43,47 @@ pub(crate) struct New {
     local: Option<PathBuf>,
 }
 
+/// What its operator has; each of the others needs the command line.
+#[derive(Args, Clone, Copy)]
+struct Operation {
+    /// Every option is a flag and a variable of the environment
+    #[arg(long)]
+    cli: bool,
+    /// The README says how its units are printed
+    #[arg(long)]
+    systemd: bool,
+    /// The README says how its Dockerfile is printed
+    #[arg(long)]
+    docker: bool,
+    /// The README says how its Deployment is printed
+    #[arg(long)]
+    kubernetes: bool,
+}
+
+impl Operation {
+    fn has_flags(self) -> bool {
+        self.cli || self.systemd || self.docker || self.kubernetes
+    }
+
+    fn check(self, transport: Transport) -> Result {
+        let containers = [(self.docker, "docker"), (self.kubernetes, "kubernetes")];
+        match containers.into_iter().find(|(is_asked, _)| *is_asked) {
+            Some((_, word)) if transport.is_unix() => Err(format!(
+                "`--{word}` needs a port, by which a container is reached; choose `--transport tcp` or `--transport udp`"
+            )
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What the crate is to be.
 struct Blueprint {
     name: CrateName,
     transport: Transport,
     model: Model,
     protocol: Protocol,
+    operation: Operation,
     /// The folder of the crate `sockserv`, if it is not to come from the registry.
     local: Option<PathBuf>,
 }
@@ -90,11 +127,13 @@ impl New {
             None => ask::protocol(transport)?,
         };
         protocol.check(transport)?;
+        self.operation.check(transport)?;
         Ok(Blueprint {
             name,
             transport,
             model,
             protocol,
+            operation: self.operation,
             local,
         })
     }

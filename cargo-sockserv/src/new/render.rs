@@ -127,6 +127,8 @@ fn facts(blueprint: &Blueprint, interface: Option<&InterfaceFile>) -> Value {
         talks,
         tests => scripts.iter().map(script::Script::value).collect::<Vec<_>>(),
         dependencies => dependencies(blueprint),
+        has_flags => blueprint.operation.has_flags(),
+        prints => prints(blueprint),
     }
 }
 
@@ -215,15 +217,37 @@ fn shown(file: &InterfaceFile) -> Value {
     context! { file => file.name.as_str(), procedures => procedures.collect::<Vec<_>>() }
 }
 
+/// Commands that write what those need who run the server; made anew, it cannot go stale.
+fn prints(blueprint: &Blueprint) -> Vec<String> {
+    let (name, operation) = (blueprint.name.as_str(), blueprint.operation);
+    let wishes = [
+        (operation.systemd, "unit", format!("{name}.units")),
+        (operation.docker, "dockerfile", "Dockerfile".to_owned()),
+        (operation.kubernetes, "kubernetes", format!("{name}.yaml")),
+    ];
+    let asked = wishes.into_iter().filter(|(is_asked, ..)| *is_asked);
+    asked
+        .map(|(_, wish, file)| format!("cargo run --release -- --print-{wish} > {file}"))
+        .collect()
+}
+
 fn dependencies(blueprint: &Blueprint) -> Vec<String> {
-    let runtime = match &blueprint.local {
+    let mut features = Vec::new();
+    if blueprint.operation.has_flags() {
+        features.extend(["admin", "cli"]);
+    }
+    if matches!(blueprint.protocol, Protocol::Rpc(_)) {
+        features.push("rpc");
+    }
+    let version = format!("{:?}", env!("CARGO_PKG_VERSION"));
+    let source = match &blueprint.local {
         Some(folder) => format!("path = {:?}", folder.display().to_string()),
-        None => format!("version = {:?}", env!("CARGO_PKG_VERSION")),
+        None => format!("version = {version}"),
     };
-    let runtime = match (&blueprint.protocol, &blueprint.local) {
-        (Protocol::Rpc(_), _) => format!("{{ {runtime}, features = [\"rpc\"] }}"),
-        (_, Some(_)) => format!("{{ {runtime} }}"),
-        (_, None) => format!("{:?}", env!("CARGO_PKG_VERSION")),
+    let runtime = match (features.is_empty(), &blueprint.local) {
+        (false, _) => format!("{{ {source}, features = {features:?} }}"),
+        (true, Some(_)) => format!("{{ {source} }}"),
+        (true, None) => version,
     };
     let mut dependencies = vec![format!("sockserv = {runtime}")];
     if blueprint.protocol == Protocol::Http {
