@@ -29,7 +29,7 @@
 //! | `--nodelay=false` | a flag that is on |
 //! | `--timeout none` | what may be without |
 //! | `--help` | all options that fit the transport and the model, as the [`Builder`] documents them |
-//! | `--print-unit`, `--print-haproxy`, `--print-kubernetes`, `--print-dockerfile` | prints what those need, made of the settings in effect: run it with the flags that the server is to have: see [`deploying`] |
+//! | `--print-unit`, `--print-haproxy`, `--print-kubernetes`, `--print-dockerfile` | prints what those need, made of the settings in effect: run it with the flags that the server is to have: see [deploying](crate::guide::deploying) |
 //! | `--check` | prints what is in effect, where each value comes from, and what the machine has to say to it: see [`capacity`](crate::capacity) |
 //!
 //! With the feature `admin` and `--admin-public 0.0.0.0:9100` what is printed asks `/readyz` whether a server is ready.
@@ -38,9 +38,6 @@
 //! `--help`, `--version`, `--check`, `--print-...` and mistakes end the process, as is the custom.
 //!
 //! Without the feature there is no `from_args`, and no weight.
-
-#[doc = include_str!("../guide/deploying.md")]
-pub mod deploying {}
 
 mod check;
 mod flags;

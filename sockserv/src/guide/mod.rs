@@ -1,4 +1,4 @@
-//! The guide: thirteen short chapters, from a first server to what happens inside. Each stands by itself.
+//! The guide: fourteen short chapters, from a first server to what happens inside. Each stands by itself.
 //!
 //! | chapter | the question that it answers |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | [`from_python`] | What is Python's `socketserver` called here? |
 //! | [`from_tokio`] | When is an asynchronous runtime the better choice? |
 //! | [`operating`] | What does it say, which signals does it heed, how is it watched and replaced? |
+//! | [`deploying`] | What do HAProxy, systemd, Docker and Kubernetes need, and how is a server replaced behind them? |
 //! | [`inside`] | How does it work? |
 //! | [`unsafe_code`] | Where is the unsafe code, and why is it sound? |
 
@@ -48,6 +49,9 @@ pub mod from_tokio {}
 
 #[doc = include_str!("operating.md")]
 pub mod operating {}
+
+#[doc = include_str!("deploying.md")]
+pub mod deploying {}
 
 #[doc = include_str!("inside.md")]
 pub mod inside {}
