@@ -1,12 +1,10 @@
 //! `cargo sockserv check`: what of the settings does not go together, or not with this machine.
 
-use std::fs;
 use std::io::{self, Write};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use rustix::process::{Resource, getrlimit};
+use sockserv::capacity::{Item, Machine, Need};
 use sockserv_codegen::{Amount, Inspection};
 
 use crate::Result;
@@ -23,8 +21,6 @@ pub(crate) struct Check {
 const BACKLOG: u64 = 4096;
 const MAX_CONNECTIONS: u64 = 1000;
 const WORKERS: u64 = 8;
-/// Descriptors that the library leaves to others.
-const SPARE: u64 = 32;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// What std gives a thread.
 const STACK: u64 = 2 << 20;
@@ -33,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl Check {
     pub(crate) fn run(&self) -> Result {
-        let (machine, mut out) = (Machine::look(), io::stdout());
+        let (machine, mut out) = (Machine::here(), io::stdout());
         let servers = self.source.servers()?;
         for found in &servers {
             let warnings = warnings(&found.server, &machine);
@@ -50,42 +46,6 @@ impl Check {
         }
         Ok(())
     }
-}
-
-/// What this machine allows; nothing where it does not say.
-#[derive(Debug, Default)]
-struct Machine {
-    /// The soft limit of open files.
-    descriptors: Option<u64>,
-    somaxconn: Option<u64>,
-    /// In bytes.
-    memory: Option<u64>,
-    /// Of all processes together.
-    threads: Option<u64>,
-}
-
-impl Machine {
-    fn look() -> Self {
-        Self {
-            descriptors: getrlimit(Resource::Nofile).current,
-            somaxconn: number("/proc/sys/net/core/somaxconn"),
-            memory: memory(),
-            threads: number("/proc/sys/kernel/threads-max"),
-        }
-    }
-}
-
-fn number<T: FromStr>(path: &str) -> Option<T> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// The settings of a server, as numbers.
@@ -122,41 +82,27 @@ impl Settings<'_> {
 
 fn warnings(server: &Inspection, machine: &Machine) -> Vec<String> {
     let settings = Settings(server);
-    [
-        descriptors(&settings, machine),
-        backlog(&settings, machine),
+    let items = need(&settings).of(machine).into_iter();
+    let short = items.filter(Item::is_short).map(|item| item.to_string());
+    let odd = [
         stacks(&settings, machine),
-        threads(&settings, machine),
         per_peer(&settings),
         request_timeout(&settings),
         idle_workers(&settings),
         grace(&settings),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    short.chain(odd.into_iter().flatten()).collect()
 }
 
-/// The default gives way to the limit; a number that is written does not.
-fn descriptors(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
-    let (wanted, limit) = (settings.number("max_connections")?, machine.descriptors?);
-    (wanted + SPARE > limit).then(|| {
-        format!(
-            "`max_connections = {wanted}`, but a process may open {limit} files here; raise the limit: \
-             `ulimit -n {}`, or `LimitNOFILE=` in the unit of systemd",
-            wanted + SPARE
-        )
-    })
-}
-
-fn backlog(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
-    let (wanted, limit) = (
-        settings.number("backlog").unwrap_or(BACKLOG),
-        machine.somaxconn?,
-    );
-    (settings.has("backlog") && wanted > limit).then(|| {
-        format!("`backlog` is {wanted}, but the kernel cuts it to {limit}; raise that: `sysctl net.core.somaxconn={wanted}`")
-    })
+/// What the server may come to need. A `max_connections` that is not written gives way to the limit of descriptors.
+fn need(settings: &Settings<'_>) -> Need {
+    let backlog = settings.number("backlog").unwrap_or(BACKLOG);
+    Need {
+        connections: settings.number("max_connections").unwrap_or_default(),
+        threads: thread_count(settings).unwrap_or_default(),
+        backlog: if settings.has("backlog") { backlog } else { 0 },
+        ..Need::default()
+    }
 }
 
 /// How many threads there may be.
@@ -187,13 +133,6 @@ fn stacks(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
             size(count.saturating_mul(stack)),
             size(memory)
         )
-    })
-}
-
-fn threads(settings: &Settings<'_>, machine: &Machine) -> Option<String> {
-    let (count, limit) = (thread_count(settings)?, machine.threads?);
-    (count > limit).then(|| {
-        format!("{count} threads, but there may be {limit} on this machine; raise that: `sysctl kernel.threads-max`")
     })
 }
 
@@ -246,7 +185,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use sockserv::{Options, Pool};
 
     use super::*;
@@ -285,8 +224,18 @@ mod tests {
         };
         setrlimit(Resource::Nofile, limits)?;
         let server = EchoServer::bind(Echo)?;
-        let most = server.handle().max_connections();
-        assert_eq!(most as u64, limit - SPARE);
+        let connections = server.handle().max_connections() as u64;
+        let need = Need {
+            connections,
+            ..Need::default()
+        };
+        let machine = Machine {
+            descriptors: Some(limit),
+            ..Machine::default()
+        };
+        let items = need.of(&machine);
+        let descriptors = items.iter().find(|item| item.has().is_some());
+        assert_eq!(descriptors.map(Item::need), Some(limit));
         Ok(())
     }
 }
