@@ -8,9 +8,9 @@ pub use crate::codec::{
     Decoder, Delimited, Ending, Fixed, LengthPrefixed, Lines, Overflow, RecordMarking, Width,
 };
 pub use crate::command::{
-    Answer, Command, CommandError, CommandHandler, Encodes, OpcodeHandler, Opens, Prints, Sends,
-    Settles, Verb, Words, answer_error, serve_command, serve_frame_error, serve_opcode,
-    serve_opcode_frame_error,
+    Answer, Command, CommandError, CommandErrors, CommandHandler, Encodes, OpcodeHandler, Opens,
+    Prints, Sends, Settles, Verb, Words, answer_error, serve_command, serve_frame_error,
+    serve_opcode,
 };
 pub use crate::concurrency::{
     Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork,

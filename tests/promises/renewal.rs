@@ -219,8 +219,10 @@ fn never_leaves(cell: Cell) {
         .start();
     let stuck = |nth| {
         let worker = process_of(&server.nth_event(nth, "worker"));
+        let mut client = server.connect();
+        client.echo("one"); // So that the hook is not called before this request has ended.
         fs::write(&name, worker.0.to_string()).expect("an own folder");
-        server.connect().echo("one");
+        client.finish();
         server.nth_event(nth, "stuck");
         worker
     };

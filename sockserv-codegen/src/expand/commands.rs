@@ -6,14 +6,10 @@ use syn::spanned::Spanned;
 
 use super::private;
 use crate::handler::Method;
-use crate::plan::{Codec, Command, Commands, Messages, Parameter, Plan, Takes};
+use crate::plan::{Command, Commands, Messages, Parameter, Plan, Takes};
 
-// impl CommandHandler for Kv { const COMMANDS: ... = ...; const VERBS: ... = ...; fn call(...) ... fn command_error(...) ... }
-pub(super) fn commands(
-    plan: &Plan<'_>,
-    messages: &Messages<'_>,
-    commands: &Commands<'_>,
-) -> TokenStream {
+// impl CommandHandler for Kv { const COMMANDS: ... = ...; const VERBS: ... = ...; fn call(...) ... }
+pub(super) fn commands(plan: &Plan<'_>, commands: &Commands<'_>) -> TokenStream {
     let Plan { ty, generics, .. } = plan;
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
@@ -30,7 +26,6 @@ pub(super) fn commands(
         .enumerate()
         .filter(|(_, command)| !command.is_broken)
         .map(|(at, command)| arm(plan, at, command));
-    let error = error(plan, messages, commands);
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::CommandHandler for #ty #where_clause {
@@ -51,7 +46,6 @@ pub(super) fn commands(
                     _ => ::core::result::Result::Ok(()),
                 }
             }
-            #error
         }
     }
 }
@@ -224,39 +218,4 @@ fn take(takes: &Takes<'_>, name: &str, span: Span) -> Option<TokenStream> {
             quote_spanned!(span=> words.all(|words| #inner))
         }
     })
-}
-
-// fn command_error(&mut self, error: &CommandError, replies: &mut Replies<'_, Self::Framing>) -> Outcome { ... }
-fn error(plan: &Plan<'_>, messages: &Messages<'_>, commands: &Commands<'_>) -> TokenStream {
-    let private = private(plan, Span::call_site());
-    if commands.error.is_empty() {
-        let body = match messages.codec {
-            Codec::Built { .. } => quote!(#private::answer_error(error, replies)),
-            Codec::Own(_) => quote!(::core::result::Result::Ok(())), // It was reported.
-        };
-        return quote! {
-            #[allow(unused_variables)]
-            fn command_error(&mut self, error: &#private::CommandError, replies: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
-                #body
-            }
-        };
-    }
-    let errors = commands.error.iter().map(|method| {
-        let (name, cfgs) = (&method.sig.ident, method.cfgs());
-        let span = name.span();
-        let spans = method.parameter_spans();
-        let place = |at: usize| spans.get(at).map_or(span, |place| place.resolved_at(span));
-        let (error, replies) = (Ident::new("error", place(0)), Ident::new("replies", place(1)));
-        let output = method.output_span().resolved_at(span);
-        let mut inner = name.clone();
-        inner.set_span(output);
-        let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, #error, #replies)));
-        quote_spanned! {span=>
-            #(#cfgs)*
-            fn #name(&mut self, #error: &#private::CommandError, #replies: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
-                #call
-            }
-        }
-    });
-    errors.collect()
 }

@@ -26,18 +26,23 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
     let codec = codec(plan, messages);
     let (message, more) = match (&messages.commands, &messages.opcodes) {
         (Some(all), _) => {
-            let message = by(plan, messages, "serve_command", "serve_frame_error");
-            (message, commands(plan, messages, all))
+            let errors = errors(plan, &all.error, &default_answer(&private, messages));
+            let more = [commands(plan, all), errors];
+            (by(plan, messages, "serve_command"), more)
         }
         (None, Some(all)) => {
-            let message = by(plan, messages, "serve_opcode", "serve_opcode_frame_error");
-            (message, opcodes(plan, all))
+            let fails = quote!(::core::result::Result::Err(::core::convert::Into::into(
+                error
+            )));
+            let more = [opcodes(plan, all), errors(plan, &all.error, &fails)];
+            (by(plan, messages, "serve_opcode"), more)
         }
-        (None, None) => (by_message(plan, messages), TokenStream::new()),
+        (None, None) => (by_message(plan, messages), Default::default()),
     };
+    let span = messages.codec_span();
+    let error = quote_spanned!(span=> <Self::Codec as #private::Decoder>::Error);
     let frame_errors = messages.frame_error.iter();
-    let frame_errors =
-        frame_errors.map(|method| call(plan, method, messages.codec_span(), Takes::FrameError));
+    let frame_errors = frame_errors.map(|method| call(plan, method, &error, false));
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::MessageHandler for #ty #where_clause {
@@ -45,7 +50,7 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
             #message
             #(#frame_errors)*
         }
-        #more
+        #(#more)*
     }
 }
 
@@ -53,25 +58,55 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
     match messages.message.as_slice() {
         [] => nothing(plan),
         methods => {
+            let span = messages.codec_span();
+            let private = private(plan, span);
+            let item = quote_spanned!(span=> <Self::Codec as #private::Decoder>::Item);
             let calls = methods.iter();
             calls
-                .map(|method| call(plan, method, messages.codec_span(), Takes::Message))
+                .map(|method| call(plan, method, &item, false))
                 .collect()
         }
     }
 }
 
+// impl CommandErrors for Kv { fn command_error(&mut self, error: CommandError, replies: ...) -> Outcome { ... } }
+fn errors(plan: &Plan<'_>, methods: &[&Method], default: &TokenStream) -> TokenStream {
+    let Plan { ty, generics, .. } = plan;
+    let private = private(plan, Span::call_site());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let error = quote!(#private::CommandError);
+    let calls = methods.iter();
+    let calls = calls.map(|method| call(plan, method, &error, true));
+    let default = methods.is_empty().then(|| {
+        quote! {
+            #[allow(unused_variables)]
+            fn command_error(&mut self, error: #error, replies: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
+                #default
+            }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::CommandErrors for #ty #where_clause {
+            #(#calls)*
+            #default
+        }
+    }
+}
+
+// answer_error(&error, replies)
+fn default_answer(private: &TokenStream, messages: &Messages<'_>) -> TokenStream {
+    match messages.codec {
+        Codec::Built { .. } => quote!(#private::answer_error(&error, replies)),
+        Codec::Own(_) => quote!(::core::result::Result::Ok(())), // It was reported.
+    }
+}
+
 // fn message(&mut self, ...) -> Outcome { serve_command(self, message, replies) }
-fn by(
-    plan: &Plan<'_>,
-    messages: &Messages<'_>,
-    serve: &str,
-    serve_frame_error: &str,
-) -> TokenStream {
+fn by(plan: &Plan<'_>, messages: &Messages<'_>, serve: &str) -> TokenStream {
     let span = messages.codec_span();
     let private = private(plan, span);
     let serve = Ident::new(serve, span);
-    let serve_frame_error = Ident::new(serve_frame_error, span);
     let frame_error = messages.frame_error.is_empty().then(|| {
         quote_spanned! {span=>
             fn frame_error(
@@ -79,7 +114,7 @@ fn by(
                 error: <Self::Codec as #private::Decoder>::Error,
                 replies: &mut #private::Replies<'_, Self::Framing>,
             ) -> #private::Outcome {
-                #private::#serve_frame_error(self, error, replies)
+                #private::serve_frame_error(self, error, replies)
             }
         }
     });
@@ -124,17 +159,10 @@ fn codec(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-/// What a method takes beside the replies.
-#[derive(Clone, Copy)]
-enum Takes {
-    Message,
-    FrameError,
-}
-
 // fn message(&mut self, message: Bytes, replies: &mut Replies<'_, Self::Framing>) -> Outcome {
 //     IntoOutcome::into_outcome(Self::message(self, message, replies))
 // }
-fn call(plan: &Plan<'_>, method: &Method, codec: Span, takes: Takes) -> TokenStream {
+fn call(plan: &Plan<'_>, method: &Method, ty: &TokenStream, borrows: bool) -> TokenStream {
     let (name, cfgs) = (&method.sig.ident, method.cfgs());
     let span = name.span();
     let private = private(plan, span);
@@ -144,15 +172,12 @@ fn call(plan: &Plan<'_>, method: &Method, codec: Span, takes: Takes) -> TokenStr
         Ident::new("taken", place(0)),
         Ident::new("replies", place(1)),
     );
-    let ty = match takes {
-        Takes::Message => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Item),
-        Takes::FrameError => quote_spanned!(codec=> <Self::Codec as #private::Decoder>::Error),
-    };
+    let borrow = borrows.then(|| quote_spanned!(place(0)=> &));
     let output = method.output_span().resolved_at(span);
     let mut inner = name.clone();
     inner.set_span(output);
     let given = (spans.len() > 1).then(|| quote!(, #replies));
-    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, #taken #given)));
+    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, #borrow #taken #given)));
     quote_spanned! {span=>
         #(#cfgs)*
         #[allow(unused_variables)]

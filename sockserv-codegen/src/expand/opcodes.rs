@@ -8,7 +8,7 @@ use super::commands::answer;
 use super::{private, value};
 use crate::plan::{Number, Opcode, Opcodes, Part, Plan};
 
-// impl OpcodeHandler for Thermometer { const WIDTH: Width = Width::U8; const AT: usize = 0; fn call(...) ... fn command_error(...) ... }
+// impl OpcodeHandler for Thermometer { const WIDTH: Width = Width::U8; const AT: usize = 0; fn call(...) ... }
 pub(super) fn opcodes(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
     let Plan { ty, generics, .. } = plan;
     let private = private(plan, Span::call_site());
@@ -20,7 +20,6 @@ pub(super) fn opcodes(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
     };
     let arms = opcodes.opcodes.iter().filter(|opcode| !opcode.is_broken);
     let arms = arms.map(|opcode| arm(plan, opcode));
-    let error = error(plan, opcodes);
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::OpcodeHandler for #ty #where_clause {
@@ -40,7 +39,6 @@ pub(super) fn opcodes(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
                     opcode => ::core::result::Result::Err(#private::CommandError::UnknownOpcode { opcode }),
                 }
             }
-            #error
         }
     }
 }
@@ -80,37 +78,4 @@ fn arm(plan: &Plan<'_>, opcode: &Opcode<'_>) -> TokenStream {
         quote_spanned!(span=> #(#cfgs)* #pattern => { #answer })
     });
     arms.collect()
-}
-
-// fn command_error(&mut self, error: CommandError, replies: &mut Replies<'_, Self::Framing>) -> Outcome { ... }
-fn error(plan: &Plan<'_>, opcodes: &Opcodes<'_>) -> TokenStream {
-    let private = private(plan, Span::call_site());
-    if opcodes.error.is_empty() {
-        return quote! {
-            fn command_error(&mut self, error: #private::CommandError, _: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
-                ::core::result::Result::Err(::core::convert::Into::into(error))
-            }
-        };
-    }
-    let errors = opcodes.error.iter().map(|method| {
-        let (name, cfgs) = (&method.sig.ident, method.cfgs());
-        let span = name.span();
-        let spans = method.parameter_spans();
-        let place = |at: usize| spans.get(at).map_or(span, |place| place.resolved_at(span));
-        let (error, replies) = (
-            Ident::new("error", place(0)),
-            Ident::new("replies", place(1)),
-        );
-        let output = method.output_span().resolved_at(span);
-        let mut inner = name.clone();
-        inner.set_span(output);
-        let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, &#error, #replies)));
-        quote_spanned! {span=>
-            #(#cfgs)*
-            fn #name(&mut self, #error: #private::CommandError, #replies: &mut #private::Replies<'_, Self::Framing>) -> #private::Outcome {
-                #call
-            }
-        }
-    });
-    errors.collect()
 }

@@ -141,7 +141,7 @@ mod words;
 use std::error::Error;
 
 pub use error::CommandError;
-pub use opcode::{OpcodeHandler, serve_opcode, serve_opcode_frame_error};
+pub use opcode::{OpcodeHandler, serve_opcode};
 pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
 pub use words::{Argument, Rest, Sentence, Split, Words};
 
@@ -154,7 +154,7 @@ use crate::message::{MessageHandler, Replies};
     message = "`{Self}` has no commands",
     note = "write `#[command(\"GET\")]` on methods in the `impl` block that has `#[server(...)]`"
 )]
-pub trait CommandHandler: MessageHandler {
+pub trait CommandHandler: CommandErrors {
     /// The commands, in the order of the methods; one that a `#[cfg]` leaves out is empty.
     const COMMANDS: &'static [Command];
     /// The verbs, sorted by their first words; of several verbs with the same first word the longest comes first.
@@ -175,7 +175,10 @@ pub trait CommandHandler: MessageHandler {
         words: &mut Words<'_>,
         replies: &mut Replies<'_, Self::Framing>,
     ) -> Result<(), CommandError>;
+}
 
+/// What a handler with commands or opcodes does about messages that are none.
+pub trait CommandErrors: MessageHandler {
     /// Answers what is no command.
     ///
     /// # Errors
@@ -183,9 +186,22 @@ pub trait CommandHandler: MessageHandler {
     /// Whatever is to end the connection.
     fn command_error(
         &mut self,
-        error: &CommandError,
+        error: CommandError,
         replies: &mut Replies<'_, Self::Framing>,
     ) -> Outcome;
+}
+
+/// Answers what a command came to, if that is an error.
+fn answered<H: CommandErrors>(
+    handler: &mut H,
+    result: Result<(), CommandError>,
+    replies: &mut Replies<'_, H::Framing>,
+) -> Outcome {
+    match result {
+        Ok(()) => Ok(()),
+        Err(CommandError::Fatal(error)) => Err(error),
+        Err(error) => handler.command_error(error, replies),
+    }
 }
 
 /// What is known about a command.
@@ -273,11 +289,7 @@ where
         words.is_for(&H::COMMANDS[command]);
         handler.call(command, &mut words, replies)
     });
-    match result {
-        Ok(()) => Ok(()),
-        Err(CommandError::Fatal(error)) => Err(error),
-        Err(error) => handler.command_error(&error, replies),
-    }
+    answered(handler, result, replies)
 }
 
 /// Answers what is not even a message.
@@ -291,13 +303,13 @@ pub fn serve_frame_error<H>(
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
-    H: CommandHandler,
+    H: CommandErrors,
 {
     let error: Box<dyn Error + Send + Sync> = error.into();
     match error.downcast() {
         Ok(error) => match *error {
             crate::codec::FrameError::Io(error) => Err(error.into()),
-            error => handler.command_error(&CommandError::Frame(error), replies),
+            error => handler.command_error(CommandError::Frame(error), replies),
         },
         Err(error) => Err(error),
     }

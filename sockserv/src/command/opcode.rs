@@ -1,16 +1,14 @@
 //! Opcodes: methods of a handler that are called by a number in a message. `#[opcode(0x01)]` writes what is in here.
 
-use std::error::Error;
-
 use bytes::Bytes;
 
-use super::CommandError;
-use crate::codec::{Decoder, FrameError, Width};
+use super::{CommandError, CommandErrors, answered};
+use crate::codec::{Decoder, Width};
 use crate::error::Outcome;
-use crate::message::{MessageHandler, Replies};
+use crate::message::Replies;
 
 /// A handler whose methods are called by opcodes. `#[opcode(...)]` writes it.
-pub trait OpcodeHandler: MessageHandler {
+pub trait OpcodeHandler: CommandErrors {
     /// How the opcode is written.
     const WIDTH: Width;
     /// How many bytes stand before it.
@@ -28,17 +26,6 @@ pub trait OpcodeHandler: MessageHandler {
         head: &Bytes,
         replies: &mut Replies<'_, Self::Framing>,
     ) -> Result<(), CommandError>;
-
-    /// Answers what is no opcode.
-    ///
-    /// # Errors
-    ///
-    /// Whatever is to end the connection.
-    fn command_error(
-        &mut self,
-        error: CommandError,
-        replies: &mut Replies<'_, Self::Framing>,
-    ) -> Outcome;
 }
 
 /// Calls the method of a message's opcode, or says why there is none.
@@ -61,40 +48,13 @@ where
             length: message.len(),
         }),
     };
-    match result {
-        Ok(()) => Ok(()),
-        Err(CommandError::Fatal(error)) => Err(error),
-        Err(error) => handler.command_error(error, replies),
-    }
+    answered(handler, result, replies)
 }
 
 /// Finds the opcode, what stands behind it, and what before it.
 fn find(message: &Bytes, width: Width, at: usize) -> Option<(u64, Bytes, Bytes)> {
     let (opcode, own) = width.read(message.get(at..)?).ok()??;
     Some((opcode, message.slice(at + own..), message.slice(..at)))
-}
-
-/// Answers what is not even a message.
-///
-/// # Errors
-///
-/// What `command_error` returns.
-pub fn serve_opcode_frame_error<H>(
-    handler: &mut H,
-    error: <H::Codec as Decoder>::Error,
-    replies: &mut Replies<'_, H::Framing>,
-) -> Outcome
-where
-    H: OpcodeHandler,
-{
-    let error: Box<dyn Error + Send + Sync> = error.into();
-    match error.downcast() {
-        Ok(error) => match *error {
-            FrameError::Io(error) => Err(error.into()),
-            error => handler.command_error(CommandError::Frame(error), replies),
-        },
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
