@@ -210,19 +210,13 @@ fn renew_beside_a_queue(cell: Cell) {
 
 /// Stuck in a hook, without a request: it holds up neither the renewal nor the shutdown.
 fn never_leaves(cell: Cell) {
-    let folder = sockserv_tests::Folder::new();
-    let name = folder.join("stuck");
     let server = Scenario::new(cell)
         .with("workers", "1")
         .with("shutdown-grace", "0s")
-        .with("stuck", name.to_str().expect("a plain path"))
         .start();
     let stuck = |nth| {
         let worker = process_of(&server.nth_event(nth, "worker"));
-        let mut client = server.connect();
-        client.echo("one"); // So that the hook is not called before this request has ended.
-        fs::write(&name, worker.0.to_string()).expect("an own folder");
-        client.finish();
+        server.connect().ask("stick"); // The hook is not called before this request has ended.
         server.nth_event(nth, "stuck");
         worker
     };

@@ -6,7 +6,7 @@ use std::process;
 use sockserv::prelude::*;
 
 use crate::flags::number;
-use crate::state::{Failure, Scenario, State, counts, say, step, work};
+use crate::state::{Failure, Scenario, State, counts, say, step, stick, work};
 
 impl Scenario for Datagram {
     fn setup(&mut self, state: &mut State) -> Outcome {
@@ -68,6 +68,10 @@ fn obey(datagram: &mut Datagram, state: &mut State, name: &str, rest: &str) -> O
         "length" => {
             let (length, truncated) = (datagram.packet().len(), datagram.is_truncated());
             write!(datagram.wfile, "{length} {truncated}")?;
+        }
+        "stick" => {
+            stick();
+            datagram.wfile.write_all(b"soon")?;
         }
         "send" => datagram.wfile.write_all(&vec![b'x'; number(rest)?])?,
         "error" | "panic" => {

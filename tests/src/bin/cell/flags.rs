@@ -62,7 +62,6 @@ impl Flags {
                 "activate-hook" => flags.hooks.activate = Some(deed(&value)?),
                 "obstacle" => flags.hooks.obstacle = Some(PathBuf::from(value)),
                 "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
-                "stuck" => flags.hooks.stuck = Some(PathBuf::from(value)),
                 "worker-exits" => flags.hooks.worker_exits = true,
                 "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),

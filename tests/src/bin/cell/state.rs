@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,6 @@ pub(crate) struct Hooks {
     pub(crate) bind: Option<Deed>,
     pub(crate) activate: Option<Deed>,
     pub(crate) worker_start: Option<Deed>,
-    /// `service_actions` never returns in the process whose number is in this file.
-    pub(crate) stuck: Option<PathBuf>,
     /// `worker_start` ends its process as if all were well.
     pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
@@ -214,15 +212,19 @@ pub(crate) fn timeout() {
     act(hooks().timeout, &COUNT, "handle_timeout");
 }
 
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
+
+/// `service_actions` is not to return any more, in this process.
+pub(crate) fn stick() {
+    IS_STUCK.store(true, Ordering::Relaxed);
+}
+
 pub(crate) fn service() {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if !hooks().quiet {
         say("service", &[]);
     }
-    let stuck = hooks().stuck.as_ref();
-    if stuck.is_some_and(|path| {
-        fs::read_to_string(path).is_ok_and(|pid| pid == process::id().to_string())
-    }) {
+    if IS_STUCK.load(Ordering::Relaxed) {
         say("stuck", &[]);
         loop {
             thread::park();

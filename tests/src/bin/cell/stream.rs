@@ -11,7 +11,7 @@ use sockserv::prelude::*;
 use sockserv::{SendError, Sender};
 
 use crate::flags::{invalid, number};
-use crate::state::{Failure, Scenario, State, counts, hooks, say, step, work};
+use crate::state::{Failure, Scenario, State, counts, hooks, say, step, stick, work};
 
 /// Whether the conversation goes on after a command.
 enum Next {
@@ -115,6 +115,10 @@ fn obey(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Obeye
 
 fn obey_more(stream: &mut Stream, state: &mut State, name: &str, rest: &str) -> Obeyed {
     match name {
+        "stick" => {
+            stick();
+            writeln!(stream.wfile, "soon")?;
+        }
         // Failures.
         "error" | "panic" => {
             stream.wfile.write_all(rest.as_bytes())?; // Not flushed.
