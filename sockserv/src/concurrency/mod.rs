@@ -1,5 +1,6 @@
 //! How requests meet threads and processes: [`Model`], what it is given ([`Unit`]), and the models themselves.
 
+pub(crate) mod crew;
 pub(crate) mod forking;
 pub(crate) mod parking;
 pub(crate) mod pool;
@@ -161,12 +162,6 @@ pub trait Model<H> {
         true
     }
 
-    /// The peer of a request that waits in the poller has spoken; the request is known by its place in the table.
-    #[doc(hidden)]
-    fn spoke(&mut self, place: u32) {
-        let _ = place;
-    }
-
     /// Does what is due, after each turn of the accept loop.
     #[doc(hidden)]
     fn tend(&mut self) {}
@@ -179,7 +174,7 @@ pub trait Model<H> {
 
     /// Takes a request that has no handler yet. The default gives it a clone of the prototype and dispatches it.
     ///
-    /// `stays`: whether the accept loop goes on by itself, so that the request may wait in its poller.
+    /// `stays`: whether the accept loop goes on by itself, so that the request may wait for its peer outside of it.
     #[doc(hidden)]
     fn admit(&mut self, mut unit: Unit<H>, prototype: &H, stays: bool) -> Result<(), Unit<H>>
     where

@@ -18,9 +18,9 @@ use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
 use crate::requests::children::Kept;
-use crate::requests::{PARKED, Requests, Ticket};
+use crate::requests::{Requests, Ticket};
 use crate::sys::fork::{self, Threads};
-use crate::sys::poller::Interest;
+use crate::sys::poller::{Interest, Poller};
 
 /// One accepted request with its handler and its place in the table: what a [`Model`](crate::Model) runs.
 ///
@@ -32,7 +32,7 @@ pub struct Unit<H> {
     refusal: Option<RequestError>,
     /// Where the conversation stands, if `setup` has run and the next message is waited for.
     talk: Option<AnyTalk>,
-    /// Whether the poller knows its socket.
+    /// Whether the poll set knows its socket.
     is_watched: bool,
     /// Whether it gives its thread back between two messages.
     is_lent: bool,
@@ -205,15 +205,14 @@ impl<H> Unit<H> {
         self.handler.is_some()
     }
 
-    /// Lets the server's poller watch for the peer; `false` if it cannot.
-    pub(crate) fn watch(&mut self, interest: Interest) -> bool {
+    /// Lets a poll set watch for the peer, always the same one; `false` if it cannot.
+    pub(crate) fn watch(&mut self, poller: &Poller, token: u64, interest: Interest) -> bool {
         let Accepted::Stream(link, _) = &self.request else {
             return false;
         };
         let Some(socket) = link.transport.descriptor() else {
             return false;
         };
-        let (poller, token) = (&link.requests().poller, PARKED + u64::from(link.index));
         let interest = interest | Interest::ONESHOT;
         let watched = match self.is_watched {
             true => poller.modify(socket, token, interest),

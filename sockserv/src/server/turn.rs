@@ -8,7 +8,7 @@ use crate::drain::{Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
 use crate::requests::children;
-use crate::requests::{Due, PARKED, lock};
+use crate::requests::{Due, lock};
 use crate::server::declare::Declaration;
 use crate::server::{
     BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger, senders,
@@ -72,10 +72,9 @@ impl<H: Declaration> Server<H> {
                 linger::TOKENS..senders::TOKEN => {
                     self.lingering.ready(token, &self.requests.poller)
                 }
-                senders::TOKEN..PARKED => self.senders.ready(&self.requests),
                 #[cfg(feature = "admin")]
                 super::admin::TOKENS.. => self.answer_admin(token),
-                _ => self.model.spoke((token - PARKED) as u32),
+                _ => self.senders.ready(&self.requests),
             }
         }
         turn.other = !ready.is_empty(); // Whoever polls from outside expects this call to return.
