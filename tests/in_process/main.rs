@@ -29,6 +29,7 @@ mod served;
 mod several;
 mod supervised;
 mod testing;
+mod turns;
 mod unix;
 mod upgrade;
 mod vouched;
@@ -91,6 +92,7 @@ fn together() -> Vec<Test> {
         limits::tests(),
         listeners::tests(),
         messages::tests(),
+        turns::tests(),
         observer::tests(),
         paths::tests(),
         runs::tests(),
