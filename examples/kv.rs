@@ -171,16 +171,19 @@ impl Kv {
 
 /// RESP2: a command is an array of bulk strings, or words on one line.
 #[derive(Default)]
-struct Resp;
+struct Resp {
+    /// Where the words of the command stand that is being read.
+    words: Vec<Range<usize>>,
+}
 
-/// Where the words of a command stand, and where it ends.
-type Found = Option<(Vec<Range<usize>>, usize)>;
+/// Where a command ends.
+type Found = Option<usize>;
 
-fn array(src: &[u8]) -> Result<Found, FrameError> {
+fn array(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<Found, FrameError> {
     let Some((count, mut end)) = number(src, 0, MAX_ARGUMENTS, "invalid multibulk length")? else {
         return Ok(None);
     };
-    let (mut words, mut room) = (Vec::with_capacity(count), MAX_COMMAND);
+    let mut room = MAX_COMMAND;
     while words.len() < count {
         match src.get(end) {
             None => return Ok(None),
@@ -199,22 +202,22 @@ fn array(src: &[u8]) -> Result<Found, FrameError> {
         }
         room -= length;
     }
-    Ok(Some((words, end)))
+    Ok(Some(end))
 }
 
-fn inline(src: &[u8]) -> Result<Found, FrameError> {
+fn inline(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<Found, FrameError> {
     let Some(end) = src.iter().position(|&byte| byte == b'\n') else {
         let is_too_long = src.len() > MAX_INLINE;
         let too_long = FrameError::Malformed("too big inline request");
         return if is_too_long { Err(too_long) } else { Ok(None) };
     };
-    let words = src[..end].split(u8::is_ascii_whitespace);
+    let all = src[..end].split(u8::is_ascii_whitespace);
     let place = |word: &[u8]| {
         let start = word.as_ptr().addr() - src.as_ptr().addr();
         start..start + word.len()
     };
-    let words = words.filter(|word| !word.is_empty()).map(place).collect();
-    Ok(Some((words, end + 1)))
+    words.extend(all.filter(|word| !word.is_empty()).map(place));
+    Ok(Some(end + 1))
 }
 
 /// Reads a number behind a mark, up to the end of its line; returns also where the next line begins.
@@ -224,19 +227,22 @@ fn number(
     max: usize,
     what: &'static str,
 ) -> Result<Option<(usize, usize)>, FrameError> {
-    let line = &src[from..src.len().min(from + 32)];
+    let line = &src[from + 1..src.len().min(from + 32)];
     let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
-        let is_too_long = line.len() == 32;
-        return if is_too_long {
-            Err(FrameError::Malformed(what))
-        } else {
-            Ok(None)
+        return match line.len() {
+            31 => Err(FrameError::Malformed(what)),
+            _ => Ok(None),
         };
     };
-    let digits = str::from_utf8(line[1..end].trim_ascii_end()).unwrap_or_default();
-    let number = digits.parse().ok().filter(|&number| number <= max);
+    let digits = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
+    let add = |number: usize, digit: &u8| match digit {
+        b'0'..=b'9' => Some(number * 10 + usize::from(digit - b'0')).filter(|&sum| sum <= max),
+        _ => None,
+    };
+    let number = digits.iter().try_fold(0, add);
+    let number = number.filter(|_| !digits.is_empty());
     let number = number.ok_or(FrameError::Malformed(what))?;
-    Ok(Some((number, from + end + 1)))
+    Ok(Some((number, from + end + 2)))
 }
 
 impl Decoder for Resp {
@@ -244,14 +250,16 @@ impl Decoder for Resp {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
-        let found = match src.first() {
+        self.words.clear();
+        let end = match src.first() {
             None => None,
-            Some(b'*') => array(src)?,
-            Some(_) => inline(src)?,
+            Some(b'*') => array(src, &mut self.words)?,
+            Some(_) => inline(src, &mut self.words)?,
         };
-        Ok(found.map(|(words, end)| {
+        Ok(end.map(|end| {
             let command = src.split_to(end).freeze();
-            words.into_iter().map(|word| command.slice(word)).collect()
+            let words = self.words.drain(..);
+            words.map(|word| command.slice(word)).collect()
         }))
     }
 
