@@ -161,10 +161,10 @@ pub trait Model<H> {
         true
     }
 
-    /// The peer of a request that waits in the poller has spoken; the request is known by its place in the table.
+    /// The peer of a request that waits in the poller has spoken; the request is known by the number of its wait.
     #[doc(hidden)]
-    fn spoke(&mut self, place: u32) {
-        let _ = place;
+    fn spoke(&mut self, number: u64) {
+        let _ = number;
     }
 
     /// Does what is due, after each turn of the accept loop.

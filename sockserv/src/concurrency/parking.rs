@@ -3,16 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::concurrency::Unit;
+use crate::requests::PARKED;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
 
-/// The parked requests, by their places in the table.
+/// The parked requests, each by the number of its wait: what the poller tells late of a wait that is over means nobody else.
 pub(crate) struct Parking<H> {
-    /// Each with its number among those whose peers have said nothing, or zero.
-    units: HashMap<u32, (u64, Unit<H>)>,
-    /// All who have said nothing in the order in which they came, and some that have left: each with its number.
-    arrivals: VecDeque<(u64, u32, Tick)>,
-    next: u64,
+    units: HashMap<u64, Unit<H>>,
+    /// All who have said nothing in the order in which they came, and some that have left.
+    arrivals: VecDeque<(u64, Tick)>,
+    /// How many waits there were.
+    count: u64,
 }
 
 impl<H> Parking<H> {
@@ -20,45 +21,39 @@ impl<H> Parking<H> {
         Self {
             units: HashMap::new(),
             arrivals: VecDeque::new(),
-            next: 0,
+            count: 0,
         }
     }
 
-    /// Parks a request until its peer speaks, leaves or is told; gives it back if it cannot be polled.
-    pub(crate) fn park(&mut self, mut unit: Unit<H>, interest: Interest) -> Result<(), Unit<H>> {
-        if !unit.watch(interest) {
+    /// Parks a request until its peer speaks, leaves or is told, and returns the number of this wait; gives the request
+    /// back if it cannot be polled.
+    pub(crate) fn park(&mut self, mut unit: Unit<H>, interest: Interest) -> Result<u64, Unit<H>> {
+        self.count += 1;
+        if !unit.watch(PARKED + self.count, interest) {
             return Err(unit);
         }
-        let ticket = unit.ticket();
-        let (place, now) = (ticket.index, Tick::coarse());
+        let now = Tick::coarse();
         // It waits for its peer, and owes nothing: deadlines and drain see it as they see a read.
-        ticket.slot().waiting.begin(now.0);
-        let mut number = 0;
+        unit.ticket().slot().waiting.begin(now.0);
         if !unit.is_talking() {
-            self.next += 1;
-            number = self.next;
-            self.arrivals.push_back((number, place, now));
+            self.arrivals.push_back((self.count, now));
         }
-        self.units.insert(place, (number, unit));
-        Ok(())
+        self.units.insert(self.count, unit);
+        Ok(self.count)
     }
 
     /// Takes a request out of the parking.
-    pub(crate) fn leave(&mut self, place: u32) -> Option<Unit<H>> {
-        let (_, unit) = self.units.remove(&place)?;
+    pub(crate) fn leave(&mut self, number: u64) -> Option<Unit<H>> {
+        let unit = self.units.remove(&number)?;
         unit.ticket().slot().waiting.end();
         Some(unit)
     }
 
     /// Which request has been silent longest, and since when.
-    pub(crate) fn oldest(&mut self) -> Option<(u32, Tick)> {
-        while let Some(&(number, place, since)) = self.arrivals.front() {
-            if self
-                .units
-                .get(&place)
-                .is_some_and(|(own, _)| *own == number)
-            {
-                return Some((place, since));
+    pub(crate) fn oldest(&mut self) -> Option<(u64, Tick)> {
+        while let Some(&(number, since)) = self.arrivals.front() {
+            if self.units.contains_key(&number) {
+                return Some((number, since));
             }
             self.arrivals.pop_front();
         }
@@ -68,6 +63,6 @@ impl<H> Parking<H> {
     /// Takes all.
     pub(crate) fn take_all(&mut self) -> VecDeque<Unit<H>> {
         self.arrivals.clear();
-        self.units.drain().map(|(_, (_, unit))| unit).collect()
+        self.units.drain().map(|(_, unit)| unit).collect()
     }
 }

@@ -122,8 +122,8 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         self.spoken.is_empty() || (is_stream && !self.speaks_first)
     }
 
-    fn spoke(&mut self, place: u32) {
-        self.leave(place);
+    fn spoke(&mut self, number: u64) {
+        self.leave(number);
     }
 
     fn tend(&mut self) {
@@ -151,7 +151,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
             false => Err(unit),
         };
         match parked {
-            Ok(()) => self.look = self.look.or_else(|| Some(Tick::now().after(SILENCE))),
+            Ok(_) => self.look = self.look.or_else(|| Some(Tick::now().after(SILENCE))),
             Err(unit) => self.offer(unit),
         }
         Ok(())
@@ -196,7 +196,7 @@ impl<H> Pool<H> {
     /// Gives threads to those who have been silent longest, and leaves half of the threads to those who speak.
     fn let_silent_ones_be_greeted(&mut self) {
         self.look = None;
-        while let Some((place, since)) = self.crew.oldest() {
+        while let Some((number, since)) = self.crew.oldest() {
             let due = since.after(SILENCE);
             if due > Tick::now() {
                 self.look = Some(due);
@@ -208,13 +208,13 @@ impl<H> Pool<H> {
                 return;
             }
             drop(state);
-            self.leave(place);
+            self.leave(number);
         }
     }
 
     /// Gives a thread to a request that has waited.
-    fn leave(&mut self, place: u32) {
-        let unit = lock(&self.crew.parking).leave(place);
+    fn leave(&mut self, number: u64) {
+        let unit = lock(&self.crew.parking).leave(number);
         unit.into_iter().for_each(|unit| self.offer(unit));
     }
 
@@ -317,7 +317,7 @@ impl<H> Crew<H> {
     }
 
     /// Lets a request wait for its peer; gives it back if it cannot, or need not.
-    fn park(&self, mut unit: Unit<H>, interest: Interest) -> Option<Unit<H>> {
+    fn park(&self, unit: Unit<H>, interest: Interest) -> Option<Unit<H>> {
         let requests = Arc::clone(unit.ticket().requests());
         let (place, patience) = (unit.ticket().index, unit.ticket().slot().until());
         let mut parking = lock(&self.parking);
@@ -326,16 +326,18 @@ impl<H> Crew<H> {
             discard(VecDeque::from([unit]));
             return None;
         }
-        if let Err(back) = parking.park(unit, interest) {
-            unit = back;
-            unit.lend(false); // It keeps this thread.
-            return Some(unit);
-        }
+        let number = match parking.park(unit, interest) {
+            Ok(number) => number,
+            Err(mut unit) => {
+                unit.lend(false); // It keeps this thread.
+                return Some(unit);
+            }
+        };
         // Either the drain that follows finds that it waits, or it finds the drain.
         let comes_back = interest == NEXT_WORD
             && requests.is_draining()
             && requests.may_end(requests.slot(place));
-        let back = comes_back.then(|| parking.leave(place)).flatten();
+        let back = comes_back.then(|| parking.leave(number)).flatten();
         drop(parking);
         if let Some(until) = patience {
             requests.look_at(until);
@@ -344,7 +346,7 @@ impl<H> Crew<H> {
     }
 
     /// Which request has been silent longest, and since when.
-    fn oldest(&self) -> Option<(u32, Tick)> {
+    fn oldest(&self) -> Option<(u64, Tick)> {
         lock(&self.parking).oldest()
     }
 

@@ -18,7 +18,7 @@ use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
 use crate::requests::children::Kept;
-use crate::requests::{PARKED, Requests, Ticket};
+use crate::requests::{Requests, Ticket};
 use crate::sys::fork::{self, Threads};
 use crate::sys::poller::Interest;
 
@@ -206,14 +206,14 @@ impl<H> Unit<H> {
     }
 
     /// Lets the server's poller watch for the peer; `false` if it cannot.
-    pub(crate) fn watch(&mut self, interest: Interest) -> bool {
+    pub(crate) fn watch(&mut self, token: u64, interest: Interest) -> bool {
         let Accepted::Stream(link, _) = &self.request else {
             return false;
         };
         let Some(socket) = link.transport.descriptor() else {
             return false;
         };
-        let (poller, token) = (&link.requests().poller, PARKED + u64::from(link.index));
+        let poller = &link.requests().poller;
         let interest = interest | Interest::ONESHOT;
         let watched = match self.is_watched {
             true => poller.modify(socket, token, interest),

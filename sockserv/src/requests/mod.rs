@@ -49,8 +49,8 @@ pub(crate) use slot::{Due, Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
 pub(crate) use workers::Seat;
 
-/// Tokens of requests that wait in the poller begin here, each by its place in the table.
-pub(crate) const PARKED: u64 = 4 << 32;
+/// Tokens of requests that wait in the poller begin here, each by the number of its wait.
+pub(crate) const PARKED: u64 = 5 << 32;
 
 /// The state of a whole server that its children share.
 #[derive(Debug, Default)]

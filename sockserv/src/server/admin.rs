@@ -18,7 +18,7 @@ use crate::sys::clock::Tick;
 use crate::sys::poller::Poller;
 
 /// Tokens of the endpoint in the poller begin here: its listeners, and then its connections.
-pub(super) const TOKENS: u64 = 8 << 32;
+pub(super) const TOKENS: u64 = 4 << 32;
 const CONNECTIONS: u64 = TOKENS + (1 << 16);
 
 /// How many connections there may be at once. Then the oldest is closed: who holds them must not keep a health check out.

@@ -72,10 +72,10 @@ impl<H: Declaration> Server<H> {
                 linger::TOKENS..senders::TOKEN => {
                     self.lingering.ready(token, &self.requests.poller)
                 }
-                senders::TOKEN..PARKED => self.senders.ready(&self.requests),
                 #[cfg(feature = "admin")]
-                super::admin::TOKENS.. => self.answer_admin(token),
-                _ => self.model.spoke((token - PARKED) as u32),
+                super::admin::TOKENS..PARKED => self.answer_admin(token),
+                senders::TOKEN..PARKED => self.senders.ready(&self.requests),
+                _ => self.model.spoke(token - PARKED),
             }
         }
         turn.other = !ready.is_empty(); // Whoever polls from outside expects this call to return.
