@@ -147,7 +147,9 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         H: MessageHandler<Codec = C>,
     {
         stream.link().attend(&mut self.span, &mut self.pace);
-        stream.take_back(std::mem::take(&mut self.unsent));
+        if !self.unsent.is_empty() {
+            stream.take_back(std::mem::take(&mut self.unsent)); // Else what `setup` wrote may be there.
+        }
         self.is_dry = false;
         let patience = match is_lent {
             true => Patience::None(TURN),
