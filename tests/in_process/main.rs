@@ -23,6 +23,7 @@ mod listeners;
 mod messages;
 mod observer;
 mod paths;
+mod pool;
 mod runs;
 mod senders;
 mod served;
@@ -93,6 +94,7 @@ fn together() -> Vec<Test> {
         messages::tests(),
         observer::tests(),
         paths::tests(),
+        pool::tests(),
         runs::tests(),
         senders::tests(),
         testing::tests(),

@@ -30,7 +30,11 @@ const SILENCE: Duration = Duration::from_millis(20);
 ///
 /// A connection whose peer has not spoken waits in the server's poller, so silent peers cost the others nothing. As some
 /// protocols begin with the server's greeting, the one that is silent longest is given a thread after 20 ms, as long as
-/// half of the threads stay free (so a pool of one thread never does); `speaks_first` gives every connection a thread at once.
+/// half of the threads stay free. The only thread of a pool of one is given, too, until a client's first word shows that
+/// the handler sends none before it. `speaks_first` gives every connection a thread at once.
+///
+/// A thread that has been given is the handler's until it returns: whoever is greeted and stays silent has one until
+/// `first_byte_timeout`. A message handler, which may greet in `setup`, gives its thread back, and needs no such word.
 pub struct Pool<H> {
     crew: Arc<Crew<H>>,
     workers: usize,
@@ -49,7 +53,7 @@ pub struct Pool<H> {
 struct Crew<H> {
     state: Mutex<State<H>>,
     parking: Mutex<Parking<H>>,
-    /// Whose accept loop waits for room.
+    /// Those whose accept loop waits for room.
     requests: OnceLock<Arc<Requests>>,
     /// Signalled when there is work, and when the crew is closed.
     work: Condvar,
@@ -145,6 +149,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         H: Clone,
     {
         unit.lend(stays);
+        self.crew.know(&unit);
         // One that is lent a thread gives it back at once, greeting or not.
         let parked = match stays && !self.speaks_first && !unit.is_lent() {
             true => lock(&self.crew.parking).park(unit, NEXT_WORD),
@@ -171,8 +176,7 @@ impl<H> Pool<H> {
 
     /// Puts a request into the queue; gives it back if that is full.
     fn put(&self, unit: Unit<H>) -> Option<Unit<H>> {
-        let requests = || Arc::clone(unit.ticket().requests());
-        self.crew.requests.get_or_init(requests);
+        self.crew.know(&unit);
         let mut state = lock(&self.crew.state);
         // Without any queue one that gives its thread back would find nobody to give it to but itself.
         let queue = if unit.is_lent() {
@@ -203,12 +207,26 @@ impl<H> Pool<H> {
                 return;
             }
             let mut state = lock(&self.crew.state);
-            if state.free() <= self.workers.div_ceil(2) {
+            if state.free() <= self.kept_free() {
                 state.wanted = true; // Whoever becomes idle says so.
                 return;
             }
             drop(state);
             self.leave(number);
+        }
+    }
+
+    /// How many threads are for those who speak.
+    fn kept_free(&self) -> usize {
+        let listens_first = || {
+            self.crew
+                .requests
+                .get()
+                .is_some_and(|requests| requests.listens_first())
+        };
+        match self.workers {
+            1 => usize::from(listens_first()),
+            workers => workers.div_ceil(2),
         }
     }
 
@@ -304,6 +322,12 @@ impl<H: Clone> Crew<H> {
 }
 
 impl<H> Crew<H> {
+    /// Learns whose requests these are.
+    fn know(&self, unit: &Unit<H>) {
+        let requests = || Arc::clone(unit.ticket().requests());
+        self.requests.get_or_init(requests);
+    }
+
     /// Lends this thread to a request, until it ends or has to wait for its peer.
     fn lend(&self, unit: Unit<H>) {
         let mut next = Some(unit);

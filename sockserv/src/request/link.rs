@@ -179,7 +179,11 @@ impl Link {
         match &result {
             Ok(0) => self.eof.store(true, Ordering::Relaxed),
             Ok(count) => {
-                Slot::add(&self.slot().bytes_in, *count);
+                let slot = self.slot();
+                if slot.is_silent() && slot.bytes_out.load(Ordering::Relaxed) == 0 {
+                    self.requests().note_listening();
+                }
+                Slot::add(&slot.bytes_in, *count);
                 self.exchange.received(*count);
             }
             Err(_) => {}
