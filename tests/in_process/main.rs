@@ -14,6 +14,7 @@ mod echo;
 mod elsewhere;
 mod faults;
 mod faults_forks;
+mod faults_packets;
 mod faults_starts;
 mod framed;
 mod inherited;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             .chain(supervised::handed())
             .chain(faults::served())
             .chain(faults_forks::served())
+            .chain(faults_packets::served())
             .chain(faults_starts::served())
             .chain(several::served())
             .chain(unix::accounts::handed())
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
             .chain(supervised::trials())
             .chain(faults::trials())
             .chain(faults_forks::trials())
+            .chain(faults_packets::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
             .collect(),
