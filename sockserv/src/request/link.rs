@@ -549,7 +549,7 @@ impl std::ops::Deref for Link {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     // A zero means for ever to the kernel, so the shortest timeout is a microsecond, its unit.
     u64::try_from(duration.as_nanos())
         .unwrap_or(u64::MAX)
