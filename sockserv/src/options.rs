@@ -247,7 +247,8 @@ macro_rules! for_each_option {
             given workers: usize;
             /// Sets how many requests may wait for a thread of `pool` (64). Those that have said nothing do not count.
             given queue: usize;
-            /// Sets whether the server speaks before its peer does: then `pool` does not wait for a first byte (no).
+            /// Sets whether the handler speaks before its peer does: then `pool` does not wait for a first byte (no). Unless it
+            /// says so a handler that greets has half of the threads, and each silent peer waits 20 ms for one.
             plain speaks_first: bool;
             /// Sets how the workers of `prefork` come to their requests (all take from one socket).
             plain accept: Accept;

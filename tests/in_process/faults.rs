@@ -66,6 +66,18 @@ pub(crate) struct Fault {
     hides: bool,
 }
 
+impl Fault {
+    /// One byte a call, and a break at this one.
+    pub(crate) fn break_at(call: usize, hides: bool) -> Self {
+        Self {
+            short: true,
+            breaks: Some(call),
+            hides,
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Faulty {
     socket: Socket,
@@ -368,8 +380,9 @@ fn lame(feed: &Feed, told: &Told) {
     assert_eq!(*told.counts(), expected);
 }
 
-/// A few words, and whatever comes of them.
-fn try_to_converse(mut client: UnixStream) {
+/// A few words, and whatever comes of them; returns whether that is all there is.
+pub(crate) fn try_to_converse(mut client: UnixStream) -> bool {
+    const ALL: &[u8] = b"one\nnext\ntwo\nbye\n";
     // Who has left already takes no more.
     let _ = client.write_all(b"one\nnext\ntwo\n");
     let _ = client.shutdown(Shutdown::Write);
@@ -377,7 +390,8 @@ fn try_to_converse(mut client: UnixStream) {
     if let Err(error) = client.read_to_end(&mut reply) {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
     }
-    assert!(b"one\nnext\ntwo\nbye\n".starts_with(&reply), "{reply:?}");
+    assert!(ALL.starts_with(&reply), "{reply:?}");
+    reply == ALL
 }
 
 fn broken(feed: &Feed, told: &Told, running: &Running) {
@@ -388,13 +402,12 @@ fn broken(feed: &Feed, told: &Told, running: &Running) {
             ..Fault::default()
         };
         let before = (feed.calls.load(Ordering::SeqCst), told.counts().stopped);
-        try_to_converse(feed.connect(whole));
+        assert!(try_to_converse(feed.connect(whole)));
         told.expect(|counts| counts.stopped == before.1 + 1);
         let points = feed.calls.load(Ordering::SeqCst) - before.0;
         assert!(points > 20, "{points}: at least one for each byte");
         for at in 0..points {
-            let breaks = Some(at);
-            try_to_converse(feed.connect(Fault { breaks, ..whole }));
+            try_to_converse(feed.connect(Fault::break_at(at, hides)));
         }
         told.expect(|counts| counts.stopped == before.1 + 1 + points);
         converse(feed.connect(Fault::default()));

@@ -15,7 +15,10 @@ use sockserv::{Incoming, Listener};
 use sockserv_tests::DEADLINE;
 
 use crate::Test;
-use crate::faults::{Faulty, OF_ONE_CONNECTION, OF_THE_MACHINE, answer, converse, lame_faults};
+use crate::faults::{
+    Fault, Faulty, OF_ONE_CONNECTION, OF_THE_MACHINE, answer, converse, lame_faults,
+    try_to_converse,
+};
 use crate::served::Served;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -26,20 +29,30 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("a02_prefork_lives_through_each_errno", || {
             lives_on("failing_prefork")
         }),
+        Trial::test("a06_forking_stands_a_break_at_any_call", || {
+            breaks("breaking_forking")
+        }),
+        Trial::test("a06_prefork_stands_a_break_at_any_call", || {
+            breaks("breaking_prefork")
+        }),
     ]
 }
 
 pub(crate) fn served() -> Vec<Test> {
     vec![
-        ("failing_forking", forking::run),
-        ("failing_prefork", prefork::run),
+        ("failing_forking", || forking::run(4, Script::fails())),
+        ("failing_prefork", || prefork::run(4, Script::fails())),
+        ("breaking_forking", || forking::run(1, Script::breaks())),
+        ("breaking_prefork", || prefork::run(1, Script::breaks())),
     ]
 }
 
-/// Fails before each connection as long as there is an error left, and makes its transport lame.
+/// Fails before each connection as long as there is an error left, and hands it out over a faulty transport.
 struct Script {
     listener: UnixListener,
     errors: Mutex<VecDeque<Errno>>,
+    /// What is wrong with the transport of a connection, by its number.
+    fault: fn(usize) -> Fault,
     has_failed: AtomicBool,
     accepted: AtomicUsize,
 }
@@ -49,16 +62,26 @@ fn name(process: u32) -> SocketAddr {
 }
 
 impl Script {
-    fn new() -> io::Result<Self> {
+    fn new(errors: &[Errno], fault: fn(usize) -> Fault) -> io::Result<Self> {
         let listener = UnixListener::bind_addr(&name(std::process::id()))?;
         listener.set_nonblocking(true)?;
-        let errors = OF_ONE_CONNECTION.into_iter().chain(OF_THE_MACHINE);
         Ok(Self {
             listener,
-            errors: Mutex::new(errors.collect()),
+            errors: Mutex::new(errors.iter().copied().collect()),
+            fault,
             has_failed: AtomicBool::new(false),
             accepted: AtomicUsize::new(0),
         })
+    }
+
+    fn fails() -> io::Result<Self> {
+        let fault = |nth| lame_faults().cycle().nth(nth).expect("it has no end");
+        Self::new(&[&OF_ONE_CONNECTION[..], &OF_THE_MACHINE].concat(), fault)
+    }
+
+    /// Each transport breaks one call later than the one before it.
+    fn breaks() -> io::Result<Self> {
+        Self::new(&[], |nth| Fault::break_at(nth / 2, nth % 2 == 1))
     }
 
     fn next_error(&self) -> Option<Errno> {
@@ -76,8 +99,7 @@ impl Listener for Script {
         let (stream, _) = self.listener.accept()?;
         stream.set_nonblocking(false)?;
         let nth = self.accepted.fetch_add(1, Ordering::SeqCst);
-        let fault = lame_faults().cycle().nth(nth).expect("it has no end");
-        let faulty = Faulty::new(stream, fault, Arc::default());
+        let faulty = Faulty::new(stream, (self.fault)(nth), Arc::default());
         Ok((Incoming::stream(faulty), Address::Unnamed))
     }
 
@@ -113,13 +135,15 @@ macro_rules! models {
                 }
             }
 
-            pub(super) fn run() {
-                let script = Script::new().expect("a fresh name");
-                let server = TalkServer::builder(Talk).listener(script).bind();
-                let server = server.expect("nothing to bind");
+            pub(super) fn run(workers: usize, script: io::Result<Script>) {
+                let script = script.expect("a fresh name");
+                let server = TalkServer::builder(Talk).listener(script).workers(workers);
+                let server = server.bind().expect("nothing to bind");
                 let handle = server.handle();
                 server.run().unwrap_or_else(|error| panic!("ended with: {error}"));
-                eprintln!("refused: {}", handle.stats().refused);
+                let stats = handle.stats();
+                let (finished, failed) = (stats.finished, stats.failed);
+                eprintln!("{} {finished} {failed}", stats.refused);
             }
         }
     )*};
@@ -146,12 +170,33 @@ fn lives_on(served: &str) -> Result<(), Failed> {
     drop(alive);
     let rest = server.stop()?;
     let (about, others): (Vec<_>, Vec<_>) = rest
-        .iter()
+        .into_iter()
         .partition(|line| line.contains("cannot accept on"));
     let most = usize::try_from(began.elapsed().as_secs()).expect("not long") + 1;
     assert!((1..=most * 4).contains(&about.len()), "{about:?}");
-    let refused = others[0].strip_prefix("refused: ").expect("its last words");
-    assert!(refused.parse::<usize>()? >= OF_ONE_CONNECTION.len());
-    assert_eq!(others.len(), 1, "{others:?}");
+    let [refused, ..] = counts(&others)?;
+    assert!(refused >= OF_ONE_CONNECTION.len());
+    Ok(())
+}
+
+/// The last words of a server, which says nothing else.
+fn counts(said: &[String]) -> Result<[usize; 3], Failed> {
+    assert_eq!(said.len(), 1, "{said:?}");
+    let counts: Result<Vec<usize>, _> = said[0].split(' ').map(str::parse).collect();
+    Ok(counts?.try_into().expect("refused, finished, failed"))
+}
+
+/// Whatever call breaks, the next connection is served; those that break too late to matter are the last.
+fn breaks(served: &str) -> Result<(), Failed> {
+    let mut server = Served::start(served)?;
+    server.at()?;
+    let mut broken = 0;
+    while !(try_to_converse(connect(&server)?) & try_to_converse(connect(&server)?)) {
+        broken += 1;
+    }
+    assert!(broken > 20, "{broken}: at least one for each byte");
+    let [refused, finished, failed] = counts(&server.stop()?)?;
+    assert_eq!((refused, finished + failed), (0, 2 * broken + 2));
+    assert!(failed > 40, "{failed}");
     Ok(())
 }

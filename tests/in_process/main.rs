@@ -14,6 +14,7 @@ mod echo;
 mod elsewhere;
 mod faults;
 mod faults_forks;
+mod faults_packets;
 mod faults_starts;
 mod framed;
 mod inherited;
@@ -23,6 +24,7 @@ mod listeners;
 mod messages;
 mod observer;
 mod paths;
+mod pool;
 mod runs;
 mod senders;
 mod served;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
             .chain(supervised::handed())
             .chain(faults::served())
             .chain(faults_forks::served())
+            .chain(faults_packets::served())
             .chain(faults_starts::served())
             .chain(several::served())
             .chain(unix::accounts::handed())
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
             .chain(supervised::trials())
             .chain(faults::trials())
             .chain(faults_forks::trials())
+            .chain(faults_packets::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
             .collect(),
@@ -95,6 +99,7 @@ fn together() -> Vec<Test> {
         turns::tests(),
         observer::tests(),
         paths::tests(),
+        pool::tests(),
         runs::tests(),
         senders::tests(),
         testing::tests(),

@@ -19,10 +19,12 @@ pub(crate) fn tests() -> Vec<Test> {
             "messages_of_a_peer_that_reads_no_senders",
             choked_by_a_sender,
         ),
-        (
-            "messages_of_a_peer_that_reads_no_failure",
-            choked_by_a_failure,
-        ),
+        ("messages_of_a_peer_that_reads_no_failure", || {
+            choked_by("fail\n")
+        }),
+        ("messages_of_a_peer_that_reads_no_panic", || {
+            choked_by("panic\n")
+        }),
         ("messages_in_halves_during_a_drain", halves_in_a_drain),
         ("messages_begun_during_a_drain", || begun_in_a_drain(pooled)),
         ("messages_begun_during_a_drain_of_threads", || {
@@ -61,6 +63,10 @@ impl Echo {
             b"fail" => {
                 replies.write_all(&vec![b'x'; MUCH])?;
                 return Err(io::Error::other("as it was asked to"));
+            }
+            b"panic" => {
+                replies.write_all(&vec![b'x'; MUCH])?;
+                panic!("as it was asked to");
             }
             _ => {}
         }
@@ -220,11 +226,11 @@ fn choked_by_a_sender() {
     client.echo("four");
 }
 
-fn choked_by_a_failure() {
+fn choked_by(end: &str) {
     let server = Echoing::new(pooled);
     let mut client = server.client();
-    client.say("fail\n");
-    server.has_received(5);
+    client.say(end);
+    server.has_received(end.len() as u64);
     server.client().echo("the thread is free");
     let mut all = Vec::new();
     client

@@ -21,7 +21,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         for_each_datagram_cell("t07_the_addresses_are_known", addresses),
         for_each_datagram_cell("d24_replies_in_flight_survive_the_shutdown", in_flight),
         for_each_datagram_cell("p03_packets_in_the_queue_are_answered", queued_packets),
-        for_each_datagram_cell("conversation_has_a_socket_of_its_own", conversation),
         for_each(
             udp,
             "f56_a_reply_that_is_too_long_is_an_error",
@@ -141,44 +140,6 @@ fn queued_packets(cell: Cell) {
     let ended = server.wait();
     ended.expect_good();
     ended.expect_counts(count, 0, 0);
-}
-
-fn conversation(cell: Cell) {
-    let server = Server::start(cell);
-    let client = server.connect();
-    // The answer comes from another address, so the client must not be connected.
-    rustix::net::connect_unspec(client.socket()).expect("a datagram socket can be disconnected");
-    let socket = client.socket().try_clone().expect("a second descriptor");
-    socket
-        .set_read_timeout(Some(DEADLINE))
-        .expect("an own socket");
-    let server_at = match cell.is_unix() {
-        true => socket2::SockAddr::unix(server.addr()).expect("a short path"),
-        false => server
-            .addr()
-            .parse::<std::net::SocketAddr>()
-            .expect("an address")
-            .into(),
-    };
-    socket
-        .send_to(b"conversation", &server_at)
-        .expect("it is sent");
-    let mut packet = [std::mem::MaybeUninit::uninit(); 64];
-    let (count, from) = socket.recv_from(&mut packet).expect("a reply");
-    assert_eq!(count, 5);
-    assert!(
-        (from.as_socket(), from.as_pathname()) != (server_at.as_socket(), server_at.as_pathname()),
-        "it is another socket"
-    );
-    for text in ["one", "bye"] {
-        socket.send_to(text.as_bytes(), &from).expect("it is sent");
-        let (count, again) = socket.recv_from(&mut packet).expect("a reply");
-        assert_eq!((count, again.as_socket()), (3, from.as_socket()));
-    }
-    if cell.is_concurrent() {
-        server.connect().echo("the server's own socket goes on");
-    }
-    let _ = server.stop();
 }
 
 fn reply_too_long(cell: Cell) {

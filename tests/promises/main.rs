@@ -7,6 +7,7 @@ use libtest_mimic::{Arguments, Trial};
 use sockserv_tests::Cell;
 
 mod closing;
+mod conversations;
 mod datagrams;
 mod deadlines;
 mod hooks;
@@ -40,6 +41,7 @@ fn main() {
         upgrade::trials(),
         hooks::trials(),
         closing::trials(),
+        conversations::trials(),
         messages::trials(),
         deadlines::trials(),
         shutdown::trials(),

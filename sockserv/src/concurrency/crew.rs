@@ -79,8 +79,7 @@ impl<H> Crew<H> {
 
     /// Puts a request into the queue; gives it back if that is full.
     pub(super) fn put(&self, unit: Unit<H>) -> Option<Unit<H>> {
-        let requests = || Arc::clone(unit.ticket().requests());
-        self.requests.get_or_init(requests);
+        self.know(&unit);
         let mut state = lock(&self.state);
         // Without any queue one that gives its thread back would find nobody to give it to but itself.
         let room = match unit.is_lent() {
@@ -99,8 +98,21 @@ impl<H> Crew<H> {
         None
     }
 
+    /// Learns whose requests these are.
+    fn know(&self, unit: &Unit<H>) {
+        let requests = || Arc::clone(unit.ticket().requests());
+        self.requests.get_or_init(requests);
+    }
+
+    /// Whether the handler was seen to wait for its peer's first word.
+    pub(super) fn listens_first(&self) -> bool {
+        let requests = self.requests.get();
+        requests.is_some_and(|requests| requests.listens_first())
+    }
+
     /// Lets a request that has said nothing wait for its peer's first word; gives it back if it cannot be polled.
     pub(super) fn await_first_word(&self, unit: Unit<H>) -> Result<(), Unit<H>> {
+        self.know(&unit);
         let parked = lock(&self.parking).park(unit, &self.poller, NEXT_WORD);
         parked.map(drop)
     }
@@ -185,7 +197,7 @@ impl<H> Crew<H> {
     }
 
     /// Lets a request wait for its peer; gives it back if it cannot, or need not.
-    fn park(&self, mut unit: Unit<H>, interest: Interest) -> Option<Unit<H>> {
+    fn park(&self, unit: Unit<H>, interest: Interest) -> Option<Unit<H>> {
         let requests = Arc::clone(unit.ticket().requests());
         let (place, patience) = (unit.ticket().index, unit.ticket().slot().until());
         let mut parking = lock(&self.parking);
@@ -196,8 +208,7 @@ impl<H> Crew<H> {
         }
         let token = match parking.park(unit, &self.poller, interest) {
             Ok(token) => token,
-            Err(back) => {
-                unit = back;
+            Err(mut unit) => {
                 unit.lend(false); // It keeps this thread.
                 return Some(unit);
             }

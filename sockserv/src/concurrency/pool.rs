@@ -25,9 +25,13 @@ const SILENCE: Duration = Duration::from_millis(20);
 
 /// Runs each request on one of a fixed number of threads, which `worker_start` may prepare.
 ///
-/// A connection whose peer has not waiting waits in a poll set of theirs, so silent peers cost the others nothing. As some
+/// A connection whose peer has not spoken waits in a poll set, so silent peers cost the others nothing. As some
 /// protocols begin with the server's greeting, the one that is silent longest is given a thread after 20 ms, as long as
-/// half of the threads stay free (so a pool of one thread never does); `speaks_first` gives every connection a thread at once.
+/// half of the threads stay free. The only thread of a pool of one is given, too, until a client's first word shows that
+/// the handler sends none before it. `speaks_first` gives every connection a thread at once.
+///
+/// A thread that has been given is the handler's until it returns: whoever is greeted and stays silent has one until
+/// `first_byte_timeout`. A message handler, which may greet in `setup`, gives its thread back, and needs no such word.
 pub struct Pool<H> {
     /// None before the start.
     crew: Option<Arc<Crew<H>>>,
@@ -37,7 +41,7 @@ pub struct Pool<H> {
     stack_size: Option<usize>,
     /// Those of this run; none before its start.
     threads: Vec<JoinHandle<()>>,
-    /// Requests whose peers have waiting, and for which there is no room in the queue.
+    /// Requests for which there is no room in the queue.
     waiting: VecDeque<Unit<H>>,
     /// When the longest silence is to be looked at again.
     look: Option<Tick>,
@@ -155,7 +159,11 @@ impl<H> Pool<H> {
                 self.look = Some(due);
                 return;
             }
-            if !crew.has_free(self.workers.div_ceil(2)) {
+            let kept = match self.workers {
+                1 => usize::from(crew.listens_first()),
+                workers => workers.div_ceil(2),
+            };
+            if !crew.has_free(kept) {
                 return; // Whoever becomes idle says so.
             }
             let silent = crew.leave(token);

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use super::{MessageHandler, Replies};
 use crate::codec::Decoder;
 use crate::error::Outcome;
+use crate::guard::Panic;
 use crate::request::{Pace, Received, Span, Stream};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -27,7 +28,7 @@ pub(crate) struct Talk<C> {
     /// The wait for it to take some.
     pace: Pace,
     /// How it ended, while the peer has only to take the last replies.
-    end: Option<Outcome>,
+    end: Option<Result<(), Broken>>,
 }
 
 /// Where a talk stands.
@@ -52,6 +53,23 @@ enum Patience {
     Endless,
     /// So many more messages are handled, if they are there.
     None(usize),
+}
+
+/// What ended a talk before its end.
+#[derive(Debug)]
+enum Broken {
+    Failed(Failure),
+    Panicked(Panic),
+}
+
+impl Broken {
+    /// Returns the failure, or panics anew.
+    fn told(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Panicked(panic) => panic.go_on(),
+        }
+    }
 }
 
 /// A talk, whatever its codec.
@@ -115,7 +133,8 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        self.go_on(handler, stream, Patience::Endless).map(drop)
+        let handled = self.go_on(handler, stream, Patience::Endless);
+        handled.map(drop).map_err(Broken::told)
     }
 
     fn advance<H>(
@@ -128,7 +147,9 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         H: MessageHandler<Codec = C>,
     {
         stream.link().attend(&mut self.span, &mut self.pace);
-        stream.take_back(std::mem::take(&mut self.unsent));
+        if !self.unsent.is_empty() {
+            stream.take_back(std::mem::take(&mut self.unsent)); // Else what `setup` wrote may be there.
+        }
         self.is_dry = false;
         let patience = match is_lent {
             true => Patience::None(TURN),
@@ -142,7 +163,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             match self.go_on(handler, stream, patience) {
                 Ok(Progress::Ended) => end = Some(Ok(())),
                 Ok(progress) => return Ok(self.pause(stream, progress)),
-                Err(failure) => end = Some(Err(failure)),
+                Err(broken) => end = Some(Err(broken)),
             }
         }
         let sent = match is_lent && stream.is_open() {
@@ -153,7 +174,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             self.end = end;
             return Ok(self.pause(stream, Progress::Chokes));
         }
-        let outcome = end.unwrap_or(Ok(()));
+        let outcome = end.unwrap_or(Ok(())).map_err(Broken::told);
         outcome.and(sent).map(|_| Progress::Ended)
     }
 
@@ -183,12 +204,15 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         handler: &mut H,
         stream: &mut Stream,
         patience: Patience,
-    ) -> Result<Progress, Failure>
+    ) -> Result<Progress, Broken>
     where
         H: MessageHandler<Codec = C>,
     {
         self.received.take_from(stream);
-        let result = self.messages(handler, stream, patience);
+        let result = match Panic::caught(|| self.messages(handler, stream, patience)) {
+            Ok(result) => result.map_err(Broken::Failed),
+            Err(panic) => Err(Broken::Panicked(panic)),
+        };
         if matches!(result, Ok(Progress::Ended) | Err(_)) {
             self.received.put_back(stream); // Whoever closes it must know that something is unread.
         }

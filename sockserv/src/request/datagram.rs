@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
 use crate::listener::packets::Packet;
+use crate::request::conversation::Conversation;
 use crate::requests::{ServerHandle, Slot, Ticket};
 
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
@@ -150,9 +149,7 @@ impl Datagram {
         let socket = Socket::new(peer.domain(), Type::DGRAM, None)?;
         socket.bind(&free_place(kind, local, &peer)?)?;
         socket.connect(&peer)?;
-        let conversation = Conversation { socket };
-        conversation.set_timeout(self.ticket.requests().options.timeout)?;
-        Ok(conversation)
+        Ok(Conversation::new(socket, &self.ticket))
     }
 }
 
@@ -170,64 +167,6 @@ fn free_place(kind: Kind, local: &Address, peer: &SockAddr) -> io::Result<SockAd
             debug_assert!(kind.is_unix() && peer.domain() == Domain::UNIX);
             Ok(crate::sys::datagrams::autobind()) // The kernel chooses a free abstract name: unix(7).
         }
-    }
-}
-
-/// A connected datagram socket for one peer. Made by [`Datagram::conversation`].
-#[derive(Debug)]
-pub struct Conversation {
-    socket: Socket,
-}
-
-impl Conversation {
-    /// Sends one packet.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn send(&self, packet: &[u8]) -> io::Result<usize> {
-        self.socket.send(packet)
-    }
-
-    /// Receives one packet from the peer and returns its length.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` after the server's `timeout` (or [`set_timeout`](Self::set_timeout)), or what the operating system says.
-    pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match (&self.socket).read(packet) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(crate::error::Timeout::Read.into());
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Bounds how long [`recv`](Self::recv) waits.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn set_timeout(&self, timeout: impl Into<Option<Duration>>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout.into())
-    }
-
-    /// Returns its own address.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says.
-    pub fn local_addr(&self) -> io::Result<Address> {
-        Ok(Address::from_socket(&self.socket.local_addr()?))
-    }
-}
-
-impl AsFd for Conversation {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 

@@ -179,7 +179,11 @@ impl Link {
         match &result {
             Ok(0) => self.eof.store(true, Ordering::Relaxed),
             Ok(count) => {
-                Slot::add(&self.slot().bytes_in, *count);
+                let slot = self.slot();
+                if slot.is_silent() && slot.bytes_out.load(Ordering::Relaxed) == 0 {
+                    self.requests().note_listening();
+                }
+                Slot::add(&slot.bytes_in, *count);
                 self.exchange.received(*count);
             }
             Err(_) => {}
@@ -545,7 +549,7 @@ impl std::ops::Deref for Link {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     // A zero means for ever to the kernel, so the shortest timeout is a microsecond, its unit.
     u64::try_from(duration.as_nanos())
         .unwrap_or(u64::MAX)

@@ -1,5 +1,6 @@
 //! What a handler is given: a [`Stream`] or a [`Datagram`], or either of them as a [`Request`].
 
+mod conversation;
 pub(crate) mod datagram;
 mod descriptors;
 pub(crate) mod elsewhere;
@@ -15,7 +16,8 @@ pub(crate) mod wfile;
 
 use std::io::{self, BufRead, Write};
 
-pub use datagram::{Conversation, Datagram, PacketReader, PacketWriter};
+pub use conversation::Conversation;
+pub use datagram::{Datagram, PacketReader, PacketWriter};
 pub(crate) use framed::Received;
 pub use framed::{Framed, FramedReader, FramedWriter};
 pub(crate) use link::Span;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::drain::Stage;
 use crate::error::{Cut, Timeout};
 use crate::request::link::{Link, Span};
 use crate::request::rate::Pace;
-use crate::requests::Told;
+use crate::request::sender::Outgoing;
+use crate::requests::{Requests, Told};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
 use crate::transport::{Unsent as _, Wait};
@@ -24,6 +26,33 @@ enum Ended {
     Ready,
     /// A shutdown ends this request: there may be nothing.
     Told,
+}
+
+/// Where a shutdown stands when a request is about to wait.
+pub(super) struct Moment {
+    pub(super) now: Tick,
+    pub(super) stage: Stage,
+    /// When the next stage begins.
+    pub(super) next: Option<Tick>,
+}
+
+/// When a wait has taken too long, and which timeout says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<(Tick, Timeout)>);
+
+impl Deadline {
+    /// The first of them.
+    pub(super) fn first<const N: usize>(all: [Option<(Tick, Timeout)>; N]) -> Self {
+        Self(all.into_iter().flatten().min_by_key(|(at, _)| *at))
+    }
+
+    /// Returns when it is, unless it has passed.
+    pub(super) fn check(self, now: Tick) -> io::Result<Option<Tick>> {
+        match self.0 {
+            Some((at, timeout)) if at <= now => Err(timeout.into()),
+            deadline => Ok(deadline.map(|(at, _)| at)),
+        }
+    }
 }
 
 /// How often, during a drain, a request that waits looks whether another thread has made it idle.
@@ -53,10 +82,7 @@ impl Link {
             .filter(|_| first);
         let first = first.map(|timeout| (began.after(timeout), Timeout::FirstByte));
         let rate = span.late.map(|late| (late, Timeout::Rate));
-        let deadline = [idle, first, rate]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at);
+        let deadline = Deadline::first([idle, first, rate]);
         loop {
             slot.waiting.begin(began.0);
             let ended = self.wait(PollFlags::IN, deadline);
@@ -74,25 +100,16 @@ impl Link {
     }
 
     /// Polls until the transport is ready, or a shutdown tells this request to end.
-    fn wait(&self, interest: PollFlags, deadline: Option<(Tick, Timeout)>) -> io::Result<Ended> {
+    fn wait(&self, interest: PollFlags, deadline: Deadline) -> io::Result<Ended> {
         let requests = self.ticket.requests();
         let Some(socket) = self.transport.descriptor() else {
             return Err(io::ErrorKind::Unsupported.into()); // `run_here` lets such a transport wait by itself.
         };
         let request = self.slot().expires().map(|at| (at, Timeout::Request));
-        let deadline = [deadline, request]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at);
+        let deadline = Deadline::first([deadline.0, request]);
+        let reads = interest.contains(PollFlags::IN);
         loop {
-            requests.answer(); // A signal ends the poll.
-            let now = Tick::now();
-            let plan = requests.plan();
-            let stage = plan.map_or(Stage::Serving, |plan| plan.stage(now));
-            let reads = interest.contains(PollFlags::IN);
-            if stage >= Stage::Draining && requests.is_server_ending() {
-                requests.note_drain();
-            }
+            let Moment { now, stage, next } = requests.moment();
             match stage {
                 Stage::Cut | Stage::Over => {
                     if !requests.is_child() {
@@ -106,84 +123,14 @@ impl Link {
                 }
                 _ => {}
             }
-            if let Some((at, timeout)) = deadline
-                && at <= now
-            {
-                return Err(timeout.into());
-            }
+            let due = deadline.check(now)?;
             let look = (reads && stage == Stage::Draining).then(|| now.after(LOOK));
-            let until = [
-                deadline.map(|(at, _)| at),
-                plan.and_then(|plan| plan.next(now)),
-                look,
-            ]
-            .into_iter()
-            .flatten()
-            .min();
-            if self.poll(socket, interest, stage, until.map(|until| until.since(now)))? {
+            let until = [due, next, look].into_iter().flatten().min();
+            let patience = until.map(|until| until.since(now));
+            let outgoing = self.outgoing.get();
+            if requests.poll(socket, interest, stage, patience, outgoing)? {
                 return Ok(Ended::Ready);
             }
-        }
-    }
-
-    /// Polls once; returns whether the socket itself is ready.
-    fn poll(
-        &self,
-        socket: BorrowedFd<'_>,
-        interest: PollFlags,
-        stage: Stage,
-        timeout: Option<Duration>,
-    ) -> io::Result<bool> {
-        let requests = self.ticket.requests();
-        // Both stay readable once they are, so each is polled only until it was seen.
-        let watch = |wanted: bool| {
-            if wanted {
-                PollFlags::IN
-            } else {
-                PollFlags::empty()
-            }
-        };
-        let (life, over) = (requests.life_line(), requests.end_of_grace());
-        let outgoing = self.outgoing.get();
-        let queue = match outgoing {
-            Some(outgoing) if outgoing.has_queue() => PollFlags::OUT,
-            _ => PollFlags::empty(),
-        };
-        let bell = outgoing.and_then(|outgoing| outgoing.bell());
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket, interest | queue),
-            PollFd::from_borrowed_fd(over, watch(!requests.has_seen_over())),
-            PollFd::from_borrowed_fd(bell.map_or(over, AsFd::as_fd), watch(bell.is_some())),
-            PollFd::from_borrowed_fd(life, PollFlags::IN),
-        ];
-        let count = if stage == Stage::Serving { 4 } else { 3 };
-        match poll(&mut fds[..count], timeout.map(timespec).as_ref()) {
-            Err(Errno::INTR) | Ok(0) => return Ok(false),
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        let [socket, over, bell, life] = fds.map(|fd| fd.revents());
-        self.tend_senders(!bell.is_empty(), socket.contains(PollFlags::OUT));
-        if !over.is_empty() {
-            requests.see_over();
-        }
-        if stage == Stage::Serving && !life.is_empty() {
-            requests.note_shutdown();
-        }
-        // An error or a hang-up is for whoever waits.
-        Ok(!socket.difference(queue.difference(interest)).is_empty())
-    }
-
-    /// Sends what senders have queued, as far as the socket takes it: the accept loop, which would, waits for this request.
-    fn tend_senders(&self, is_rung: bool, is_writable: bool) {
-        let Some(outgoing) = self.outgoing.get() else {
-            return;
-        };
-        if is_rung && let Some(bell) = outgoing.bell() {
-            bell.clear();
-        }
-        if is_rung || is_writable {
-            outgoing.send_more(); // What is left is seen at the next poll.
         }
     }
 
@@ -198,11 +145,8 @@ impl Link {
                 let idle = self.timeout().map(|timeout| (timeout, Timeout::Write));
                 let rate = self.exchange.min_rate();
                 let rate = rate.map(|rate| (pace.left(rate), Timeout::Rate));
-                let deadline = [idle, rate]
-                    .into_iter()
-                    .flatten()
-                    .min_by_key(|(left, _)| *left);
-                let deadline = deadline.map(|(left, which)| (began.after(left), which));
+                let at = |(left, which)| (began.after(left), which);
+                let deadline = Deadline::first([idle.map(at), rate.map(at)]);
                 let ended = self.wait(PollFlags::OUT, deadline);
                 pace.waited += Tick::now().since(began);
                 ended?;
@@ -210,5 +154,83 @@ impl Link {
             }
             result => result,
         }
+    }
+}
+
+impl Requests {
+    /// Looks where a shutdown stands.
+    pub(super) fn moment(&self) -> Moment {
+        self.answer(); // A signal ends the poll.
+        let now = Tick::now();
+        let plan = self.plan();
+        let stage = plan.map_or(Stage::Serving, |plan| plan.stage(now));
+        if stage >= Stage::Draining && self.is_server_ending() {
+            self.note_drain();
+        }
+        Moment {
+            now,
+            stage,
+            next: plan.and_then(|plan| plan.next(now)),
+        }
+    }
+
+    /// Polls a request's socket once, beside what a shutdown makes readable, and sends what its senders have queued;
+    /// returns whether the socket itself is ready.
+    pub(super) fn poll(
+        &self,
+        socket: BorrowedFd<'_>,
+        interest: PollFlags,
+        stage: Stage,
+        timeout: Option<Duration>,
+        outgoing: Option<&Arc<Outgoing>>,
+    ) -> io::Result<bool> {
+        // Both stay readable once they are, so each is polled only until it was seen.
+        let watch = |wanted: bool| {
+            if wanted {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            }
+        };
+        let (life, over) = (self.life_line(), self.end_of_grace());
+        let queue = match outgoing {
+            Some(outgoing) if outgoing.has_queue() => PollFlags::OUT,
+            _ => PollFlags::empty(),
+        };
+        let bell = outgoing.and_then(|outgoing| outgoing.bell());
+        let mut fds = [
+            PollFd::from_borrowed_fd(socket, interest | queue),
+            PollFd::from_borrowed_fd(over, watch(!self.has_seen_over())),
+            PollFd::from_borrowed_fd(bell.map_or(over, AsFd::as_fd), watch(bell.is_some())),
+            PollFd::from_borrowed_fd(life, PollFlags::IN),
+        ];
+        let count = if stage == Stage::Serving { 4 } else { 3 };
+        match poll(&mut fds[..count], timeout.map(timespec).as_ref()) {
+            Err(Errno::INTR) | Ok(0) => return Ok(false),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let [socket, over, bell, life] = fds.map(|fd| fd.revents());
+        if let Some(outgoing) = outgoing {
+            tend(outgoing, !bell.is_empty(), socket.contains(PollFlags::OUT));
+        }
+        if !over.is_empty() {
+            self.see_over();
+        }
+        if stage == Stage::Serving && !life.is_empty() {
+            self.note_shutdown();
+        }
+        // An error or a hang-up is for whoever waits.
+        Ok(!socket.difference(queue.difference(interest)).is_empty())
+    }
+}
+
+/// Sends what senders have queued, as far as the socket takes it: the accept loop, which would, waits for this request.
+fn tend(outgoing: &Outgoing, is_rung: bool, is_writable: bool) {
+    if is_rung && let Some(bell) = outgoing.bell() {
+        bell.clear();
+    }
+    if is_rung || is_writable {
+        outgoing.send_more(); // What is left is seen at the next poll.
     }
 }

@@ -133,6 +133,8 @@ pub(crate) struct Requests {
     /// Requests that the shutdown in progress has cut.
     pub(crate) cut: Mutex<Vec<Unfinished>>,
     report: Mutex<Option<DrainReport>>,
+    /// Whether the handler was seen to take its peer's first word without having sent any.
+    listens_first: AtomicBool,
     /// What answers SIGUSR1 while a request has the only thread.
     answer: Answer,
     /// When the first of those may have waited too long for whom no thread waits; `u64::MAX` if there are none.
@@ -181,6 +183,7 @@ impl Requests {
             failures: Mutex::default(),
             cut: Mutex::default(),
             report: Mutex::default(),
+            listens_first: AtomicBool::new(false),
             answer: Answer::default(),
             patience: AtomicU64::new(u64::MAX),
         })
@@ -336,6 +339,16 @@ impl Requests {
     /// All of them are about to be looked at; those that come meanwhile say so.
     pub(crate) fn forget_patience(&self) {
         self.patience.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    /// The handler of a request has taken its peer's first word, and sent none before.
+    pub(crate) fn note_listening(&self) {
+        self.listens_first.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peers of this server speak first, as far as was seen.
+    pub(crate) fn listens_first(&self) -> bool {
+        self.listens_first.load(Ordering::Relaxed)
     }
 
     /// Whether this process took it: what a worker took, the worker tells.

@@ -123,7 +123,9 @@ impl<H: Declaration> Server<H> {
 
     /// Nothing of ours can end and free a descriptor: clients that wait would wait for ever, so they are turned away.
     fn shed(&mut self, index: usize) -> usize {
-        if self.spare.take().is_none() {
+        // A packet needs no descriptor: it can wait.
+        let are_clients = self.methods.stream.is_some() && self.sources[index].is_stream();
+        if !are_clients || self.spare.take().is_none() {
             return 0;
         }
         let listener = &self.sources[index].listener;
