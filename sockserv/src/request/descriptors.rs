@@ -158,10 +158,20 @@ impl Stream {
 
 impl Link {
     /// Receives once, with the descriptors that are expected.
+    #[inline]
     pub(super) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
-        let Some(arrivals) = self.arrivals.get() else {
-            return self.transport.recv(buffer, wait);
-        };
+        match self.arrivals.get() {
+            None => self.transport.recv(buffer, wait),
+            Some(arrivals) => self.recv_with_fds(arrivals, buffer, wait),
+        }
+    }
+
+    fn recv_with_fds(
+        &self,
+        arrivals: &Arrivals,
+        buffer: &mut [u8],
+        wait: Wait,
+    ) -> io::Result<usize> {
         let kept = lock(&arrivals.kept).len();
         let most = arrivals.most.load(Ordering::Relaxed).saturating_sub(kept);
         self.transport.recv_with_fds(

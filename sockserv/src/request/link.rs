@@ -271,10 +271,10 @@ impl Link {
                 result => return self.received(result, Timeout::Rate),
             }
         }
-        let slot = self.slot();
-        let late = self.fit_read(span)?;
+        let (slot, now) = (self.slot(), Tick::coarse());
+        let late = self.fit_read(span, now)?;
         // SeqCst: either the drain that follows finds this request waiting, or this request finds the drain.
-        slot.waiting.begin(Tick::coarse().0);
+        slot.waiting.begin(now.0);
         let requests = self.ticket.requests();
         let result = if requests.is_draining() && requests.may_end(slot) {
             self.read_the_last(buffer)
@@ -327,11 +327,11 @@ impl Link {
     ///
     /// A receive in progress ignores a new value, and each setting costs a system call: it is changed only when the wait
     /// would otherwise end more than an eighth too late.
-    fn fit_read(&self, span: &mut Span) -> io::Result<Timeout> {
+    fn fit_read(&self, span: &mut Span, now: Tick) -> io::Result<Timeout> {
         let timeout = self.timeout.load(Ordering::Relaxed);
         let (left, slack) = match span.began {
             None => {
-                span.began = Some(Tick::coarse());
+                span.began = Some(now);
                 (timeout, 0)
             }
             Some(_) if timeout == 0 => (0, 0),
@@ -349,6 +349,7 @@ impl Link {
 
     /// Bounds the next blocking call by what is left of `timeout`, where zero is for ever, or of `min_rate`; returns which
     /// of the two it will be that has passed.
+    #[inline]
     fn fit_sooner(
         &self,
         (left, slack, which): (u64, u64, Timeout),
@@ -359,7 +360,7 @@ impl Link {
             _ => (left, slack, which),
         };
         let set = self.socket_timeout.load(Ordering::Relaxed);
-        if !(left..=left.saturating_add(slack)).contains(&set) {
+        if set < left || set - left > slack {
             self.fit(left)?;
         }
         Ok(which)
@@ -377,6 +378,7 @@ impl Link {
     pub(crate) fn write_all(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
         let mut pace = Pace::default();
         match self.outgoing.get() {
+            None if second.is_empty() => self.send(first, &mut pace),
             None => {
                 self.send(first, &mut pace)?;
                 self.send(second, &mut pace)
@@ -472,19 +474,9 @@ impl Link {
     }
 
     /// Remembers what the stream saw, whatever the handler makes of it.
+    #[inline]
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        let saw = match &result {
-            Ok(_) => 0,
-            Err(error) => match error
-                .get_ref()
-                .and_then(|error| error.downcast_ref::<Timeout>())
-            {
-                Some(timeout) => SAW_TIMEOUT + *timeout as u8,
-                None if error.get_ref().is_some_and(|error| error.is::<Cut>()) => SAW_CUT,
-                None if is_disconnect(error) && error.raw_os_error().is_some() => SAW_DISCONNECT,
-                None => 0,
-            },
-        };
+        let saw = result.as_ref().err().map_or(0, saw);
         if saw != self.saw.load(Ordering::Relaxed) {
             self.saw.store(saw, Ordering::Relaxed);
         }
@@ -546,6 +538,16 @@ impl std::ops::Deref for Link {
 
     fn deref(&self) -> &Ticket {
         &self.ticket
+    }
+}
+
+fn saw(error: &io::Error) -> u8 {
+    let by = error.get_ref();
+    match by.and_then(|error| error.downcast_ref::<Timeout>()) {
+        Some(timeout) => SAW_TIMEOUT + *timeout as u8,
+        None if by.is_some_and(|error| error.is::<Cut>()) => SAW_CUT,
+        None if is_disconnect(error) && error.raw_os_error().is_some() => SAW_DISCONNECT,
+        None => 0,
     }
 }
 
