@@ -6,6 +6,7 @@
 use libtest_mimic::{Arguments, Trial};
 use sockserv_tests::Cell;
 
+mod calls;
 mod closing;
 mod datagrams;
 mod deadlines;
@@ -41,6 +42,7 @@ fn main() {
         hooks::trials(),
         closing::trials(),
         messages::trials(),
+        calls::trials(),
         deadlines::trials(),
         shutdown::trials(),
         streams::trials(),

@@ -112,8 +112,8 @@ impl Handler {
     }
 }
 
-const AT_ONCE: Duration = Duration::from_secs(3);
-const SHORT: Duration = Duration::from_millis(300);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_secs(6);
 
 /// More than `messages::MAX` of the cells.
@@ -220,7 +220,7 @@ fn no_commands(cell: Cell, handler: Handler) {
 }
 
 /// Insists on one error of this client, and that the next client is served.
-fn expect_failure(server: &Server, client: &Client, phase: &str, panic: bool) -> Event {
+pub(crate) fn expect_failure(server: &Server, client: &Client, phase: &str, panic: bool) -> Event {
     let error = server.event_of("error", client);
     assert_eq!(
         (error.get("phase"), error.get("panic")),
