@@ -101,7 +101,8 @@ pub use record_marking::RecordMarking;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no codec",
     label = "cannot take messages out of bytes",
-    note = "implement `Decoder`; a codec of tokio-util fits as `Bridge<...>`, with the feature `tokio-util`"
+    note = "write `impl sockserv::codec::Decoder for ...` for a type of your own, or name a framing such as `lines` instead",
+    note = "a codec of tokio-util fits as `sockserv::codec::Bridge<...>`, with the feature `tokio-util`"
 )]
 pub trait Decoder {
     /// A message.
@@ -175,6 +176,11 @@ pub trait Decoder {
 /// assert!(Lines::new(80).encode("two\nlines", &mut buffer).is_err());
 /// # Ok::<(), FrameError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not encode `{Item}`",
+    label = "cannot be sent",
+    note = "send what it encodes, or write `impl sockserv::codec::Encoder<{Item}> for {Self}`"
+)]
 pub trait Encoder<Item> {
     /// Why a message cannot be framed.
     type Error: From<io::Error>;

@@ -145,7 +145,6 @@ pub use opcode::{OpcodeHandler, serve_opcode};
 pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
 pub use words::{Argument, Rest, Sentence, Split, Words};
 
-use crate::codec::Decoder;
 use crate::error::Outcome;
 use crate::message::{MessageHandler, Replies};
 
@@ -272,13 +271,14 @@ pub fn help<H: CommandHandler>() -> Lines {
 /// # Errors
 ///
 /// What `command_error` returns; what a method that took the stream returned.
-pub fn serve_command<H>(
+pub fn serve_command<H, S>(
     handler: &mut H,
-    message: <H::Codec as Decoder>::Item,
+    message: S,
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
-    H: CommandHandler<Codec: Decoder<Item: Sentence>>,
+    H: CommandHandler,
+    S: Sentence,
 {
     let result = message.split(H::QUOTES).and_then(|split| {
         let mut words = split.words();
@@ -297,13 +297,14 @@ where
 /// # Errors
 ///
 /// What `command_error` returns.
-pub fn serve_frame_error<H>(
+pub fn serve_frame_error<H, E>(
     handler: &mut H,
-    error: <H::Codec as Decoder>::Error,
+    error: E,
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
     H: CommandErrors,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     let error: Box<dyn Error + Send + Sync> = error.into();
     match error.downcast() {
