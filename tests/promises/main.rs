@@ -6,6 +6,7 @@
 use libtest_mimic::{Arguments, Trial};
 use sockserv_tests::Cell;
 
+mod calls;
 mod closing;
 mod conversations;
 mod datagrams;
@@ -43,6 +44,7 @@ fn main() {
         closing::trials(),
         conversations::trials(),
         messages::trials(),
+        calls::trials(),
         deadlines::trials(),
         shutdown::trials(),
         streams::trials(),

@@ -49,12 +49,13 @@ fn pools(cell: &Cell) -> bool {
 
 /// How messages are taken and answered.
 #[rustfmt::skip]
-fn handled() -> [Row; 11] {
+fn handled() -> [Row; 12] {
     let (message, command) = (Some(Handler::Message), Some(Handler::Command));
     [
         Row("pipelined_messages_are_answered_in_order", streams, None, pipelined),
         Row("messages_may_come_byte_by_byte", streams, None, byte_by_byte),
         Row("a_message_that_is_too_long_is_answered", streams, None, too_long),
+        Row("a_reply_that_is_too_long_is_the_handlers_error", |_| true, None, reply_too_long),
         Row("what_is_too_long_can_be_skipped", streams, message, discarded),
         Row("what_is_too_long_can_be_the_last", streams, message, closed),
         Row("what_is_no_command_is_answered", streams, command, no_commands),
@@ -112,8 +113,8 @@ impl Handler {
     }
 }
 
-const AT_ONCE: Duration = Duration::from_secs(3);
-const SHORT: Duration = Duration::from_millis(300);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_secs(6);
 
 /// More than `messages::MAX` of the cells.
@@ -172,6 +173,23 @@ fn too_long(cell: Cell, handler: Handler) {
     server.stop().expect_counts(1, 0, 0);
 }
 
+fn reply_too_long(cell: Cell, handler: Handler) {
+    let server = handler.start(cell);
+    let mut client = server.connect();
+    assert_eq!(ask(&mut client, "send 80").len(), 80);
+    client.send("send 81");
+    let error = expect_failure(&server, &client, "handle", false);
+    let text = "a_reply_of_81_bytes_is_longer_than_`max`,_which_is_80;_write_`max_=_81`_or_more";
+    assert!(error.get("text").contains(text), "{error:?}");
+    match cell.is_stream() {
+        true => {
+            client.expect_end();
+            server.stop().expect_counts(0, 1, 0);
+        }
+        false => server.stop().expect_counts(1, 1, 0),
+    }
+}
+
 fn overflow(cell: Cell, what: &str) -> (Server, Client) {
     let scenario = Scenario::new(cell).with("handler", "message");
     let server = scenario.with("on-overflow", what).start();
@@ -220,7 +238,7 @@ fn no_commands(cell: Cell, handler: Handler) {
 }
 
 /// Insists on one error of this client, and that the next client is served.
-fn expect_failure(server: &Server, client: &Client, phase: &str, panic: bool) -> Event {
+pub(crate) fn expect_failure(server: &Server, client: &Client, phase: &str, panic: bool) -> Event {
     let error = server.event_of("error", client);
     assert_eq!(
         (error.get("phase"), error.get("panic")),

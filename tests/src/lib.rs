@@ -4,6 +4,7 @@
     reason = "a driver of tests panics where a test fails"
 )]
 
+mod caller;
 mod cell;
 mod client;
 mod folder;
@@ -13,6 +14,9 @@ mod said;
 mod server;
 mod wait;
 
+pub use caller::{
+    Caller, ECHO, FAIL, FINISH_FAILS, GATE, NULL, PROGRAM, Procedure, VERSION, call, record,
+};
 pub use cell::{Cell, Model, Transport};
 pub use client::Client;
 pub use folder::Folder;

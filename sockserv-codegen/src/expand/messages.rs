@@ -26,7 +26,12 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
     let codec = codec(plan, messages);
     let (message, more) = match (&messages.commands, &messages.opcodes) {
         (Some(all), _) => {
-            let errors = errors(plan, &all.error, &default_answer(&private, messages));
+            let errors = errors(
+                plan,
+                messages,
+                &all.error,
+                &default_answer(&private, messages),
+            );
             let more = [commands(plan, all), errors];
             (by(plan, messages, "serve_command"), more)
         }
@@ -34,15 +39,17 @@ pub(super) fn handler(plan: &Plan<'_>) -> TokenStream {
             let fails = quote!(::core::result::Result::Err(::core::convert::Into::into(
                 error
             )));
-            let more = [opcodes(plan, all), errors(plan, &all.error, &fails)];
+            let more = [
+                opcodes(plan, all),
+                errors(plan, messages, &all.error, &fails),
+            ];
             (by(plan, messages, "serve_opcode"), more)
         }
         (None, None) => (by_message(plan, messages), Default::default()),
     };
-    let span = messages.codec_span();
-    let error = quote_spanned!(span=> <Self::Codec as #private::Decoder>::Error);
+    let error = of_codec(plan, messages, "Error");
     let frame_errors = messages.frame_error.iter();
-    let frame_errors = frame_errors.map(|method| call(plan, method, &error, false));
+    let frame_errors = frame_errors.map(|method| call(plan, messages, method, &error, false));
     quote! {
         #[automatically_derived]
         impl #impl_generics #private::MessageHandler for #ty #where_clause {
@@ -58,25 +65,36 @@ fn by_message(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
     match messages.message.as_slice() {
         [] => nothing(plan),
         methods => {
-            let span = messages.codec_span();
-            let private = private(plan, span);
-            let item = quote_spanned!(span=> <Self::Codec as #private::Decoder>::Item);
+            let item = of_codec(plan, messages, "Item");
             let calls = methods.iter();
             calls
-                .map(|method| call(plan, method, &item, false))
+                .map(|method| call(plan, messages, method, &item, false))
                 .collect()
         }
     }
 }
 
+// <Self::Codec as Decoder>::Item
+fn of_codec(plan: &Plan<'_>, messages: &Messages<'_>, name: &str) -> TokenStream {
+    let (first, last) = messages.codec_ends();
+    let (private, name) = (private(plan, last), Ident::new(name, last));
+    let begin = quote_spanned!(first=> <);
+    quote_spanned!(last=> #begin Self::Codec as #private::Decoder>::#name)
+}
+
 // impl CommandErrors for Kv { fn command_error(&mut self, error: CommandError, replies: ...) -> Outcome { ... } }
-fn errors(plan: &Plan<'_>, methods: &[&Method], default: &TokenStream) -> TokenStream {
+fn errors(
+    plan: &Plan<'_>,
+    messages: &Messages<'_>,
+    methods: &[&Method],
+    default: &TokenStream,
+) -> TokenStream {
     let Plan { ty, generics, .. } = plan;
     let private = private(plan, Span::call_site());
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let error = quote!(#private::CommandError);
     let calls = methods.iter();
-    let calls = calls.map(|method| call(plan, method, &error, true));
+    let calls = calls.map(|method| call(plan, messages, method, &error, true));
     let default = methods.is_empty().then(|| {
         quote! {
             #[allow(unused_variables)]
@@ -104,24 +122,28 @@ fn default_answer(private: &TokenStream, messages: &Messages<'_>) -> TokenStream
 
 // fn message(&mut self, ...) -> Outcome { serve_command(self, message, replies) }
 fn by(plan: &Plan<'_>, messages: &Messages<'_>, serve: &str) -> TokenStream {
-    let span = messages.codec_span();
-    let private = private(plan, span);
-    let serve = Ident::new(serve, span);
+    let (first, last) = messages.codec_ends();
+    let (private, begin) = (private(plan, last), quote_spanned!(first=> fn));
+    let serve = Ident::new(serve, last);
+    let (item, error) = (
+        of_codec(plan, messages, "Item"),
+        of_codec(plan, messages, "Error"),
+    );
     let frame_error = messages.frame_error.is_empty().then(|| {
-        quote_spanned! {span=>
-            fn frame_error(
+        quote_spanned! {last=>
+            #begin frame_error(
                 &mut self,
-                error: <Self::Codec as #private::Decoder>::Error,
+                error: #error,
                 replies: &mut #private::Replies<'_, Self::Framing>,
             ) -> #private::Outcome {
                 #private::serve_frame_error(self, error, replies)
             }
         }
     });
-    quote_spanned! {span=>
-        fn message(
+    quote_spanned! {last=>
+        #begin message(
             &mut self,
-            message: <Self::Codec as #private::Decoder>::Item,
+            message: #item,
             replies: &mut #private::Replies<'_, Self::Framing>,
         ) -> #private::Outcome {
             #private::#serve(self, message, replies)
@@ -162,7 +184,13 @@ fn codec(plan: &Plan<'_>, messages: &Messages<'_>) -> TokenStream {
 // fn message(&mut self, message: Bytes, replies: &mut Replies<'_, Self::Framing>) -> Outcome {
 //     IntoOutcome::into_outcome(Self::message(self, message, replies))
 // }
-fn call(plan: &Plan<'_>, method: &Method, ty: &TokenStream, borrows: bool) -> TokenStream {
+fn call(
+    plan: &Plan<'_>,
+    messages: &Messages<'_>,
+    method: &Method,
+    ty: &TokenStream,
+    borrows: bool,
+) -> TokenStream {
     let (name, cfgs) = (&method.sig.ident, method.cfgs());
     let span = name.span();
     let private = private(plan, span);
@@ -178,14 +206,16 @@ fn call(plan: &Plan<'_>, method: &Method, ty: &TokenStream, borrows: bool) -> To
     inner.set_span(output);
     let given = (spans.len() > 1).then(|| quote!(, #replies));
     let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, #borrow #taken #given)));
+    let (first, last) = messages.codec_ends();
+    let (begin, end) = (quote_spanned!(first=> fn), Ident::new("Outcome", last));
     quote_spanned! {span=>
         #(#cfgs)*
         #[allow(unused_variables)]
-        fn #name(
+        #begin #name(
             &mut self,
             #taken: #ty,
             #replies: &mut #private::Replies<'_, Self::Framing>,
-        ) -> #private::Outcome {
+        ) -> #private::#end {
             #call
         }
     }

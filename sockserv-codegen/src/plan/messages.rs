@@ -1,6 +1,7 @@
 //! A framing in the attribute, and the methods that take its messages.
 
 use proc_macro2::{Ident, Span};
+use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, Signature, Type};
 
@@ -30,11 +31,16 @@ pub(crate) struct Messages<'a> {
 }
 
 impl Messages<'_> {
-    /// Returns where a wrong codec is to be reported.
-    pub(crate) fn codec_span(&self) -> Span {
+    /// Returns the first and the last token of where a wrong codec is to be reported. The compiler joins them, and says
+    /// what it has said there already only once.
+    pub(crate) fn codec_ends(&self) -> (Span, Span) {
         match &self.codec {
-            Codec::Own(ty) => ty.span(),
-            Codec::Built { .. } => self.word.span(),
+            Codec::Own(ty) => {
+                let tokens = ty.to_token_stream().into_iter();
+                let last = tokens.last().map_or(ty.span(), |token| token.span());
+                (ty.span(), last)
+            }
+            Codec::Built { .. } => (self.word.span(), self.word.span()),
         }
     }
 }

@@ -114,9 +114,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for Delimited {
 
     fn encode(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let frame = frame.as_ref();
-        if frame.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(frame, self.max)?;
         let before = dst.len();
         dst.reserve(frame.len() + self.delimiter.len());
         dst.put_slice(frame);

@@ -59,7 +59,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for Fixed {
     fn encode(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let (frame, length) = (frame.as_ref(), self.length.get());
         if frame.len() > length {
-            return Err(FrameError::TooLong { max: length });
+            return Err(FrameError::Malformed("a frame that is too long"));
         }
         if frame.len() < length {
             return Err(FrameError::Malformed("a frame that is too short"));

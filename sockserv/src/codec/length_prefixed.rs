@@ -272,9 +272,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for LengthPrefixed {
 
     fn encode(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let frame = frame.as_ref();
-        if frame.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(frame, self.max)?;
         let length = self.length_of(frame.len());
         dst.reserve(self.width.of(length) + frame.len());
         self.width.write(length, dst);
@@ -284,9 +282,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for LengthPrefixed {
 
     fn encode_packet(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let frame = frame.as_ref();
-        if frame.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(frame, self.max)?;
         dst.extend_from_slice(frame);
         Ok(())
     }

@@ -120,9 +120,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for Lines {
 
     fn encode(&mut self, line: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let line = line.as_ref();
-        if line.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(line, self.max)?;
         if memchr(b'\n', line).is_some() {
             return Err(FrameError::Malformed("a line with a line end inside"));
         }

@@ -18,7 +18,7 @@
 //! - The frames do not depend on how the bytes were split into reads.
 //! - A frame is a [`Bytes`] that shares the memory of the buffer: nothing is copied. It keeps all of that memory alive,
 //!   so what is to be stored for long should be copied.
-//! - `max` counts a frame's own bytes, without its framing. Nothing is allocated for a frame that is announced and has not
+//! - `max` counts a frame's own bytes, without its framing, and bounds what is encoded, too. Nothing is allocated for a frame that is announced and has not
 //!   come, and a frame that is too long is noticed as soon as its `max + 1`th byte is there, or its length; what follows is
 //!   the codec's [`Overflow`]. A buffer never needs more room than one frame with its framing, and what one read brings.
 //! - No byte is searched twice.
@@ -101,7 +101,8 @@ pub use record_marking::RecordMarking;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no codec",
     label = "cannot take messages out of bytes",
-    note = "implement `Decoder`; a codec of tokio-util fits as `Bridge<...>`, with the feature `tokio-util`"
+    note = "write `impl sockserv::codec::Decoder for ...` for a type of your own, or name a framing such as `lines` instead",
+    note = "a codec of tokio-util fits as `sockserv::codec::Bridge<...>`, with the feature `tokio-util`"
 )]
 pub trait Decoder {
     /// A message.
@@ -175,6 +176,11 @@ pub trait Decoder {
 /// assert!(Lines::new(80).encode("two\nlines", &mut buffer).is_err());
 /// # Ok::<(), FrameError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not encode `{Item}`",
+    label = "cannot be sent",
+    note = "send what it encodes, or write `impl sockserv::codec::Encoder<{Item}> for {Self}`"
+)]
 pub trait Encoder<Item> {
     /// Why a message cannot be framed.
     type Error: From<io::Error>;
@@ -215,6 +221,15 @@ fn packet(frame: Bytes, max: usize, on_overflow: Overflow) -> Result<Option<Byte
         _ if frame.len() <= max => Ok(Some(frame)),
         Overflow::Discard => Ok(None),
         Overflow::Error | Overflow::Close => Err(FrameError::TooLong { max }),
+    }
+}
+
+/// Whether a frame may be sent.
+fn check_reply(frame: &[u8], max: usize) -> Result<(), FrameError> {
+    let length = frame.len();
+    match length <= max {
+        true => Ok(()),
+        false => Err(FrameError::ReplyTooLong { length, max }),
     }
 }
 

@@ -181,9 +181,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for RecordMarking {
     fn encode(&mut self, record: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         const MOST: usize = (LAST - 1) as usize;
         let mut rest = record.as_ref();
-        if rest.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(rest, self.max)?;
         dst.reserve(rest.len() + HEAD * (1 + rest.len() / MOST));
         while let Some((fragment, behind)) =
             rest.split_at_checked(MOST).filter(|_| rest.len() > MOST)
@@ -199,9 +197,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for RecordMarking {
 
     fn encode_packet(&mut self, record: T, dst: &mut BytesMut) -> Result<(), FrameError> {
         let record = record.as_ref();
-        if record.len() > self.max {
-            return Err(FrameError::TooLong { max: self.max });
-        }
+        super::check_reply(record, self.max)?;
         dst.extend_from_slice(record);
         Ok(())
     }

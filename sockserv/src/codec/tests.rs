@@ -18,7 +18,7 @@ fn made(result: Result<Bytes, FrameError>) -> Made {
         Err(FrameError::TooLong { .. }) => Made::TooLong,
         Err(FrameError::Truncated) => Made::Truncated,
         Err(FrameError::Malformed(what)) => Made::Malformed(what),
-        Err(FrameError::Io(error)) => panic!("{error}"),
+        Err(error @ (FrameError::ReplyTooLong { .. } | FrameError::Io(_))) => panic!("{error}"),
     }
 }
 
@@ -326,6 +326,29 @@ fn behind_a_line_that_is_too_long() {
     src.extend_from_slice(b"one\n");
     assert!(matches!(closed.decode(&mut src), Ok(None)));
     assert!(src.is_empty());
+}
+
+#[test]
+fn a_frame_that_is_too_long_is_not_sent() {
+    fn refused(mut codec: impl Encoder<[u8; 9], Error = FrameError>) {
+        let mut bytes = BytesMut::from("before");
+        for error in [
+            codec.encode([7; 9], &mut bytes),
+            codec.encode_packet([7; 9], &mut bytes),
+        ] {
+            let error = io::Error::from(error.expect_err("it is too long"));
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(
+                error.to_string(),
+                "a reply of 9 bytes is longer than `max`, which is 8; write `max = 9` or more, or send less"
+            );
+        }
+        assert_eq!(bytes, "before");
+    }
+    refused(Lines::new(8));
+    refused(Delimited::new(b"--", 8));
+    refused(LengthPrefixed::new(Width::U8, 8));
+    refused(RecordMarking::new(8));
 }
 
 #[test]

@@ -131,7 +131,7 @@
 //! # What is no command
 //!
 //! `fn command_error(&mut self, error: &CommandError, replies: &mut Replies<..>)` answers it. Without that method a line
-//! `ERR` with the error is sent, and the connection goes on. What `command_error` returns as an error ends the connection.
+//! `ERR` with the error is sent, cut to the framing's `max`, and the connection goes on. What `command_error` returns as an error ends the connection.
 
 mod error;
 mod opcode;
@@ -145,7 +145,7 @@ pub use opcode::{OpcodeHandler, serve_opcode};
 pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
 pub use words::{Argument, Rest, Sentence, Split, Words};
 
-use crate::codec::Decoder;
+use crate::codec::FrameError;
 use crate::error::Outcome;
 use crate::message::{MessageHandler, Replies};
 
@@ -272,13 +272,14 @@ pub fn help<H: CommandHandler>() -> Lines {
 /// # Errors
 ///
 /// What `command_error` returns; what a method that took the stream returned.
-pub fn serve_command<H>(
+pub fn serve_command<H, S>(
     handler: &mut H,
-    message: <H::Codec as Decoder>::Item,
+    message: S,
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
-    H: CommandHandler<Codec: Decoder<Item: Sentence>>,
+    H: CommandHandler,
+    S: Sentence,
 {
     let result = message.split(H::QUOTES).and_then(|split| {
         let mut words = split.words();
@@ -297,25 +298,26 @@ where
 /// # Errors
 ///
 /// What `command_error` returns.
-pub fn serve_frame_error<H>(
+pub fn serve_frame_error<H, E>(
     handler: &mut H,
-    error: <H::Codec as Decoder>::Error,
+    error: E,
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
     H: CommandErrors,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     let error: Box<dyn Error + Send + Sync> = error.into();
     match error.downcast() {
         Ok(error) => match *error {
-            crate::codec::FrameError::Io(error) => Err(error.into()),
+            FrameError::Io(error) => Err(error.into()),
             error => handler.command_error(CommandError::Frame(error), replies),
         },
         Err(error) => Err(error),
     }
 }
 
-/// Answers what is no command, if the handler does not.
+/// Answers what is no command, if the handler does not, with as much as the framing's `max` lets through.
 ///
 /// # Errors
 ///
@@ -324,7 +326,15 @@ pub fn answer_error(
     error: &CommandError,
     replies: &mut Replies<'_, dyn crate::message::Frames>,
 ) -> Outcome {
-    Ok(replies.send(format!("ERR {error}"))?)
+    let mut text = format!("ERR {error}");
+    match replies.send(&text).map_err(FrameError::from) {
+        Err(FrameError::ReplyTooLong { max, .. }) => {
+            let end = (0..=max).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or(0));
+            Ok(replies.send(text)?)
+        }
+        sent => Ok(sent?),
+    }
 }
 
 #[cfg(test)]

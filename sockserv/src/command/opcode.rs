@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{CommandError, CommandErrors, answered};
-use crate::codec::{Decoder, Width};
+use crate::codec::Width;
 use crate::error::Outcome;
 use crate::message::Replies;
 
@@ -40,7 +40,7 @@ pub fn serve_opcode<H>(
     replies: &mut Replies<'_, H::Framing>,
 ) -> Outcome
 where
-    H: OpcodeHandler<Codec: Decoder<Item = Bytes>>,
+    H: OpcodeHandler,
 {
     let result = match find(&message, H::WIDTH, H::AT) {
         Some((opcode, payload, head)) => handler.call(opcode, &payload, &head, replies),

@@ -171,6 +171,29 @@ impl Account {
 }
 
 #[derive(Clone)]
+struct Short;
+
+#[server(tcp, udp, lines(max = 10))]
+impl Short {
+    #[command("GO")]
+    fn go(&mut self) -> Result<(), &'static str> {
+        Err("not für you")
+    }
+}
+
+#[test]
+fn an_answer_is_cut_to_what_may_be_sent() {
+    testing::stream(Short)
+        .sends("GO\nNO\nmore than ten\nGO on\n")
+        .expects("ERR not f\nERR unknow\nERR a fram\nERR too ma\n")
+        .run();
+    testing::datagram(Short)
+        .sends("GO")
+        .expects("ERR not f\n")
+        .run();
+}
+
+#[derive(Clone)]
 struct Lengths;
 
 #[server(tcp, length_prefixed(u8, max = 9))]

@@ -14,7 +14,7 @@ use crate::{Apply, messages};
 #[derive(Debug)]
 pub(crate) struct Flags {
     pub(crate) options: Options,
-    /// What the server calls: `handle`, `message` or `command`.
+    /// What the server calls: `handle`, `message`, `command` or `rpc`.
     pub(crate) handler: String,
     pub(crate) hooks: Hooks,
     /// Serve this many times by `handle_request` instead of `run`.

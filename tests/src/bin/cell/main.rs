@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitCode};
 use sockserv::prelude::*;
 use sockserv::{Builder, Declaration, ServerHandle};
 
+mod calls;
 mod datagram;
 mod flags;
 mod messages;
@@ -53,6 +54,7 @@ macro_rules! cells {
 
                 $crate::cell!($kind, $transport, $model);
                 $crate::messages::talkers!($kind, $transport, $model);
+                $crate::calls::callee!($kind, $transport, $model);
             })+
         })+
 
@@ -69,6 +71,10 @@ macro_rules! cells {
                 $($((stringify!($transport), stringify!($model), "command") => {
                     use $transport::$model::{Commands, CommandsServer};
                     start!(CommandsServer::builder(Commands(State::default())), flags)
+                })+)+
+                $($((stringify!($transport), stringify!($model), "rpc") => {
+                    use $transport::$model::{Procedures, ProceduresServer};
+                    start!(ProceduresServer::builder(Procedures(State::default())), flags)
                 })+)+
                 (.., handler) => Err(invalid(format!("there is no cell `{transport} {model}` with `{handler}`"))),
             }

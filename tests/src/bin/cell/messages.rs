@@ -7,7 +7,7 @@ use sockserv::bytes::BytesMut;
 use sockserv::codec::{Decoder, Encoder, FrameError, Lines, Overflow};
 use sockserv::prelude::*;
 
-use crate::flags::invalid;
+use crate::flags::{invalid, number};
 use crate::state::{Failure, State, counts, say};
 
 /// How long a message may be.
@@ -75,6 +75,7 @@ pub(crate) fn message(
             replies.send(rest)?; // Not flushed.
             fail(name)?;
         }
+        "send" => replies.send("x".repeat(number(rest)?))?,
         "finish-fails" => {
             state.finish = Failure::named(rest);
             replies.send("finish fails")?;
@@ -189,6 +190,11 @@ macro_rules! talkers {
             fn finish_fails(&mut self, how: &str) -> &'static str {
                 self.0.finish = Failure::named(how);
                 "finish fails"
+            }
+
+            #[command("SEND")]
+            fn send(&mut self, count: usize) -> String {
+                "x".repeat(count)
             }
 
             #[command("STATS")]
