@@ -67,6 +67,41 @@ fn an_operator_has_flags() -> io::Result<()> {
     Ok(())
 }
 
+/// They differ in what the README says, and nowhere else.
+#[test]
+fn each_flag_makes_the_same_program() -> io::Result<()> {
+    for transport in ["tcp", "udp", "unix", "unix-datagram", "tcp+udp"] {
+        let mut first = None;
+        for flag in ["--cli", "--systemd", "--docker", "--kubernetes"] {
+            let folder = tempfile::tempdir()?;
+            let mut new = sockserv(folder.path());
+            let output = new
+                .args(["new", "a", "--transport", transport, flag])
+                .output()?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(said.contains("needs a port"), "{transport} {flag}: {said}");
+                continue;
+            }
+            let files = [
+                "Cargo.toml",
+                "src/main.rs",
+                "src/tests.rs",
+                "tests/server.rs",
+            ];
+            let read = |name| fs::read_to_string(folder.path().join("a").join(name));
+            let texts: Vec<String> = files.into_iter().map(read).collect::<io::Result<_>>()?;
+            assert!(texts[0].contains("\"admin\", \"cli\""), "{}", texts[0]);
+            assert_eq!(
+                &texts,
+                first.get_or_insert(texts.clone()),
+                "{transport} {flag}"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn leaves_what_is_there() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
