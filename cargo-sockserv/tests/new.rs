@@ -8,6 +8,9 @@ use std::path::Path;
 
 use tool::{Terminal, checkout, entries, sockserv};
 
+const UP: &str = "\x1b[A";
+const DOWN: &str = "\x1b[B";
+
 /// Runs it where nobody can be asked, and returns what it complains of.
 fn refused(into: &Path, arguments: &[&str]) -> io::Result<String> {
     let output = sockserv(into).arg("new").args(arguments).output()?;
@@ -60,6 +63,41 @@ fn an_operator_has_flags() -> io::Result<()> {
         "cargo run --release -- --print-kubernetes > ready.yaml",
     ] {
         assert!(readme.lines().any(|other| other == line), "{readme}");
+    }
+    Ok(())
+}
+
+/// They differ in what the README says, and nowhere else.
+#[test]
+fn each_flag_makes_the_same_program() -> io::Result<()> {
+    for transport in ["tcp", "udp", "unix", "unix-datagram", "tcp+udp"] {
+        let mut first = None;
+        for flag in ["--cli", "--systemd", "--docker", "--kubernetes"] {
+            let folder = tempfile::tempdir()?;
+            let mut new = sockserv(folder.path());
+            let output = new
+                .args(["new", "a", "--transport", transport, flag])
+                .output()?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(said.contains("needs a port"), "{transport} {flag}: {said}");
+                continue;
+            }
+            let files = [
+                "Cargo.toml",
+                "src/main.rs",
+                "src/tests.rs",
+                "tests/server.rs",
+            ];
+            let read = |name| fs::read_to_string(folder.path().join("a").join(name));
+            let texts: Vec<String> = files.into_iter().map(read).collect::<io::Result<_>>()?;
+            assert!(texts[0].contains("\"admin\", \"cli\""), "{}", texts[0]);
+            assert_eq!(
+                &texts,
+                first.get_or_insert(texts.clone()),
+                "{transport} {flag}"
+            );
+        }
     }
     Ok(())
 }
@@ -168,33 +206,63 @@ fn tells_of_a_workspace_that_does_not_know_the_crate() -> io::Result<()> {
     Ok(())
 }
 
+/// Runs it where somebody can be asked.
+fn asked(into: &Path, arguments: &[&str]) -> io::Result<Terminal> {
+    let mut new = sockserv(into);
+    new.arg("new").args(arguments);
+    Terminal::start(new)
+}
+
+/// The program and the README of a crate `greeter`.
+fn made(into: &Path) -> io::Result<(String, String)> {
+    let read = |path| fs::read_to_string(into.join("greeter").join(path));
+    Ok((read("src/main.rs")?, read("README.md")?))
+}
+
 #[test]
 fn asks_on_a_terminal() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut new = sockserv(folder.path());
-    new.args(["new", "--local"]).arg(checkout());
-    let mut terminal = Terminal::start(new)?;
-    const DOWN: &str = "\x1b[B";
+    let local = checkout().display().to_string();
+    let mut terminal = asked(folder.path(), &["--local", &local])?;
     terminal.answer("name", "greeter\r")?;
     terminal.answer("transport", &format!("{DOWN}{DOWN}\r"))?; // unix
     terminal.answer("model", &format!("{DOWN}\r"))?; // pool
     terminal.answer("protocol", &format!("{DOWN}\r"))?; // lines
+    terminal.answer("operator", &format!("{UP} \r"))?; // systemd: a container has no Unix sockets.
     assert!(terminal.end()?.success());
-    let program = fs::read_to_string(folder.path().join("greeter/src/main.rs"))?;
+    let (program, readme) = made(folder.path())?;
     assert!(program.contains("#[server(unix, pool, "), "{program}");
     assert!(program.contains("lines(max ="), "{program}");
+    assert!(program.contains(".args()?"), "{program}");
+    assert_eq!(readme.matches("--print-").count(), 1, "{readme}");
+    assert!(readme.contains("--print-unit"), "{readme}");
     Ok(())
 }
 
 #[test]
 fn asks_only_for_what_is_missing_and_works() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut new = sockserv(folder.path());
-    new.args(["new", "greeter", "--transport", "udp", "--model", "sync"]);
-    let mut terminal = Terminal::start(new)?;
-    terminal.answer("protocol", "\x1b[A\x1b[A\r")?; // The one before `rpc`, and that is not HTTP.
+    let said = ["greeter", "--transport", "udp", "--model", "sync"];
+    let mut terminal = asked(folder.path(), &said)?;
+    terminal.answer("protocol", &format!("{UP}{UP}\r"))?; // The one before `rpc`, and that is not HTTP.
+    terminal.answer("operator", "\r")?;
     assert!(terminal.end()?.success());
-    let program = fs::read_to_string(folder.path().join("greeter/src/main.rs"))?;
+    let (program, _) = made(folder.path())?;
     assert!(program.contains("length_prefixed("), "{program}");
+    assert!(program.contains(".addrs(std::env::args()"), "{program}");
+    Ok(())
+}
+
+/// Nothing is asked that was said, and nothing is offered that does not go with it.
+#[test]
+fn asks_for_a_port_where_a_container_needs_one() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let said = ["greeter", "--docker", "--model", "sync", "--protocol=raw"];
+    let mut terminal = asked(folder.path(), &said)?;
+    terminal.answer("transport", &format!("{UP}{UP}\r"))?; // udp: without Unix sockets it is the last but one.
+    assert!(terminal.end()?.success());
+    let (program, readme) = made(folder.path())?;
+    assert!(program.contains("#[server(udp, sync, "), "{program}");
+    assert_eq!(readme.matches("--print-").count(), 1, "{readme}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Write what one connection says, in plain blocking Rust; one attribute makes it a server under any concurrency model.
 //!
-//! ```no_run
+//! ```
 //! use sockserv::prelude::*;
 //!
 //! #[derive(Clone)]
@@ -14,6 +14,12 @@
 //! }
 //!
 //! fn main() -> io::Result<()> {
+//! #     if true {
+//! #         // Not at its own port, which may be taken.
+//! #         let server = EchoServer::bind_to("127.0.0.1:0", Echo)?.spawn()?;
+//! #         sockserv::testing::Client::connect(&server).send("hello\n").expect_line("hello");
+//! #         return Ok(());
+//! #     }
 //!     EchoServer::bind(Echo)?.run()
 //! }
 //! ```

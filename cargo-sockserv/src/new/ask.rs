@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 
-use clap::ValueEnum;
-use dialoguer::{Input, Select};
+use clap::{Args, Command, FromArgMatches, ValueEnum};
+use dialoguer::{Input, MultiSelect, Select};
 
-use super::choice::{Protocol, Transport, described};
+use super::Operation;
+use super::choice::{Protocol, Transport, described, entry};
 use crate::Result;
 
 /// Asks, and answers go, by stderr and stdin: what is on stdout may go to a file.
@@ -50,6 +51,32 @@ pub(super) fn protocol(transport: Transport) -> Result<Protocol> {
         return Ok(Protocol::Rpc(file.into()));
     }
     Ok(fitting.swap_remove(chosen))
+}
+
+/// None, unless they are chosen: they are read as if they had been typed.
+pub(super) fn operation(transport: Transport) -> Result<Operation> {
+    if !can_ask() {
+        return Ok(Operation::default());
+    }
+    let flags = Operation::augment_args(Command::new("new").no_binary_name(true));
+    let read = |names: &[&str]| {
+        let typed = names.iter().map(|name| format!("--{name}"));
+        Operation::from_arg_matches(&flags.clone().try_get_matches_from(typed)?)
+    };
+    let mut fitting = Vec::new();
+    for flag in flags.get_arguments() {
+        let name = flag.get_id().as_str();
+        if read(&[name])?.check(transport).is_ok() {
+            fitting.push((name, entry(name, flag.get_help())));
+        }
+    }
+    let texts = fitting.iter().map(|(_, text)| text);
+    let chosen = MultiSelect::new()
+        .with_prompt("for its operator (space chooses, none by default)")
+        .items(texts)
+        .interact()?;
+    let names: Vec<&str> = chosen.iter().map(|&at| fitting[at].0).collect();
+    Ok(read(&names)?)
 }
 
 fn select(what: &str, texts: &[impl Display], first: usize) -> Result<usize> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use clap::builder::StyledStr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Transport {
@@ -67,9 +68,14 @@ impl Kind {
 /// The name that is typed, and what it stands for.
 pub(super) fn described<V: ValueEnum>(value: &V) -> String {
     let possible = value.to_possible_value().expect("none is skipped");
-    match possible.get_help() {
-        Some(help) => format!("{:<13}  {help}", possible.get_name()),
-        None => possible.get_name().to_owned(),
+    entry(possible.get_name(), possible.get_help())
+}
+
+/// A line of a list to choose from.
+pub(super) fn entry(name: &str, help: Option<&StyledStr>) -> String {
+    match help {
+        Some(help) => format!("{name:<13}  {help}"),
+        None => name.to_owned(),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct New {
 }
 
 /// What its operator has; each of the others needs the command line.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 struct Operation {
     /// Every option is a flag and a variable of the environment
     #[arg(long)]
@@ -113,9 +113,9 @@ impl New {
         let transport = match self.transport {
             Some(transport) => transport,
             None => ask::choose("transport", Transport::Tcp, |transport| {
-                self.protocol
-                    .as_ref()
-                    .is_none_or(|protocol| protocol.check(transport).is_ok())
+                let protocol = self.protocol.as_ref();
+                protocol.is_none_or(|protocol| protocol.check(transport).is_ok())
+                    && self.operation.check(transport).is_ok()
             })?,
         };
         let model = match self.model {
@@ -127,13 +127,17 @@ impl New {
             None => ask::protocol(transport)?,
         };
         protocol.check(transport)?;
-        self.operation.check(transport)?;
+        let operation = match self.operation.has_flags() {
+            true => self.operation,
+            false => ask::operation(transport)?,
+        };
+        operation.check(transport)?;
         Ok(Blueprint {
             name,
             transport,
             model,
             protocol,
-            operation: self.operation,
+            operation,
             local,
         })
     }

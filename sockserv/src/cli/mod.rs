@@ -3,7 +3,7 @@
 //! With the feature `cli` every server has `from_args`. It begins with what the attribute says; a variable of the
 //! environment overrides that, and a flag overrides both.
 //!
-//! ```no_run
+//! ```
 //! use sockserv::prelude::*;
 //!
 //! #[derive(Clone)]
@@ -17,6 +17,12 @@
 //! }
 //!
 //! fn main() -> io::Result<()> {
+//! #     if true {
+//! #         // Not at its own port, which may be taken.
+//! #         let server = EchoServer::bind_to("127.0.0.1:0", Echo)?.spawn()?;
+//! #         sockserv::testing::Client::connect(&server).send("hello\n").expect_line("hello");
+//! #         return Ok(());
+//! #     }
 //!     EchoServer::from_args(Echo)?.run()
 //! }
 //! ```
@@ -81,12 +87,14 @@ impl<H: Declaration, S> Builder<H, S> {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use sockserv::prelude::*;
     /// # #[derive(Clone)] struct Echo;
-    /// # #[server(tcp, threading, addr = "127.0.0.1:7007")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
+    /// # #[server(tcp, threading, addr = "127.0.0.1:0")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
     /// # fn main() -> io::Result<()> {
-    /// EchoServer::builder(Echo).max_connections(200).args()?.bind()?.run()
+    /// let server = EchoServer::builder(Echo).max_connections(200).args()?.bind()?;
+    /// # server.handle().shutdown();
+    /// server.run()
     /// # }
     /// ```
     pub fn args(mut self) -> io::Result<Self> {

@@ -27,7 +27,7 @@ impl Stream {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// use sockserv::prelude::*;
     ///
     /// #[derive(Clone)]
@@ -48,6 +48,15 @@ impl Stream {
     ///     }
     /// }
     /// # fn main() -> io::Result<()> {
+    /// # if true {
+    /// #     // Not at its own port, which may be taken.
+    /// #     let mut server = RouterServer::bind_to("127.0.0.1:0", Router)?;
+    /// #     let mut client = sockserv::testing::Client::connect(server.local_addr());
+    /// #     client.send("ping\n");
+    /// #     server.handle_request()?;
+    /// #     client.expect_line("pong").expect_eof();
+    /// #     return Ok(());
+    /// # }
     /// RouterServer::bind(Router)?.run()
     /// # }
     /// ```

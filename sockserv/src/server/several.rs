@@ -44,14 +44,17 @@ pub trait Several {
 ///
 /// # Examples
 ///
-/// ```no_run
+/// ```
 /// # use sockserv::prelude::*;
 /// # #[derive(Clone)] struct Echo;
-/// # #[server(tcp, threading, addr = "127.0.0.1:7007")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
+/// # #[server(tcp, threading, addr = "127.0.0.1:0")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
 /// # #[derive(Clone)] struct Time;
-/// # #[server(udp, addr = "127.0.0.1:3700")] impl Time { fn handle(&mut self, _: &mut Datagram) {} }
+/// # #[server(udp, addr = "127.0.0.1:0")] impl Time { fn handle(&mut self, _: &mut Datagram) {} }
 /// # fn main() -> io::Result<()> {
-/// sockserv::run((EchoServer::bind(Echo)?, TimeServer::bind(Time)?))
+/// let (echo, time) = (EchoServer::bind(Echo)?, TimeServer::bind(Time)?);
+/// # echo.handle().shutdown();
+/// # time.handle().shutdown();
+/// sockserv::run((echo, time))
 /// # }
 /// ```
 pub fn run(servers: impl Several) -> io::Result<()> {

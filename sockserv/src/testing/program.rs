@@ -26,15 +26,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// In the tests of a package with a program whose arguments are addresses, as the examples have them:
 ///
-/// ```no_run
+/// ```
 /// use std::process::Command;
 ///
 /// use sockserv::testing::Program;
 ///
-/// let path = "target/debug/echo"; // env!("CARGO_BIN_EXE_echo")
-/// let program = Program::start(Command::new(path).arg("127.0.0.1:0"));
+/// # use sockserv::prelude::*;
+/// # #[derive(Clone)] struct Echo;
+/// # #[server(tcp, threading)]
+/// # impl Echo {
+/// #     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+/// #         io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+/// #     }
+/// # }
+/// # macro_rules! env { ($name:tt) => { std::env::current_exe()? } } // This program is its own server.
+/// # fn main() -> io::Result<()> {
+/// # if let Some(address) = std::env::args().nth(1) {
+/// #     return EchoServer::bind_to(address, Echo)?.run();
+/// # }
+/// let program = Program::start(Command::new(env!("CARGO_BIN_EXE_echo")).arg("127.0.0.1:0"));
 /// program.connect().send("hello\n").expect_line("hello");
 /// program.shutdown();
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Program {

@@ -1,6 +1,6 @@
 //! A new process of the program takes over from the old one, and no client notices.
 //!
-//! ```no_run
+//! ```
 //! # #[cfg(feature = "upgrade")]
 //! use sockserv::prelude::*;
 //!
@@ -18,6 +18,12 @@
 //!
 //! # #[cfg(feature = "upgrade")]
 //! fn main() -> io::Result<()> {
+//! #     if true {
+//! #         // Not at its own port, which may be taken.
+//! #         let server = EchoServer::bind_to("127.0.0.1:0", Echo)?.spawn()?;
+//! #         sockserv::testing::Client::connect(&server).send("hello\n").expect_line("hello");
+//! #         return Ok(());
+//! #     }
 //!     EchoServer::bind(Echo)?.run()
 //! }
 //! # #[cfg(not(feature = "upgrade"))]
