@@ -18,7 +18,7 @@ struct Chat {
 #[server(tcp, threading, addr = "127.0.0.1:6667", timeout = none, keepalive, max_line = 1024)]
 impl Chat {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        writeln!(stream.wfile, "* who are you?")?;
+        tell(stream, "* who are you?")?;
         let mut line = Vec::new();
         while stream.rfile.read_until(b'\n', &mut line)? > 0 {
             let text = printable(&line);
@@ -26,7 +26,7 @@ impl Chat {
                 ("/quit", _) => break,
                 ("", _) => {}
                 (nick, None) => self.enter(nick, stream)?,
-                ("/who", Some(_)) => writeln!(stream.wfile, "* here: {}", self.room().nicks())?,
+                ("/who", Some(_)) => tell(stream, &format!("* here: {}", self.room().nicks()))?,
                 (text, Some(nick)) => match text.strip_prefix("/nick ") {
                     Some(new) => self.rename(new, stream)?,
                     None => self.room().say(nick, &format!("{nick}: {text}\n")),
@@ -36,7 +36,7 @@ impl Chat {
             stream.idle(); // Nobody waits for an answer: a shutdown need not wait either.
         }
         if stream.server().is_shutting_down() {
-            writeln!(stream.wfile, "* the room closes")?;
+            tell(stream, "* the room closes")?;
         }
         Ok(())
     }
@@ -51,12 +51,13 @@ impl Chat {
     fn enter(&mut self, nick: &str, stream: &mut Stream) -> io::Result<()> {
         let mut room = self.room();
         if !room.is_free(nick) {
-            return writeln!(stream.wfile, "* {nick} cannot be taken; who are you?");
+            return tell(stream, &format!("* {nick} cannot be taken; who are you?"));
         }
-        let sender = stream.sender();
-        // Through the queue, like all that follows from others: in this order, and without waiting.
-        sender.send(format!("* welcome, {nick}; here: {}\n", room.nicks()))?;
-        let socket = stream.socket().try_clone()?;
+        tell(
+            stream,
+            &format!("* welcome, {nick}; here: {}", room.nicks()),
+        )?;
+        let (sender, socket) = (stream.sender(), stream.socket().try_clone()?);
         room.members
             .insert(nick.to_owned(), Member { sender, socket });
         room.say(nick, &format!("* {nick} joined\n"));
@@ -68,7 +69,7 @@ impl Chat {
     fn rename(&mut self, new: &str, stream: &mut Stream) -> io::Result<()> {
         let mut room = self.room();
         if !room.is_free(new) {
-            return writeln!(stream.wfile, "* {new} cannot be taken");
+            return tell(stream, &format!("* {new} cannot be taken"));
         }
         let old = self.nick.as_deref().unwrap_or_default();
         // Gone if he was dropped in this very moment.
@@ -78,12 +79,23 @@ impl Chat {
         }
         drop(room);
         self.nick = Some(new.to_owned());
-        writeln!(stream.wfile, "* you are {new}")
+        tell(stream, &format!("* you are {new}"))
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the handler's own peer, through the queue that the others use too: in order, and without waiting for who does
+/// not read, because the room may be locked.
+fn tell(stream: &Stream, message: &str) -> io::Result<()> {
+    let sent = stream.sender().send(format!("{message}\n"));
+    if sent == Err(SendError::Full) {
+        // Nothing waits for him at the end of `handle` either. It fails if he is already gone, which is as good.
+        let _ = stream.socket().shutdown(Shutdown::Both);
+    }
+    Ok(sent?)
 }
 
 /// Reaches one peer from any thread: `sender` never waits, `socket` ends who cannot keep up.

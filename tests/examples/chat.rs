@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, ErrorKind};
 
 use libtest_mimic::Trial;
 use socket2::{Domain, Socket, Type};
@@ -16,6 +16,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         plain(
             "chat::a_slow_reader_is_dropped_and_stalls_nobody",
             a_slow_reader_is_dropped,
+        ),
+        plain(
+            "chat::a_flooder_who_does_not_read_is_dropped_and_stalls_nobody",
+            a_flooder_is_dropped,
         ),
         plain("chat::a_shutdown_tells_the_room", a_shutdown_tells_the_room),
         with_client(
@@ -84,6 +88,31 @@ fn a_slow_reader_is_dropped() -> Outcome {
         assert_eq!(line.len(), "ann: \n".len() + text.len(), "{line}");
     }
     panic!("nobody was dropped");
+}
+
+/// What a peer asks for himself holds up nobody else either: neither a member nor one who has no name yet.
+fn a_flooder_is_dropped() -> Outcome {
+    let chat = Example::on_a_port("chat")?;
+    let mut ann = join(&chat, "ann")?;
+    let member = join(&chat, "flooder")?;
+    assert_eq!(ann.line()?, "* flooder joined\n");
+    assert_ne!(flood(member, "/who\n"), ErrorKind::WouldBlock);
+    assert_eq!(ann.line()?, "* flooder left\n");
+    let stranger = Peer::connect(chat.addr())?;
+    assert_ne!(flood(stranger, "no name\n"), ErrorKind::WouldBlock);
+    ann.send("/who\n")?;
+    assert_eq!(ann.line()?, "* here: ann\n");
+    Ok(chat.stop()?)
+}
+
+/// Repeats a line for ever and reads nothing; returns how that ended.
+fn flood(mut peer: Peer, line: &str) -> ErrorKind {
+    let lines = line.repeat(1000);
+    loop {
+        if let Err(error) = peer.send(&lines) {
+            return error.kind();
+        }
+    }
 }
 
 fn a_shutdown_tells_the_room() -> Outcome {
