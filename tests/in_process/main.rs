@@ -32,6 +32,7 @@ mod testing;
 mod unix;
 mod upgrade;
 mod vouched;
+mod zeros;
 
 /// A test by its name.
 type Test = (&'static str, fn());
@@ -98,6 +99,7 @@ fn together() -> Vec<Test> {
         testing::tests(),
         unix::tests(),
         unix::accounts::tests(),
+        zeros::tests(),
     ]
     .concat()
 }
