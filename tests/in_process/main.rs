@@ -22,6 +22,7 @@ mod limits;
 mod listeners;
 mod messages;
 mod observer;
+mod packets;
 mod paths;
 mod runs;
 mod senders;
@@ -93,6 +94,7 @@ fn together() -> Vec<Test> {
         listeners::tests(),
         messages::tests(),
         observer::tests(),
+        packets::tests(),
         paths::tests(),
         runs::tests(),
         senders::tests(),
