@@ -233,7 +233,7 @@ macro_rules! for_each_option {
             plain reuse_address: bool;
             /// Sets the permissions of Unix paths (by the umask).
             given mode: u32;
-            /// Sets how often `service_actions` runs without a request (never).
+            /// Sets how often `service_actions` runs without a request (never), at most a thousand times a second.
             optional service_interval: Duration;
             /// Sets whether `run` says where it listens (yes).
             plain announce: bool;

@@ -1,10 +1,11 @@
 //! Packets that are odd: empty ones, and those of peers whose address means something on one interface only.
 
 use std::net::UdpSocket;
+use std::time::Duration;
 
-use sockserv::Running;
 use sockserv::bytes::Bytes;
 use sockserv::prelude::*;
+use sockserv::{Running, Timeout};
 use sockserv_tests::DEADLINE;
 
 use crate::Test;
@@ -15,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("an_empty_packet_is_answered_by_an_empty_one", echoed),
         ("an_empty_message_is_an_empty_packet", framed),
         ("a_reply_that_was_not_written_is_not_sent", unwritten),
+        ("a_conversation_may_have_no_time_at_all", no_time),
     ]
 }
 
@@ -103,4 +105,34 @@ fn unwritten() {
     let client = client(&running);
     client.send(b"no").expect("it is bound");
     assert_eq!(ask(&client, b"yes"), b"said");
+}
+
+/// Waits in a conversation for as many nanoseconds as the packet says, and answers how that ended.
+#[derive(Clone)]
+struct Waits;
+
+#[server(udp, addr = "127.0.0.1:0")]
+impl Waits {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let nanos = std::str::from_utf8(datagram.packet())
+            .unwrap_or_default()
+            .parse();
+        let conversation = datagram.conversation()?;
+        conversation.set_timeout(Duration::from_nanos(nanos.unwrap_or_default()))?;
+        let error = conversation.recv(&mut [0]).expect_err("nobody sends");
+        write!(
+            datagram.wfile,
+            "{}",
+            error.get_ref().is_some_and(|error| error.is::<Timeout>())
+        )
+    }
+}
+
+fn no_time() {
+    let server = WaitsServer::bind(Waits).expect("a free port");
+    let running = server.spawn().expect("a thread");
+    let client = client(&running);
+    for nanos in ["0", "999", "1000"] {
+        assert_eq!(ask(&client, nanos.as_bytes()), b"true", "{nanos} ns");
+    }
 }

@@ -12,6 +12,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::address::{Address, Kind};
 use crate::listener::packets::Packet;
 use crate::requests::{ServerHandle, Slot, Ticket};
+use crate::sys::clock::at_least_a_micro;
 
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
 ///
@@ -208,13 +209,14 @@ impl Conversation {
         }
     }
 
-    /// Bounds how long [`recv`](Self::recv) waits.
+    /// Bounds how long [`recv`](Self::recv) waits; `None` is for ever.
     ///
     /// # Errors
     ///
     /// What the operating system says.
     pub fn set_timeout(&self, timeout: impl Into<Option<Duration>>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout.into())
+        let timeout = timeout.into().map(at_least_a_micro);
+        self.socket.set_read_timeout(timeout)
     }
 
     /// Returns its own address.
