@@ -233,18 +233,18 @@ macro_rules! for_each_option {
             plain reuse_address: bool;
             /// Sets the permissions of Unix paths (by the umask).
             given mode: u32;
-            /// Sets how often `service_actions` runs without a request (never).
+            /// Sets how often `service_actions` runs without a request (never), at most a thousand times a second.
             optional service_interval: Duration;
             /// Sets whether `run` says where it listens (yes).
             plain announce: bool;
-            /// Sets how many threads `threading` may use at once (as many as `max_connections`).
-            given max: usize;
-            /// Sets how many children `forking` may have at once (40).
-            given max_children: usize;
+            /// Sets how many threads `threading` may use at once (as many as `max_connections`), at least one.
+            count max: usize;
+            /// Sets how many children `forking` may have at once (40), at least one.
+            count max_children: usize;
             /// Sets the stack of each thread of `threading` and `pool` in bytes (std's: 2 MiB).
             given stack_size: usize;
-            /// Sets how many threads `pool` has (8), or how many processes `prefork` (4).
-            given workers: usize;
+            /// Sets how many threads `pool` has (8), or how many processes `prefork` (4), at least one.
+            count workers: usize;
             /// Sets how many requests may wait for a thread of `pool` (64). Those that have said nothing do not count.
             given queue: usize;
             /// Sets whether the handler speaks before its peer does: then `pool` does not wait for a first byte (no). Unless it
@@ -310,6 +310,14 @@ macro_rules! setters {
         #[must_use]
         pub fn $name(mut self, $name: $ty) -> Self {
             self.$name = Some($name);
+            self
+        }
+    };
+    (@ $(#[$doc:meta])* count $name:ident: $ty:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $ty) -> Self {
+            self.$name = Some($name.max(1)); // Nobody would ever be served by none.
             self
         }
     };

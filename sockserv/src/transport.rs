@@ -16,6 +16,8 @@ use rustix::net::{
 };
 use socket2::{Domain, Socket};
 
+use crate::sys::clock::at_least_a_micro;
+
 /// How long, and how much, a peer may go on talking after the end before its socket is closed: promise 5.
 pub(crate) const LINGER_BYTES: usize = 64 << 10;
 
@@ -172,6 +174,7 @@ impl Transport for Socket {
     }
 
     fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.map(at_least_a_micro);
         self.set_read_timeout(timeout)?;
         self.set_write_timeout(timeout)
     }

@@ -23,6 +23,7 @@ mod limits;
 mod listeners;
 mod messages;
 mod observer;
+mod packets;
 mod paths;
 mod pool;
 mod runs;
@@ -35,6 +36,7 @@ mod turns;
 mod unix;
 mod upgrade;
 mod vouched;
+mod zeros;
 
 /// A test by its name.
 type Test = (&'static str, fn());
@@ -98,6 +100,7 @@ fn together() -> Vec<Test> {
         messages::tests(),
         turns::tests(),
         observer::tests(),
+        packets::tests(),
         paths::tests(),
         pool::tests(),
         runs::tests(),
@@ -105,6 +108,7 @@ fn together() -> Vec<Test> {
         testing::tests(),
         unix::tests(),
         unix::accounts::tests(),
+        zeros::tests(),
     ]
     .concat()
 }

@@ -94,7 +94,7 @@ impl Written<u32> for Mode {
     fn read(text: &str) -> Result<u32, String> {
         let digits = text.strip_prefix("0o").unwrap_or(text);
         let mode = u32::from_str_radix(digits, 8).ok();
-        mode.filter(|&mode| mode <= 0o7777)
+        mode.filter(|&mode| mode <= 0o777)
             .ok_or_else(|| "write permissions in octal, as in `660`".to_owned())
     }
 
@@ -295,6 +295,7 @@ mod tests {
         assert!(Time::<1>::read("0s").is_err());
         assert!(Time::<0>::read("30").is_err());
         assert!(Mode::read("888").is_err());
+        assert!(Mode::read("7777").is_err());
         assert!(<Plain as Written<Bytes>>::read("\\x").is_err());
     }
 }

@@ -64,7 +64,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
     }
 
     fn configure(&mut self, options: &Options) -> io::Result<()> {
-        self.workers = options.workers.unwrap_or(WORKERS).max(1);
+        self.workers = options.workers.unwrap_or(WORKERS);
         self.queue = options.queue.unwrap_or(QUEUE);
         self.speaks_first = options.speaks_first;
         self.stack_size = options.stack_size;
@@ -73,7 +73,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
 
     #[cfg(feature = "cli")]
     fn tasks(options: &Options) -> (usize, usize) {
-        (options.workers.unwrap_or(WORKERS).max(1), 0)
+        (options.workers.unwrap_or(WORKERS), 0)
     }
 
     fn start(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> io::Result<()>

@@ -44,12 +44,12 @@ macro_rules! prefork {
             const HAS_WORKERS: bool = true;
 
             fn workers(options: &Options) -> usize {
-                options.workers.unwrap_or(WORKERS).max(1)
+                options.workers.unwrap_or(WORKERS)
             }
 
             #[cfg(feature = "cli")]
             fn tasks(options: &Options) -> (usize, usize) {
-                (0, options.workers.unwrap_or(WORKERS).max(1))
+                (0, options.workers.unwrap_or(WORKERS))
             }
 
             fn forks_beside_threads() -> bool {

@@ -14,6 +14,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::address::{Address, Endpoint, Kind};
 use crate::listener::path::OwnPath;
 use crate::options::Options;
+use crate::sys::clock::at_least_a_micro;
 use crate::sys::fork::ClosedInChildren;
 use crate::sys::{datagrams, inherited};
 use crate::upgrade::label::Label;
@@ -199,8 +200,9 @@ fn tune(socket: &Socket, kind: Kind, options: &Options) -> io::Result<()> {
     if kind == Kind::Tcp {
         socket.set_tcp_nodelay(options.nodelay)?;
         socket.set_keepalive(options.keepalive)?;
-        socket.set_read_timeout(options.timeout)?;
-        socket.set_write_timeout(options.timeout)?;
+        let timeout = options.timeout.map(at_least_a_micro);
+        socket.set_read_timeout(timeout)?;
+        socket.set_write_timeout(timeout)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::requests::ServerHandle;
 /// [`send`](Self::send) frames what it is given; [`Write`] sends bytes as they are. Both are buffered, and leave when no
 /// further message has come, so that the replies to pipelined messages leave together; what is more than `wbufsize` is sent
 /// at once, and a peer that does not read its replies is not read from. On a datagram server all of it is the one packet of
-/// the reply.
+/// the reply, an empty one if an empty message was sent.
 ///
 /// With an own codec in the attribute the type says so: `replies: &mut Replies<MyCodec>`.
 pub struct Replies<'a, C: ?Sized = dyn Frames> {
@@ -159,6 +159,10 @@ impl<C: ?Sized> Write for Replies<'_, C> {
             To::Stream(stream, _) => stream.wfile.write(bytes),
             To::Datagram(datagram) => datagram.wfile.write(bytes),
         }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop) // Either takes all, and of nothing a packet is made, too.
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -15,7 +15,9 @@ use crate::requests::{ServerHandle, Slot, Ticket};
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
 ///
 /// What is written to `wfile` leaves as one packet when the handler has succeeded; nothing is sent after an error, or if
-/// nothing was written. The reply leaves from the address that the packet came to, also on a server bound to `0.0.0.0`.
+/// nothing was written. No bytes at all are an empty packet, if `write` or `write_all` was called; `io::copy` calls neither
+/// when there is nothing to copy. The reply leaves from the address that the packet came to, also on a server bound to
+/// `0.0.0.0`.
 ///
 /// # Examples
 ///
@@ -199,7 +201,7 @@ impl BufRead for PacketReader {
 #[derive(Debug)]
 pub struct PacketWriter {
     bytes: Vec<u8>,
-    /// Whether anything was written: an empty packet is a reply too, if `write` was called.
+    /// Whether anything was written: an empty packet is a reply too.
     written: bool,
 }
 
@@ -238,6 +240,10 @@ impl Write for PacketWriter {
         self.written = true;
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop) // Of nothing, too: std's own would not call it.
     }
 
     fn flush(&mut self) -> io::Result<()> {

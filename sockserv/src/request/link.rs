@@ -17,7 +17,7 @@ use crate::request::rate::{Exchange, Pace};
 use crate::request::sender::Outgoing;
 use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Slot, Ticket, Told};
-use crate::sys::clock::Tick;
+use crate::sys::clock::{Tick, at_least_a_micro};
 use crate::transport::{Transport, Wait};
 
 /// A connection and its place in the table, shared by the halves of a stream, which may be on two threads.
@@ -552,8 +552,5 @@ fn saw(error: &io::Error) -> u8 {
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {
-    // A zero means for ever to the kernel, so the shortest timeout is a microsecond, its unit.
-    u64::try_from(duration.as_nanos())
-        .unwrap_or(u64::MAX)
-        .max(1000)
+    u64::try_from(at_least_a_micro(duration).as_nanos()).unwrap_or(u64::MAX)
 }

@@ -183,6 +183,9 @@ macro_rules! delegates {
     (@ $(#[$doc:meta])* given $name:ident: $ty:ty) => {
         delegates!(@ $(#[$doc])* plain $name: $ty);
     };
+    (@ $(#[$doc:meta])* count $name:ident: $ty:ty) => {
+        delegates!(@ $(#[$doc])* plain $name: $ty);
+    };
     (@ $(#[$doc:meta])* plain $name:ident: $ty:ty) => {
         $(#[$doc])*
         #[must_use]

@@ -30,6 +30,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::address::{Address, Endpoint};
 use crate::concurrency::Model;
@@ -65,6 +66,9 @@ const LIFE: u64 = 3;
 /// What the process says that is to take over, or the one that is to be taken over from.
 const UPGRADE: u64 = 4;
 const FIRST_LISTENER: u64 = 16;
+
+/// How often `service_actions` runs at most, whatever `service_interval` says: with none at all the loop would spin.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
 
@@ -479,6 +483,7 @@ impl<H: Declaration> Server<H> {
     fn serve_turn(&mut self, until: Option<Tick>) -> io::Result<()> {
         let interval = self.requests.options.service_interval;
         let interval = interval.filter(|_| !self.leaves_it_to_workers());
+        let interval = interval.map(|interval| interval.max(SHORTEST));
         let due = self
             .next_service
             .or_else(|| interval.map(|interval| Tick::now().after(interval)));

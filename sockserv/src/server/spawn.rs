@@ -16,6 +16,7 @@ use crate::guard::guard_value;
 use crate::requests::ServerHandle;
 use crate::server::Server;
 use crate::server::declare::Declaration;
+use crate::sys::clock::at_least_a_micro;
 
 impl<H: Declaration> Server<H> {
     /// Serves in a background thread.
@@ -232,7 +233,8 @@ impl Client {
     ///
     /// What the operating system says.
     pub fn set_timeout(&self, timeout: impl Into<Option<Duration>>) -> io::Result<()> {
-        self.socket.set_read_timeout(timeout.into())
+        let timeout = timeout.into().map(at_least_a_micro);
+        self.socket.set_read_timeout(timeout)
     }
 
     /// Makes a second client of the same connection, to read in one thread and write in another.

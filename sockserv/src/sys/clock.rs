@@ -37,6 +37,11 @@ impl Tick {
     }
 }
 
+/// A timeout that a socket can be given: its unit is a microsecond, and none of them is for ever: socket(7).
+pub(crate) fn at_least_a_micro(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_micros(1))
+}
+
 impl From<Timespec> for Tick {
     fn from(time: Timespec) -> Self {
         let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());

@@ -8,6 +8,7 @@ use socket2::SockRef;
 
 use crate::address::Endpoint;
 use crate::server::spawn;
+use crate::sys::clock::at_least_a_micro;
 
 /// How long a step may take unless the script says otherwise: much, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,7 +131,8 @@ impl Client {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
         let step = self.begin(&format!("send({})", quoted(bytes)));
-        let bounded = SockRef::from(&self.socket).set_write_timeout(Some(self.patience));
+        let bounded =
+            SockRef::from(&self.socket).set_write_timeout(Some(at_least_a_micro(self.patience)));
         if let Err(error) = bounded.and_then(|()| self.socket.write_all(bytes)) {
             self.fail(&step, &why(&Nothing::from(error), self.patience));
         }

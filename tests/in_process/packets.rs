@@ -1,0 +1,138 @@
+//! Packets that are odd: empty ones, and those of peers whose address means something on one interface only.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use sockserv::bytes::Bytes;
+use sockserv::prelude::*;
+use sockserv::{Running, Timeout};
+use sockserv_tests::DEADLINE;
+
+use crate::Test;
+use crate::echo::udp_sync;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        ("an_empty_packet_is_answered_by_an_empty_one", echoed),
+        ("an_empty_message_is_an_empty_packet", framed),
+        ("a_reply_that_was_not_written_is_not_sent", unwritten),
+        ("a_conversation_may_have_no_time_at_all", no_time),
+    ]
+}
+
+fn client(running: &Running) -> UdpSocket {
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let at = running.local_addr().as_inet().expect("a port");
+    client.connect(at).expect("a loopback address");
+    client
+        .set_read_timeout(Some(DEADLINE))
+        .expect("an own socket");
+    client
+}
+
+fn ask(client: &UdpSocket, packet: &[u8]) -> Vec<u8> {
+    client.send(packet).expect("it is bound");
+    let mut reply = [0; 64];
+    let count = client.recv(&mut reply).expect("a reply");
+    reply[..count].to_vec()
+}
+
+fn echoed() {
+    let server = udp_sync::EchoServer::bind_to("127.0.0.1:0", udp_sync::Echo);
+    let running = server.expect("a free port").spawn().expect("a thread");
+    let client = client(&running);
+    assert_eq!(ask(&client, b""), b"");
+    assert_eq!(ask(&client, b"full"), b"full");
+}
+
+macro_rules! framings {
+    ($($module:ident: ($($framing:tt)*);)*) => {
+        $(mod $module {
+            use super::*;
+
+            /// Answers each message by itself without its first byte, and `raw` by an empty write.
+            #[derive(Clone)]
+            pub(super) struct Tail;
+
+            #[server(udp, $($framing)*, addr = "127.0.0.1:0", vis = pub(super))]
+            impl Tail {
+                fn message(&mut self, message: Bytes, replies: &mut Replies) -> io::Result<()> {
+                    match &message[..] {
+                        b"raw" => replies.write_all(b""),
+                        message => replies.send(&message[1..]),
+                    }
+                }
+            }
+        })*
+
+        fn framed() {
+            $({
+                let server = $module::TailServer::bind($module::Tail).expect("a free port");
+                let running = server.spawn().expect("a thread");
+                let client = client(&running);
+                for (message, reply) in [("x", ""), ("xyz", "yz"), ("raw", "")] {
+                    let got = ask(&client, message.as_bytes());
+                    assert_eq!(got, reply.as_bytes(), "{} {message}", stringify!($module));
+                }
+            })*
+        }
+    };
+}
+framings! {
+    length_prefixed: (length_prefixed(u16_be));
+    record_marking: (record_marking);
+}
+
+/// Answers `yes` alone.
+#[derive(Clone)]
+struct Picky;
+
+#[server(udp, addr = "127.0.0.1:0")]
+impl Picky {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let mut packet = Vec::new();
+        datagram.rfile.read_to_end(&mut packet)?;
+        match &packet[..] {
+            b"yes" => datagram.wfile.write_all(b"said"),
+            _ => datagram.wfile.flush(),
+        }
+    }
+}
+
+fn unwritten() {
+    let server = PickyServer::bind(Picky).expect("a free port");
+    let running = server.spawn().expect("a thread");
+    let client = client(&running);
+    client.send(b"no").expect("it is bound");
+    assert_eq!(ask(&client, b"yes"), b"said");
+}
+
+/// Waits in a conversation for as many nanoseconds as the packet says, and answers how that ended.
+#[derive(Clone)]
+struct Waits;
+
+#[server(udp, addr = "127.0.0.1:0")]
+impl Waits {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let nanos = std::str::from_utf8(datagram.packet())
+            .unwrap_or_default()
+            .parse();
+        let conversation = datagram.conversation()?;
+        conversation.set_timeout(Duration::from_nanos(nanos.unwrap_or_default()))?;
+        let error = conversation.recv(&mut [0]).expect_err("nobody sends");
+        write!(
+            datagram.wfile,
+            "{}",
+            error.get_ref().is_some_and(|error| error.is::<Timeout>())
+        )
+    }
+}
+
+fn no_time() {
+    let server = WaitsServer::bind(Waits).expect("a free port");
+    let running = server.spawn().expect("a thread");
+    let client = client(&running);
+    for nanos in ["0", "999", "1000"] {
+        assert_eq!(ask(&client, nanos.as_bytes()), b"true", "{nanos} ns");
+    }
+}
