@@ -37,12 +37,18 @@ use Kind::{Lines, Packets};
 use Program::{Python, Rust};
 
 /// In the order of the tables.
-pub(crate) const SERVERS: [Server; 13] = [
+pub(crate) const SERVERS: [Server; 14] = [
     server(
         "sockserv, threading",
         Lines,
         900,
         Rust("sockserv-threading"),
+    ),
+    server(
+        "sockserv, pool, messages",
+        Lines,
+        900,
+        Rust("sockserv-messages"),
     ),
     server("sockserv, forking", Lines, 200, Rust("sockserv-forking")),
     server("std, a thread each", Lines, 900, Rust("std-threads")),

@@ -10,6 +10,7 @@ pub(crate) fn serve(name: &str, addr: &str) -> io::Result<()> {
     match name {
         "sockserv-threading" => ours::threading(addr),
         "sockserv-forking" => ours::forking(addr),
+        "sockserv-messages" => ours::messages(addr),
         "sockserv-udp" => ours::udp(addr),
         "std-threads" => by_hand::threads(addr, by_hand::lines),
         "std-coalescing" => by_hand::threads(addr, by_hand::coalesced_lines),

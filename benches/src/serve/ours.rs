@@ -1,4 +1,4 @@
-//! Ours, in three cells.
+//! Ours, in four cells.
 
 use sockserv::prelude::*;
 
@@ -9,6 +9,16 @@ struct Threaded;
 impl Threaded {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         echo(stream)
+    }
+}
+
+#[derive(Clone)]
+struct Messages;
+
+#[server(tcp, pool(workers = 2), lines)]
+impl Messages {
+    fn message(&mut self, line: Bytes, replies: &mut Replies) -> io::Result<()> {
+        replies.send(line)
     }
 }
 
@@ -43,6 +53,10 @@ fn echo(stream: &mut Stream) -> io::Result<()> {
 
 pub(super) fn threading(addr: &str) -> io::Result<()> {
     ThreadedServer::bind_to(addr, Threaded)?.run()
+}
+
+pub(super) fn messages(addr: &str) -> io::Result<()> {
+    MessagesServer::bind_to(addr, Messages)?.run()
 }
 
 pub(super) fn forking(addr: &str) -> io::Result<()> {

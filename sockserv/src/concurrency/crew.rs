@@ -237,6 +237,7 @@ impl<H> Crew<H> {
             return None;
         }
         if state.queue.is_empty() && !state.wanted {
+            self.rouse(state); // Somebody may have come while this thread polled.
             return Some(unit);
         }
         state.queue.push_back(unit);
