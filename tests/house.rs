@@ -163,32 +163,6 @@ fn examples_stand_in_the_gallery() {
     }
 }
 
-/// Links to the web and to items are for others to check: rustdoc knows the items.
-#[test]
-fn links_lead_to_files() {
-    let pages = ["examples", "sockserv", "cargo-sockserv"].iter();
-    let pages = pages.flat_map(|folder| files(folder, "md"));
-    let dead: Vec<String> = pages
-        .chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name)))
-        .flat_map(|page| dead_links(&page))
-        .collect();
-    assert!(dead.is_empty(), "links to nothing: {dead:#?}");
-}
-
-fn dead_links(page: &Path) -> Vec<String> {
-    let text = text(page);
-    let prose = text.split("```").step_by(2);
-    let targets = prose.flat_map(|prose| prose.split("](").skip(1));
-    let targets = targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
-    let folder = page.parent().expect("its folder");
-    targets
-        .filter(|target| !target.contains("://") && !target.contains("::"))
-        .filter_map(|target| target.split('#').next())
-        .filter(|path| !folder.join(path).exists())
-        .map(|path| format!("{}: {path}", page.display()))
-        .collect()
-}
-
 /// Every chapter is in the table of the guide, and rendered.
 #[test]
 fn the_guide_has_every_chapter() {

@@ -129,6 +129,7 @@ pub use socket2;
 #[doc(inline)]
 #[doc = include_str!("attribute.md")]
 pub use sockserv_macros::server;
+#[doc(no_inline)]
 pub use std::io;
 
 pub use address::{Address, Endpoint, EndpointError, Kind};
@@ -159,6 +160,7 @@ pub use transport::{Transport, Wait};
 
 /// Everything that a small server needs: `use sockserv::prelude::*;`.
 pub mod prelude {
+    #[doc(no_inline)]
     pub use std::io::{self, BufRead, Read, Write};
 
     pub use bytes::Bytes;
