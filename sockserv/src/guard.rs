@@ -1,6 +1,5 @@
 //! The one place where a panic of the user's code is caught.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::{Outcome, Phase, RequestError};
@@ -33,12 +32,13 @@ pub(crate) fn guard_value<T>(phase: Phase, call: impl FnOnce() -> T) -> Result<T
     })
 }
 
-/// A panic of the user's code that goes on later: when somebody has been told, or has what was sent before it.
-#[derive(Debug)]
-pub(crate) struct Panic(Box<dyn Any + Send>);
+/// A panic of the user's code that goes on when somebody has been told.
+#[cfg(feature = "rpc")]
+pub(crate) struct Panic(Box<dyn std::any::Any + Send>);
 
+#[cfg(feature = "rpc")]
 impl Panic {
-    /// Runs user's code. [`guard`] catches the panic when it goes on.
+    /// Runs user's code that somebody waits for. [`guard`] catches the panic when it goes on.
     pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Self> {
         catch_unwind(AssertUnwindSafe(call)).map_err(Self)
     }
@@ -54,7 +54,7 @@ pub(crate) fn leave_handler() -> ! {
 }
 
 /// Drops what somebody panicked with; should even that panic, it is forgotten.
-fn discard(payload: Box<dyn Any + Send>) {
+fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
         std::mem::forget(second);
     }

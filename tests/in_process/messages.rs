@@ -25,6 +25,11 @@ pub(crate) fn tests() -> Vec<Test> {
         ("messages_of_a_peer_that_reads_no_panic", || {
             choked_by("panic\n")
         }),
+        ("messages_of_a_peer_that_reads_no_finish", choked_by_finish),
+        (
+            "messages_of_a_peer_that_leaves_and_reads_no_senders",
+            choked_by_a_sender_in_the_end,
+        ),
         ("messages_in_halves_during_a_drain", halves_in_a_drain),
         ("messages_begun_during_a_drain", || begun_in_a_drain(pooled)),
         ("messages_begun_during_a_drain_of_threads", || {
@@ -45,10 +50,12 @@ const LITTLE: usize = 4096;
 struct Echo {
     to: mpsc::Sender<Sender>,
     gate: Arc<Mutex<Receiver<()>>>,
+    /// What `finish` writes.
+    last: Vec<u8>,
 }
 
 impl Echo {
-    fn answer(&self, line: &Bytes, replies: &mut Replies<'_>) -> io::Result<()> {
+    fn answer(&mut self, line: &Bytes, replies: &mut Replies<'_>) -> io::Result<()> {
         match &**line {
             b"lend" => {
                 let sender = replies.sender().expect("a stream");
@@ -64,6 +71,7 @@ impl Echo {
                 replies.write_all(&vec![b'x'; MUCH])?;
                 return Err(io::Error::other("as it was asked to"));
             }
+            b"finish" => self.last = vec![b'x'; MUCH],
             b"panic" => {
                 replies.write_all(&vec![b'x'; MUCH])?;
                 panic!("as it was asked to");
@@ -90,6 +98,10 @@ macro_rules! servers {
 
                 fn message(&mut self, line: Bytes, replies: &mut Replies) -> io::Result<()> {
                     self.0.answer(&line, replies)
+                }
+
+                fn finish(&mut self, stream: &mut Stream) -> io::Result<()> {
+                    stream.wfile.write_all(&self.0.last)
                 }
             }
         }
@@ -124,7 +136,11 @@ impl Echoing {
         let (to, senders) = mpsc::channel();
         let (gate, opened) = mpsc::channel();
         let gates = Arc::new(Mutex::new(opened));
-        let running = start(Echo { to, gate: gates });
+        let running = start(Echo {
+            to,
+            gate: gates,
+            last: Vec::new(),
+        });
         Self {
             running,
             senders,
@@ -171,6 +187,19 @@ impl Client {
     fn say(&mut self, text: &str) {
         let socket = self.0.get_mut();
         socket.write_all(text.as_bytes()).expect("it reads");
+    }
+
+    fn end(&mut self) {
+        let socket = self.0.get_mut();
+        socket
+            .shutdown(std::net::Shutdown::Write)
+            .expect("it is open");
+    }
+
+    fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).expect("no reset");
+        rest
     }
 
     fn line(&mut self) -> String {
@@ -232,12 +261,28 @@ fn choked_by(end: &str) {
     client.say(end);
     server.has_received(end.len() as u64);
     server.client().echo("the thread is free");
-    let mut all = Vec::new();
-    client
-        .0
-        .read_to_end(&mut all)
-        .expect("it is sent in the end");
-    assert_eq!(all.len(), MUCH);
+    assert_eq!(client.rest().len(), MUCH);
+}
+
+fn choked_by_finish() {
+    let server = Echoing::new(pooled);
+    let mut client = server.client();
+    client.echo("finish");
+    client.end();
+    server.client().echo("the thread is free");
+    assert_eq!(client.rest().len(), MUCH);
+}
+
+fn choked_by_a_sender_in_the_end() {
+    let server = Echoing::new(pooled);
+    let (mut client, sender) = server.lent();
+    let count = fill(&sender);
+    client.end();
+    server.client().echo("the thread is free");
+    for number in 0..count {
+        assert!(client.line() == message(number), "message {number}");
+    }
+    assert_eq!(client.rest(), b"");
 }
 
 fn halves_in_a_drain() {

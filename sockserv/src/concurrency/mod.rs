@@ -2,6 +2,7 @@
 
 pub(crate) mod crew;
 pub(crate) mod forking;
+pub(crate) mod life;
 pub(crate) mod parking;
 pub(crate) mod pool;
 pub(crate) mod prefork;

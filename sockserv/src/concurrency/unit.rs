@@ -6,19 +6,21 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 
 use crate::address::Address;
+use crate::concurrency::life::{
+    First, Late, Tell, complete, conclude, discard, end_unready, live, method, report_on_clone,
+    step,
+};
 use crate::error::{Phase, RequestError};
-use crate::guard::{guard, guard_value};
+use crate::guard::guard_value;
 use crate::handler::{Calls, Methods};
-use crate::hooks::HookTable;
 use crate::listener::packets::Packet;
 use crate::listener::{Incoming, Kind};
 use crate::message::{AnyTalk, Progress, Talks};
-use crate::request::Live;
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
-use crate::request::stream::{Elsewhere, Stream};
+use crate::request::stream::Stream;
+use crate::requests::Ticket;
 use crate::requests::children::Kept;
-use crate::requests::{Requests, Ticket};
 use crate::sys::fork::{self, Threads};
 use crate::sys::poller::{Interest, Poller};
 
@@ -32,6 +34,8 @@ pub struct Unit<H> {
     refusal: Option<RequestError>,
     /// Where the conversation stands, if `setup` has run and the next message is waited for.
     talk: Option<AnyTalk>,
+    /// How it went, while its peer has only to take the last replies.
+    end: Option<End>,
     /// Whether the poll set knows its socket.
     is_watched: bool,
     /// Whether it gives its thread back between two messages.
@@ -40,6 +44,14 @@ pub struct Unit<H> {
 
 /// The peer sends something, or its end.
 pub(crate) const NEXT_WORD: Interest = Interest::IN.union(Interest::RDHUP);
+
+/// The end of a conversation whose thread was only lent to it.
+#[derive(Default)]
+struct End {
+    failure: First,
+    /// Whether `finish` has run.
+    is_finished: bool,
+}
 
 /// What a request came to that was lent a thread.
 pub(crate) enum Lent<H> {
@@ -89,32 +101,6 @@ impl<H> Accepted<H> {
     }
 }
 
-/// What went wrong when the handler was gone, and in whose request.
-struct Late {
-    error: RequestError,
-    peer: Address,
-    requests: Arc<Requests>,
-}
-
-impl Late {
-    fn new(error: RequestError, request: &impl Live) -> Self {
-        let requests = Arc::clone(request.ticket().requests());
-        request.ticket().failed(&error, request.peer());
-        Self {
-            error,
-            peer: request.peer().clone(),
-            requests,
-        }
-    }
-
-    fn report(self) {
-        self.requests.report_later(self.error, self.peer);
-    }
-}
-
-/// The hook that is told of a failure.
-pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
-
 impl<H> Unit<H> {
     /// Returns the peer, having closed the request, if the handler does not serve its kind.
     pub(crate) fn new(
@@ -148,6 +134,7 @@ impl<H> Unit<H> {
             tell,
             refusal: None,
             talk: None,
+            end: None,
             is_watched: false,
             is_lent: false,
         })
@@ -279,6 +266,12 @@ impl<H> Unit<H> {
         };
         link.run_here();
         let mut stream = Stream::new(link, &[], &[]);
+        if self.is_lent {
+            stream.buffer_more();
+        }
+        if let Some(end) = self.end.take() {
+            return self.end(handler, stream, calls, talks, end);
+        }
         if self.talk.is_none() {
             let ready = method(&mut stream, Phase::Setup, |stream| {
                 (calls.setup)(&mut handler, stream)
@@ -294,9 +287,12 @@ impl<H> Unit<H> {
             Ok(())
         });
         if handled.is_err() || progress == Progress::Ended {
-            // The codec in it is the user's.
-            let dropped = discard(self.talk.take());
-            let handled = handled.and(dropped.map_or(Ok(()), Err));
+            if self.is_lent && stream.is_open() {
+                let mut end = End::default();
+                end.failure.keep(handled);
+                return self.end(handler, stream, calls, talks, end);
+            }
+            let handled = handled.and(self.drop_talk());
             return Lent::ended(complete(handler, &mut stream, calls, self.tell, handled));
         }
         self.handler = Some(handler);
@@ -305,6 +301,48 @@ impl<H> Unit<H> {
             Progress::Chokes => Lent::Waits(self, Interest::OUT),
             Progress::Waits | Progress::Ended => Lent::Waits(self, NEXT_WORD),
         }
+    }
+
+    /// Ends a conversation as [`complete`] does, and gives the thread back whenever its peer has to take something first.
+    fn end(
+        mut self,
+        mut handler: H,
+        mut stream: Stream,
+        calls: Calls<H, Stream>,
+        talks: Talks<H>,
+        mut end: End,
+    ) -> Lent<H> {
+        loop {
+            let mut is_sent = true;
+            let (talk, is_lent) = (&mut self.talk, self.is_lent);
+            end.failure.keep(step(&mut stream, Phase::Reply, |stream| {
+                if let Some(talk) = talk {
+                    is_sent = (talks.send_last)(talk, stream, is_lent)?;
+                }
+                Ok(())
+            }));
+            if !is_sent {
+                self.handler = Some(handler);
+                self.end = Some(end);
+                return Lent::Waits(self, Interest::OUT);
+            }
+            if end.is_finished {
+                break;
+            }
+            end.is_finished = true;
+            end.failure
+                .keep(method(&mut stream, Phase::Finish, |stream| {
+                    (calls.finish)(&mut handler, stream)
+                }));
+        }
+        end.failure.keep(self.drop_talk());
+        let failure = end.failure.0.as_ref();
+        Lent::ended(conclude(handler, &stream, failure, self.tell))
+    }
+
+    /// The codec in it is the user's.
+    fn drop_talk(&mut self) -> Result<(), RequestError> {
+        discard(self.talk.take()).map_or(Ok(()), Err)
     }
 
     /// Returns what a conversation needs, if the handler can stop between two messages.
@@ -372,209 +410,6 @@ impl<H> Unit<H> {
             }
         }
     }
-}
-
-/// The life of a request, the same for both kinds and in every model. Returns what went wrong when the handler was gone.
-fn live<H, R: Live>(
-    mut handler: H,
-    request: &mut R,
-    calls: Calls<H, R>,
-    tell: Tell<H>,
-) -> Option<Late> {
-    let ready = method(request, Phase::Setup, |request| {
-        (calls.setup)(&mut handler, request)
-    });
-    if let Err(error) = ready {
-        return end_unready(handler, request, &error, tell);
-    }
-    let handled = method(request, Phase::Handle, |request| {
-        (calls.handle)(&mut handler, request)
-    });
-    complete(handler, request, calls, tell, handled)
-}
-
-/// The end of a request whose `setup` failed.
-fn end_unready<H, R: Live>(
-    handler: H,
-    request: &mut R,
-    error: &RequestError,
-    tell: Tell<H>,
-) -> Option<Late> {
-    if R::REPLIES_AFTER_FAILURE {
-        // The first failure is the one that counts.
-        let _ = step(request, Phase::Reply, |request| Ok(request.reply()?));
-    }
-    conclude(handler, request, Some(error), tell)
-}
-
-/// What follows `handle`.
-fn complete<H, R: Live>(
-    mut handler: H,
-    request: &mut R,
-    calls: Calls<H, R>,
-    tell: Tell<H>,
-    handled: Result<(), RequestError>,
-) -> Option<Late> {
-    if let Some(elsewhere) = request.elsewhere() {
-        return leave(handler, request, elsewhere, &handled, tell);
-    }
-    let mut failure = First(None);
-    failure.keep(handled);
-    failure.keep(step(request, Phase::Reply, |request| Ok(request.flush()?)));
-    failure.keep(method(request, Phase::Finish, |request| {
-        (calls.finish)(&mut handler, request)
-    }));
-    if failure.0.is_none() || R::REPLIES_AFTER_FAILURE {
-        failure.keep(step(request, Phase::Reply, |request| Ok(request.reply()?)));
-    }
-    conclude(handler, request, failure.0.as_ref(), tell)
-}
-
-/// The end of a request whose rest somebody else has, or this child has done.
-fn leave<H, R: Live>(
-    mut handler: H,
-    request: &R,
-    elsewhere: Elsewhere,
-    handled: &Result<(), RequestError>,
-    tell: Tell<H>,
-) -> Option<Late> {
-    match elsewhere {
-        Elsewhere::Here(failure) => {
-            if let Some(Late { error, peer, .. }) =
-                conclude(handler, request, failure.as_ref(), tell)
-            {
-                crate::error::report(&error, &peer);
-            }
-            fork::exit(0)
-        }
-        Elsewhere::Other => {
-            if let Err(error) = handled {
-                report(&mut handler, tell, error, request);
-            }
-            // The phase is that of the rest, which somebody else is in the middle of.
-            let late = discard(handler).filter(|_| handled.is_ok());
-            late.map(|error| Late::new(error, request))
-        }
-    }
-}
-
-/// The first thing that went wrong: what `handle_error` is told.
-struct First(Option<RequestError>);
-
-impl First {
-    fn keep(&mut self, result: Result<(), RequestError>) {
-        self.0 = self.0.take().or(result.err());
-    }
-}
-
-/// Runs one step of the life under guard, and adds to its error what the request itself saw.
-fn step<R: Live>(
-    request: &mut R,
-    phase: Phase,
-    call: impl FnOnce(&mut R) -> crate::error::Outcome,
-) -> Result<(), RequestError> {
-    request.ticket().slot().set_phase(phase);
-    guard(phase, || call(request)).map_err(|error| error.saw(request.seen()))
-}
-
-/// A step that is a method of the handler, with the observers around it.
-fn method<R: Live>(
-    request: &mut R,
-    phase: Phase,
-    mut call: impl FnMut(&mut R) -> crate::error::Outcome,
-) -> Result<(), RequestError> {
-    match request.ticket().request() {
-        None => step(request, phase, call),
-        Some(number) => observed(request, number, phase, &mut call),
-    }
-}
-
-/// One copy for all methods: a server without observers need not be any larger for them.
-#[cold]
-fn observed<R: Live>(
-    request: &mut R,
-    number: u64,
-    phase: Phase,
-    call: &mut dyn FnMut(&mut R) -> crate::error::Outcome,
-) -> Result<(), RequestError> {
-    let requests = Arc::clone(request.ticket().requests());
-    let observers = &requests.options.observers;
-    observers.around(number, || step(request, phase, &mut *call))
-}
-
-/// Reports the failure if there is one, drops the handler, and ends the request. Returns a failure of the drop, unless
-/// there was one before: only the first is told.
-fn conclude<H, R: Live>(
-    mut handler: H,
-    request: &R,
-    failure: Option<&RequestError>,
-    tell: Tell<H>,
-) -> Option<Late> {
-    if let Some(error) = failure {
-        report(&mut handler, tell, error, request);
-    }
-    request.ticket().slot().set_phase(Phase::Close);
-    let late = discard(handler);
-    request.ticket().end(failure.or(late.as_ref()));
-    let late = late
-        .filter(|_| failure.is_none())
-        .map(|error| Late::new(error, request));
-    request.close();
-    late
-}
-
-/// Tells the handler of its failure. A panic in there has nobody left to be told to but the default.
-fn report<H>(handler: &mut H, tell: Tell<H>, error: &RequestError, request: &impl Live) {
-    let (ticket, peer) = (request.ticket(), request.peer());
-    ticket.failed(error, peer);
-    let told = ticket.around(|| guard_value(Phase::Hook, || tell(handler, error, peer)));
-    if let Err(second) = told {
-        crate::error::report(&second, peer);
-    }
-}
-
-/// Tells a clone of the prototype, where the request has no handler of its own.
-pub(crate) fn report_on_clone<H: Clone>(
-    prototype: &H,
-    tell: Tell<H>,
-    error: &RequestError,
-    peer: &Address,
-) {
-    let told = guard_value(Phase::Hook, || tell(&mut prototype.clone(), error, peer));
-    if let Err(second) = told {
-        crate::error::report(error, peer);
-        crate::error::report(&second, peer);
-    }
-}
-
-/// Asks `verify_request` on the prototype. A panic in there refuses the request, and is reported.
-pub(crate) fn verify<H: Clone>(
-    hooks: &HookTable<H>,
-    prototype: &H,
-    requests: &Requests,
-    incoming: &Incoming,
-    peer: &Address,
-) -> bool {
-    let Some(verify) = hooks.verify_request else {
-        return true;
-    };
-    match guard_value(Phase::Verify, || verify(prototype, peer, incoming)) {
-        Ok(verified) => verified,
-        Err(error) => {
-            requests.failed(None, &error, peer);
-            report_on_clone(prototype, hooks.handle_error, &error, peer);
-            false
-        }
-    }
-}
-
-/// Drops the handler under guard.
-fn discard<H>(handler: H) -> Option<RequestError> {
-    guard(Phase::Close, || {
-        drop(handler);
-        Ok(())
-    })
-    .err()
 }
 
 impl Kept for Remains {

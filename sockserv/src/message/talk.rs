@@ -9,8 +9,7 @@ use bytes::BytesMut;
 use super::{MessageHandler, Replies};
 use crate::codec::Decoder;
 use crate::error::Outcome;
-use crate::guard::Panic;
-use crate::request::{Pace, Received, Span, Stream};
+use crate::request::{Live as _, Pace, Received, Span, Stream};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -27,8 +26,6 @@ pub(crate) struct Talk<C> {
     unsent: BytesMut,
     /// The wait for it to take some.
     pace: Pace,
-    /// How it ended, while the peer has only to take the last replies.
-    end: Option<Result<(), Broken>>,
 }
 
 /// Where a talk stands.
@@ -55,34 +52,20 @@ enum Patience {
     None(usize),
 }
 
-/// What ended a talk before its end.
-#[derive(Debug)]
-enum Broken {
-    Failed(Failure),
-    Panicked(Panic),
-}
-
-impl Broken {
-    /// Returns the failure, or panics anew.
-    fn told(self) -> Failure {
-        match self {
-            Self::Failed(failure) => failure,
-            Self::Panicked(panic) => panic.go_on(),
-        }
-    }
-}
-
 /// A talk, whatever its codec.
 pub(crate) type AnyTalk = Box<dyn Any + Send>;
 
 /// How a handler's talks begin and go on.
 pub struct Talks<H> {
     pub(crate) begin: fn(&H) -> AnyTalk,
-    /// Handles the messages that are there, and, unless its thread is only lent to it, those that it waits for. What was
-    /// sent has left when it returns.
+    /// Handles the messages that are there, and, unless its thread is only lent to it, those that it waits for.
     pub(crate) advance: Advance<H>,
+    /// Sends what is left in the end: if the thread is only lent, as far as the peer takes it at once. Returns whether that
+    /// is all.
+    pub(crate) send_last: SendLast,
 }
 
+type SendLast = fn(&mut AnyTalk, &mut Stream, is_lent: bool) -> Result<bool, Failure>;
 type Advance<H> = fn(&mut AnyTalk, &mut H, &mut Stream, is_lent: bool) -> Result<Progress, Failure>;
 
 impl<H: MessageHandler> Talks<H> {
@@ -93,9 +76,10 @@ impl<H: MessageHandler> Talks<H> {
         Self {
             begin: |handler| Box::new(Talk::new(handler.codec())),
             advance: |talk, handler, stream, is_lent| {
-                let talk = talk.downcast_mut::<Talk<H::Codec>>();
-                let talk = talk.ok_or("a talk goes on with another handler")?;
-                talk.advance(handler, stream, is_lent)
+                Talk::<H::Codec>::of(talk)?.advance(handler, stream, is_lent)
+            },
+            send_last: |talk, stream, is_lent| {
+                Talk::<H::Codec>::of(talk)?.send_last(stream, is_lent)
             },
         }
     }
@@ -115,7 +99,12 @@ impl<H> fmt::Debug for Talks<H> {
     }
 }
 
-impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
+impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
+    fn of(talk: &mut AnyTalk) -> Result<&mut Self, Failure> {
+        let talk = talk.downcast_mut();
+        talk.ok_or_else(|| "a talk goes on with another handler".into())
+    }
+
     pub(crate) fn new(codec: C) -> Self {
         Self {
             codec,
@@ -124,7 +113,6 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
             is_dry: false,
             unsent: BytesMut::new(),
             pace: Pace::default(),
-            end: None,
         }
     }
 
@@ -133,8 +121,7 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        let handled = self.go_on(handler, stream, Patience::Endless);
-        handled.map(drop).map_err(Broken::told)
+        self.go_on(handler, stream, Patience::Endless).map(drop)
     }
 
     fn advance<H>(
@@ -146,42 +133,52 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        stream.link().attend(&mut self.span, &mut self.pace);
-        if !self.unsent.is_empty() {
-            stream.take_back(std::mem::take(&mut self.unsent)); // Else what `setup` wrote may be there.
-        }
+        self.resume(stream);
         self.is_dry = false;
         let patience = match is_lent {
             true => Patience::None(TURN),
             false => Patience::Endless,
         };
-        if is_lent {
-            stream.buffer_more();
+        let progress = self.go_on(handler, stream, patience)?;
+        if progress != Progress::Ended {
+            self.unsent = stream.take_unsent();
         }
-        let mut end = self.end.take();
-        if end.is_none() {
-            match self.go_on(handler, stream, patience) {
-                Ok(Progress::Ended) => end = Some(Ok(())),
-                Ok(progress) => return Ok(self.pause(stream, progress)),
-                Err(broken) => end = Some(Err(broken)),
-            }
-        }
-        let sent = match is_lent && stream.is_open() {
-            true => self.send(stream, patience),
-            false => Ok(true),
-        };
-        if matches!(sent, Ok(false)) {
-            self.end = end;
-            return Ok(self.pause(stream, Progress::Chokes));
-        }
-        let outcome = end.unwrap_or(Ok(())).map_err(Broken::told);
-        outcome.and(sent).map(|_| Progress::Ended)
+        Ok(progress)
     }
 
-    /// Keeps what the peer has not taken, until the talk goes on.
-    fn pause(&mut self, stream: &Stream, progress: Progress) -> Progress {
+    /// Sends the last replies, and what senders have queued; returns whether that is all.
+    fn send_last(&mut self, stream: &mut Stream, is_lent: bool) -> Result<bool, Failure> {
+        self.resume(stream);
+        self.received.put_back(stream); // Whoever closes it must know that something is unread.
+        if !is_lent {
+            stream.reply()?;
+            return Ok(true);
+        }
+        if !self.send_now(stream)? {
+            self.pause(stream);
+            return Ok(false);
+        }
+        let is_all = stream.send_queue_now()?;
+        if !is_all {
+            stream.link().wait_unattended_for_room(&mut self.pace);
+            self.pause(stream);
+        }
+        Ok(is_all)
+    }
+
+    /// Keeps what the stream has, until it goes on.
+    fn pause(&mut self, stream: &mut Stream) {
         self.unsent = stream.take_unsent();
-        progress
+        self.received.take_from(stream);
+        self.received.shrink();
+    }
+
+    /// Goes on with a stream, on a thread again.
+    fn resume(&mut self, stream: &Stream) {
+        stream.link().attend(&mut self.span, &mut self.pace);
+        if !self.unsent.is_empty() {
+            stream.take_back(std::mem::take(&mut self.unsent)); // Else what `setup` wrote may be there.
+        }
     }
 
     /// Sends what is buffered; `false` if the peer has to take some of it first.
@@ -189,6 +186,10 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         if patience == Patience::Endless {
             return Ok(true); // A read that waits sends it, or the end.
         }
+        self.send_now(stream)
+    }
+
+    fn send_now(&mut self, stream: &Stream) -> Result<bool, Failure> {
         let is_sent = stream.send_now(&mut self.pace)?;
         if is_sent {
             self.pace = Pace::default();
@@ -204,15 +205,12 @@ impl<C: Decoder<Error: Into<Failure>>> Talk<C> {
         handler: &mut H,
         stream: &mut Stream,
         patience: Patience,
-    ) -> Result<Progress, Broken>
+    ) -> Result<Progress, Failure>
     where
         H: MessageHandler<Codec = C>,
     {
         self.received.take_from(stream);
-        let result = match Panic::caught(|| self.messages(handler, stream, patience)) {
-            Ok(result) => result.map_err(Broken::Failed),
-            Err(panic) => Err(Broken::Panicked(panic)),
-        };
+        let result = self.messages(handler, stream, patience);
         if matches!(result, Ok(Progress::Ended) | Err(_)) {
             self.received.put_back(stream); // Whoever closes it must know that something is unread.
         }

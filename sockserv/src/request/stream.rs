@@ -111,6 +111,12 @@ impl Stream {
         self.wfile.tie.send_now(pace)
     }
 
+    /// Sends what senders have queued as far as the peer takes it at once; returns whether that is all.
+    pub(crate) fn send_queue_now(&self) -> io::Result<bool> {
+        let outgoing = self.link().outgoing.get();
+        outgoing.map_or(Ok(true), |outgoing| outgoing.send_now(|| Ok(true)))
+    }
+
     /// Whether more is buffered than a handler's replies should come to.
     pub(crate) fn has_much_unsent(&self) -> bool {
         self.wfile.tie.has_much_unsent()

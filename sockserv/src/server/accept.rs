@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use crate::address::{Address, Endpoint};
-use crate::concurrency::unit::verify;
+use crate::concurrency::life::verify;
 use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
 use crate::listener::{Failure, Incoming, Kind};

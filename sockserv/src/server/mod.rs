@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use crate::address::{Address, Endpoint};
 use crate::concurrency::Model;
-use crate::concurrency::unit::report_on_clone;
+use crate::concurrency::life::report_on_clone;
 use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::{Seen, Witness};
 use crate::address::Address;
 use crate::concurrency::Unit;
-use crate::concurrency::unit::{report_on_clone, verify};
+use crate::concurrency::life::{report_on_clone, verify};
 use crate::handler::Methods;
 use crate::hooks::HookTable;
 use crate::listener::{Incoming, Kind};

@@ -133,6 +133,7 @@ impl<H: Declaration, M> Transport<Under<H, M>> for Same {
             advance: |talk, own, stream, is_lent| {
                 (talks::<H>().advance)(talk, &mut own.handler, stream, is_lent)
             },
+            send_last: |talk, stream, is_lent| (talks::<H>().send_last)(talk, stream, is_lent),
         };
         Methods {
             stream: stream.map(|calls| forwarded!(streams, calls.talks.map(messages))),
