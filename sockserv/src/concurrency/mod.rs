@@ -163,6 +163,10 @@ pub trait Model<H> {
         true
     }
 
+    /// Lets begin what was [admitted](Self::admit) since: before the accept loop waits, and after each of its turns.
+    #[doc(hidden)]
+    fn hand_over(&mut self) {}
+
     /// Does what is due, after each turn of the accept loop.
     #[doc(hidden)]
     fn tend(&mut self) {}

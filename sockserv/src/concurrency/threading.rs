@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, iter};
 
 use crate::concurrency::{Model, Unit};
 use crate::options::Options;
@@ -38,7 +38,8 @@ struct Crew {
 struct State {
     /// Threads that wait for work, the one that waits shortest last: its stack is still in the cache.
     idle: Vec<Arc<Seat>>,
-    /// Work that came when there were as many threads as may be: one of them is about to end its request.
+    /// Work for the threads that wait, until they are woken for it, or for one that ends its request: no more than wait,
+    /// unless there are as many threads as may be.
     next: VecDeque<Work>,
     closed: bool,
     threads: HashMap<u64, JoinHandle<()>>,
@@ -55,12 +56,26 @@ struct Seat {
 
 impl<H: Send + 'static> Model<H> for Threading {
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
-        match self.seat() {
-            Ok(Some(seat)) => seat.give(Box::new(move || unit.run())),
-            Ok(None) => self.crew.leave_for_next(Box::new(move || unit.run())),
-            Err(error) => return Err(unit.refuse(error)),
-        }
+        self.leave_for_next(unit)?;
+        self.crew.hand_over();
         Ok(())
+    }
+
+    /// No thread is woken before the accept loop has taken all that is there: one that ends its request meanwhile goes on
+    /// with the next, and neither sleeps nor is woken in between.
+    fn admit(&mut self, mut unit: Unit<H>, prototype: &H, _: bool) -> Result<(), Unit<H>>
+    where
+        H: Clone,
+    {
+        if unit.clone_handler(prototype) {
+            self.leave_for_next(unit)
+        } else {
+            Err(unit)
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.crew.hand_over();
     }
 
     fn drain(&mut self, until: Instant) {
@@ -95,20 +110,22 @@ impl<H: Send + 'static> Model<H> for Threading {
 }
 
 impl Threading {
-    /// Returns the seat of a thread that waits for work, or of a new one; nothing if there are as many as may be.
-    fn seat(&mut self) -> io::Result<Option<Arc<Seat>>> {
+    /// Leaves a request for a thread that waits for work, or ends its own sooner; starts one if there are not enough.
+    fn leave_for_next<H: Send + 'static>(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
         let mut state = lock(&self.crew.state);
         state.closed = false; // A drain may have come before: the server serves again.
-        let ended = std::mem::take(&mut state.ended);
-        let idle = state.idle.pop();
+        // A request counts as ended a moment before its thread is free.
         let is_full = self.max.is_some_and(|max| state.threads.len() >= max);
-        drop(state);
-        join(ended);
-        match idle {
-            None if is_full => Ok(None), // A request counts as ended a moment before its thread is free.
-            None => self.start().map(Some),
-            idle => Ok(idle),
+        if is_full || state.next.len() < state.idle.len() {
+            state.next.push_back(Box::new(move || unit.run()));
+            return Ok(());
         }
+        drop(state);
+        match self.start() {
+            Ok(seat) => seat.give(Box::new(move || unit.run())),
+            Err(error) => return Err(unit.refuse(error)),
+        }
+        Ok(())
     }
 
     fn start(&mut self) -> io::Result<Arc<Seat>> {
@@ -172,25 +189,34 @@ impl Crew {
         let place = state.idle.iter().position(|idle| Arc::ptr_eq(idle, seat));
         if let Some(place) = place {
             state.idle.remove(place);
-            state.end(seat.id);
-            return None;
+            let work = state.next.pop_front();
+            if work.is_none() {
+                state.end(seat.id);
+            }
+            return work;
         }
         drop(state);
         // Whoever took it off the list is about to give it work.
         seat.wait()
     }
 
-    /// Leaves work for whichever thread is free next; one may be so since somebody looked.
-    fn leave_for_next(&self, work: Work) {
-        let mut state = lock(&self.state);
-        match state.idle.pop() {
-            Some(seat) => seat.give(work),
-            None => state.next.push_back(work),
-        }
+    /// Wakes a thread for each request that is still left, and sees to those that have ended.
+    fn hand_over(&self) {
+        let pairs = iter::from_fn(|| lock(&self.state).pair());
+        pairs.for_each(|(seat, work)| seat.give(work));
+        let ended = std::mem::take(&mut lock(&self.state).ended);
+        join(ended);
     }
 }
 
 impl State {
+    fn pair(&mut self) -> Option<(Arc<Seat>, Work)> {
+        if self.next.is_empty() {
+            return None;
+        }
+        Some((self.idle.pop()?, self.next.pop_front()?))
+    }
+
     /// A thread is about to end: another one may be started in its place.
     fn end(&mut self, id: u64) {
         let handle = self.threads.remove(&id);

@@ -44,6 +44,7 @@ impl<H: Declaration> Server<H> {
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
+        self.model.hand_over();
         self.requests
             .poller
             .wait(&mut ready, self.patience(until))?;
@@ -86,6 +87,7 @@ impl<H: Declaration> Server<H> {
         self.model.tend();
         self.see_to_deadlines();
         self.see_to_successor();
+        self.model.hand_over();
         Ok(turn)
     }
 
