@@ -12,6 +12,7 @@ mod alone;
 mod deadlines;
 mod echo;
 mod elsewhere;
+mod endings;
 mod faults;
 mod faults_forks;
 mod faults_starts;
@@ -87,6 +88,7 @@ fn together() -> Vec<Test> {
         addresses::tests(),
         deadlines::tests(),
         elsewhere::tests(),
+        endings::tests(),
         faults::tests(),
         framed::tests(),
         lame_duck::tests(),

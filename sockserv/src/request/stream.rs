@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -164,13 +164,15 @@ impl Stream {
         self.link().set_timeout(timeout.into())
     }
 
-    /// Returns the socket, to read or set options on.
+    /// Returns the socket, to read or set options on. A duplicate of it may outlive the request, whose peer reads
+    /// end-of-file all the same.
     ///
     /// # Panics
     ///
     /// Panics if the request did not come from a socket, but from an own [`Transport`](crate::Transport) without one.
     #[must_use]
     pub fn socket(&self) -> SockRef<'_> {
+        self.link().lend();
         SockRef::from(&**self.link())
     }
 
@@ -305,12 +307,13 @@ impl Stream {
         self.link().outgoing().sender()
     }
 
-    /// Keeps the request busy until the guard drops: a shutdown lets it go on until its grace ends.
+    /// Keeps the request busy until the guard drops: a shutdown lets it go on until its grace ends. A guard that outlives
+    /// its request means nothing any more.
     #[must_use = "the request is busy only until this drops"]
     pub fn busy(&self) -> Busy {
         self.link().slot().busy.fetch_add(1, Ordering::AcqRel);
         Busy {
-            link: Arc::clone(self.link()),
+            link: Arc::downgrade(self.link()),
         }
     }
 
@@ -329,13 +332,16 @@ impl Stream {
 /// Keeps a request busy. Made by [`Stream::busy`].
 #[derive(Debug)]
 pub struct Busy {
-    link: Arc<Link>,
+    /// Weak, so that a guard which outlives its request keeps neither the socket nor the place in the table.
+    link: Weak<Link>,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
-        self.link.may_be_idle();
+        if let Some(link) = self.link.upgrade() {
+            link.slot().busy.fetch_sub(1, Ordering::AcqRel);
+            link.may_be_idle();
+        }
     }
 }
 
