@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use socket2::Socket;
 use sockserv::prelude::*;
 use sockserv::{Busy, Incoming, Running};
+use sockserv_tests::wait_until;
 
 use crate::Test;
 use crate::echo::connect;
@@ -20,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
             "p05_who_hands_the_rest_over_and_stays_keeps_no_end_back",
             stays,
         ),
+        ("p05_many_peers_who_talk_on_lose_no_reply", many),
     ]
 }
 
@@ -119,4 +121,38 @@ fn stays() {
     let running = server.expect("a free port").spawn().expect("a thread");
     let _let_go = sender; // Dropped before the server, which waits for its handler.
     echo_to_the_end(&running, "handed over");
+}
+
+/// More than a small receive buffer takes, and less than a send buffer.
+const MUCH: usize = 60_000;
+
+/// Says much and ends, whatever its peer says meanwhile.
+#[derive(Clone)]
+struct Curt;
+
+#[server(tcp, threading, addr = "127.0.0.1:0", max_connections = 100)]
+impl Curt {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.read(&mut [0])?;
+        stream.wfile.write_all(&[b'x'; MUCH])
+    }
+}
+
+fn many() {
+    const PEERS: u64 = 60;
+    let server = CurtServer::bind(Curt).expect("a free port");
+    let handle = server.handle();
+    let running = server.spawn().expect("a thread");
+    let clients: Vec<_> = (0..PEERS).map(|_| connect(&running)).collect();
+    for mut client in &clients {
+        client.write_all(b"upload").expect("it is taken");
+    }
+    wait_until(|| handle.stats().finished == PEERS);
+    for mut client in &clients {
+        client.write_all(b" goes on").expect("it is drained");
+    }
+    for (number, client) in clients.into_iter().enumerate() {
+        let reply = io::read_to_string(client).map(|reply| reply.len());
+        assert_eq!(reply.ok(), Some(MUCH), "peer {number}");
+    }
 }
