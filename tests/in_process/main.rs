@@ -78,6 +78,7 @@ fn main() -> ExitCode {
             .chain(faults_forks::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
+            .chain(packets::trials())
             .collect(),
     );
     conclusion.exit_code()
