@@ -1,13 +1,13 @@
 //! How a connection ends when somebody else still holds its socket, or has it. Promise 5.
 
 use std::net::Shutdown;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use socket2::Socket;
 use sockserv::prelude::*;
 use sockserv::{Busy, Incoming, Running};
-use sockserv_tests::wait_until;
+use sockserv_tests::{DEADLINE, wait_until};
 
 use crate::Test;
 use crate::echo::connect;
@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
             stays,
         ),
         ("p05_many_peers_who_talk_on_lose_no_reply", many),
+        ("p05_who_has_handed_his_stream_over_has_none", handed_over),
     ]
 }
 
@@ -154,5 +155,59 @@ fn many() {
     for (number, client) in clients.into_iter().enumerate() {
         let reply = io::read_to_string(client).map(|reply| reply.len());
         assert_eq!(reply.ok(), Some(MUCH), "peer {number}");
+    }
+}
+
+/// Hands its stream over, and says what it still can do with it.
+#[derive(Clone)]
+struct Gives(Sender<[bool; 6]>);
+
+#[server(tcp, threading, addr = "127.0.0.1:0")]
+impl Gives {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let mut word = [0];
+        stream.read_exact(&mut word)?;
+        let (sender, is_done) = channel::<()>();
+        let kept = match word {
+            [b's'] => Some(stream.into_inner()?),
+            _ => {
+                stream.finish_in_thread(move |stream| {
+                    let _ = is_done.recv(); // Its sender is dropped.
+                    io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+                })?;
+                None
+            }
+        };
+        let (mut reader, mut writer) = stream.split();
+        let can = [
+            writer.write_all(b"1").is_ok(),
+            writer.write_all(b"2").is_ok(),
+            writer.shutdown_write().is_ok(),
+            reader.read(&mut [0; 1 << 14])? > 0 || reader.read(&mut [0])? > 0,
+            stream.send_oob(b"3").is_ok(),
+            stream.recv_oob(&mut [0]).is_ok(),
+        ];
+        let _ = self.0.send(can); // The test may have ended.
+        drop(sender);
+        match kept {
+            Some((mut socket, unread)) => {
+                socket.write_all(&unread)?;
+                io::copy(&mut socket.try_clone()?, &mut socket).map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn handed_over() {
+    for word in ["socket", "thread"] {
+        let (sender, can) = channel();
+        let server = GivesServer::bind(Gives(sender)).expect("a free port");
+        let running = server.spawn().expect("a thread");
+        let mut client = connect(&running);
+        client.write_all(word.as_bytes()).expect("it is taken");
+        client.shutdown(Shutdown::Write).expect("it is open");
+        assert_eq!(can.recv_timeout(DEADLINE), Ok([false; 6]), "{word}");
+        assert_eq!(io::read_to_string(client).expect("the rest"), word[1..]);
     }
 }
