@@ -179,17 +179,21 @@ impl Options {
 
     /// How many requests may be alive at once, by all limits that apply, and how far that can be raised while it runs.
     pub(crate) fn limit(&self, most_by_model: Option<usize>) -> (usize, usize) {
-        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let descriptors = descriptors.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
         // 32 are left for everything else, so that running out of descriptors is not the normal limit.
-        let spare = descriptors.saturating_sub(32).max(1);
+        let spare = descriptors().saturating_sub(32).max(1);
         let by_model = most_by_model.unwrap_or(usize::MAX).max(1);
         let most = self.max_connections.min(spare).min(by_model).max(1);
         let capacity = most.max(spare.min(RAISABLE).min(by_model));
         (most, capacity)
     }
+}
+
+/// How many descriptors this process may have.
+pub(crate) fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }
 
 /// Declares the setters once, for [`Options`] here and for the builder in `server/builder.rs`.

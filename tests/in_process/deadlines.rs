@@ -5,12 +5,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
 use sockserv::prelude::*;
 use sockserv::{Running, Timeout};
 use sockserv_tests::DEADLINE;
 
 use crate::Test;
+use crate::echo::connect;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -173,15 +173,7 @@ models!(sync threading pool);
 
 impl Case {
     fn connect(&self) -> TcpStream {
-        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        client.set_recv_buffer_size(4096).expect("an own socket"); // For who reads slowly.
-        let at = self.running.local_addr().as_inet().expect("a port");
-        client.connect(&at.into()).expect("it listens");
-        let client = TcpStream::from(client);
-        client
-            .set_read_timeout(Some(DEADLINE))
-            .expect("an own socket");
-        client
+        connect(&self.running)
     }
 
     /// Insists that the request fails by this deadline, this long after it began.

@@ -1,9 +1,13 @@
 //! The handlers that the tests share.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use socket2::{Domain, Socket, Type};
+use sockserv::Running;
 use sockserv::prelude::*;
+use sockserv_tests::DEADLINE;
 
 /// Echoes lines; `who` is answered with both addresses.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +113,18 @@ pairs! {
     tcp_udp_sync: tcp udp sync;
     tcp_udp_threading: tcp udp threading;
     unix_udp_threading: unix udp threading;
+}
+
+/// Connects with a deadline, and with little room for what is not read.
+pub(crate) fn connect(running: &Running) -> TcpStream {
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    client.set_recv_buffer_size(4096).expect("an own socket");
+    let at = running.local_addr().as_inet().expect("a port");
+    client.connect(&at.into()).expect("it listens");
+    client
+        .set_read_timeout(Some(DEADLINE))
+        .expect("an own socket");
+    client.into()
 }
 
 /// Sends a line and returns the reply.

@@ -12,6 +12,7 @@ mod alone;
 mod deadlines;
 mod echo;
 mod elsewhere;
+mod endings;
 mod faults;
 mod faults_forks;
 mod faults_packets;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
             .chain(faults_packets::trials())
             .chain(faults_starts::trials())
             .chain(several::trials())
+            .chain(packets::trials())
             .collect(),
     );
     conclusion.exit_code()
@@ -92,6 +94,7 @@ fn together() -> Vec<Test> {
         addresses::tests(),
         deadlines::tests(),
         elsewhere::tests(),
+        endings::tests(),
         faults::tests(),
         framed::tests(),
         lame_duck::tests(),

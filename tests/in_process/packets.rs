@@ -1,8 +1,10 @@
 //! Packets that are odd: empty ones, and those of peers whose address means something on one interface only.
 
-use std::net::UdpSocket;
+use std::fs;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
+use libtest_mimic::Trial;
 use sockserv::bytes::Bytes;
 use sockserv::prelude::*;
 use sockserv::{Running, Timeout};
@@ -18,6 +20,29 @@ pub(crate) fn tests() -> Vec<Test> {
         ("a_reply_that_was_not_written_is_not_sent", unwritten),
         ("a_conversation_may_have_no_time_at_all", no_time),
     ]
+}
+
+/// What needs an address that a machine need not have.
+pub(crate) fn trials() -> Vec<Trial> {
+    let address = link_local();
+    let trial = Trial::test("a_link_local_peer_has_its_conversation", move || {
+        conversation(address.expect("it is ignored otherwise"));
+        Ok(())
+    });
+    vec![trial.with_ignored_flag(address.is_none())]
+}
+
+/// An address of this machine that is good on one interface only: proc_net(5), `if_inet6`.
+fn link_local() -> Option<SocketAddrV6> {
+    let table = fs::read_to_string("/proc/net/if_inet6").ok()?;
+    table.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let address = u128::from_str_radix(words.next()?, 16).ok()?;
+        let interface = u32::from_str_radix(words.next()?, 16).ok()?;
+        let address = Ipv6Addr::from_bits(address);
+        let is_local = address.is_unicast_link_local();
+        is_local.then(|| SocketAddrV6::new(address, 0, 0, interface))
+    })
 }
 
 fn client(running: &Running) -> UdpSocket {
@@ -134,5 +159,38 @@ fn no_time() {
     let client = client(&running);
     for nanos in ["0", "999", "1000"] {
         assert_eq!(ask(&client, nanos.as_bytes()), b"true", "{nanos} ns");
+    }
+}
+
+/// Answers in a conversation of its own, with the address that it has there and the one that the packet came to.
+#[derive(Clone)]
+struct Talks;
+
+#[server(udp)]
+impl Talks {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let conversation = datagram.conversation()?;
+        let said = format!("{} {}", conversation.local_addr()?, datagram.local_addr());
+        conversation.send(said.as_bytes()).map(drop)
+    }
+}
+
+/// Whether the server is bound to one address or to all.
+fn conversation(own: SocketAddrV6) {
+    let all = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+    for at in [own, all] {
+        let server = TalksServer::bind_to(SocketAddr::from(at), Talks).expect("a free port");
+        let port = server.local_addr().port().expect("a port");
+        let _running = server.spawn().expect("a thread");
+        let client = UdpSocket::bind(own).expect("an own address");
+        client
+            .set_read_timeout(Some(DEADLINE))
+            .expect("an own socket");
+        let to = SocketAddrV6::new(*own.ip(), port, 0, own.scope_id());
+        client.send_to(b"hello", to).expect("it is bound");
+        let mut said = [0; 256];
+        let (count, from) = client.recv_from(&mut said).expect("an answer");
+        let said = std::str::from_utf8(&said[..count]).expect("text");
+        assert_eq!(said, format!("{from} {to}"), "bound to {at}");
     }
 }

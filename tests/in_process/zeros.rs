@@ -1,17 +1,16 @@
 //! What the attribute refuses as a literal may still come from a builder: none of it may mean the opposite. Promise 4.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use sockserv::Timeout;
 use sockserv::prelude::*;
-use sockserv::{Running, Timeout};
 use sockserv_tests::DEADLINE;
 
 use crate::Test;
-use crate::echo::{echo, tcp_pool, tcp_threading};
+use crate::echo::{connect, echo, tcp_pool, tcp_threading};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -23,15 +22,6 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// Less than the kernel's unit is no time at all to it.
 const TIMES: [Duration; 2] = [Duration::ZERO, Duration::from_nanos(999)];
-
-fn connect(running: &Running) -> TcpStream {
-    let at = running.local_addr().as_inet().expect("a port");
-    let client = TcpStream::connect(at).expect("it listens");
-    client
-        .set_read_timeout(Some(DEADLINE))
-        .expect("an own socket");
-    client
-}
 
 fn threads() {
     let threading = tcp_threading::EchoServer::builder(tcp_threading::Echo::default())

@@ -116,11 +116,15 @@ impl<H> Unit<H> {
                     transport,
                     local,
                     inherits,
+                    lent,
                 },
                 Some(calls),
                 _,
             ) => {
                 let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
+                if lent.into_inner() {
+                    link.lend();
+                }
                 Accepted::Stream(Arc::new(link), calls)
             }
             (Kind::Packet(packet), _, Some(calls)) => {

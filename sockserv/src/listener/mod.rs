@@ -8,6 +8,7 @@ pub(crate) mod streams;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -125,6 +126,8 @@ pub(crate) enum Kind {
         local: OnceLock<Address>,
         /// Whether the socket has the server's timeout from its listener.
         inherits: bool,
+        /// Whether somebody else may hold the socket, too.
+        lent: AtomicBool,
     },
     Packet(Packet),
 }
@@ -138,6 +141,7 @@ impl Incoming {
                 transport: Arc::new(transport),
                 local: OnceLock::new(),
                 inherits: false,
+                lent: AtomicBool::new(true), // Whoever made it may have kept a duplicate.
             },
         }
     }
@@ -168,6 +172,7 @@ impl Incoming {
                 transport: Arc::new(socket),
                 local,
                 inherits,
+                lent: AtomicBool::new(false),
             },
         }
     }
@@ -177,7 +182,9 @@ impl Incoming {
     pub fn local_addr(&self) -> &Address {
         match &self.kind {
             Kind::Stream { local, .. } => local.get_or_init(|| {
-                let address = self.socket().and_then(|socket| socket.local_addr().ok());
+                let address = self
+                    .carrying_socket()
+                    .and_then(|socket| socket.local_addr().ok());
                 address.map_or(Address::Unnamed, |address| Address::from_socket(&address))
             }),
             Kind::Packet(packet) => packet.local(),
@@ -194,7 +201,7 @@ impl Incoming {
 
     /// What kind of socket carries it, if one does.
     pub(crate) fn carrier(&self, peer: &Address) -> Option<address::Kind> {
-        self.socket()?;
+        self.carrying_socket()?;
         Some(match (&self.kind, peer) {
             (Kind::Stream { .. }, Address::Inet(_)) => address::Kind::Tcp,
             (Kind::Stream { .. }, _) => address::Kind::Unix,
@@ -215,6 +222,13 @@ impl Incoming {
     /// Returns the socket: the stream's own, or the one that the packet came to.
     #[must_use]
     pub fn socket(&self) -> Option<SockRef<'_>> {
+        if let Kind::Stream { lent, .. } = &self.kind {
+            lent.store(true, Ordering::Relaxed);
+        }
+        self.carrying_socket()
+    }
+
+    fn carrying_socket(&self) -> Option<SockRef<'_>> {
         match &self.kind {
             Kind::Stream { transport, .. } => {
                 transport.descriptor()?;
@@ -241,7 +255,7 @@ impl Incoming {
 
 impl From<Socket> for Incoming {
     fn from(socket: Socket) -> Self {
-        Self::accepted(socket, None, false)
+        Self::stream(socket)
     }
 }
 

@@ -148,10 +148,7 @@ impl Packet {
                 home,
                 source: Some(source),
                 ..
-            } => Address::from(SocketAddr::new(
-                source.ip,
-                home.address.port().unwrap_or_default(),
-            )),
+            } => Address::from(source.on_port(home.address.port().unwrap_or_default())),
             Way::Home { home, .. } => home.address.clone(),
             Way::Own(_) => Address::Unnamed,
         })

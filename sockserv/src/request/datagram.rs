@@ -164,7 +164,10 @@ fn free_place(kind: Kind, local: &Address, peer: &SockAddr) -> io::Result<SockAd
             };
             Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), 0)).into())
         }
-        Some(local) => Ok(SocketAddr::new(local.ip(), 0).into()),
+        Some(mut local) => {
+            local.set_port(0);
+            Ok(local.into())
+        }
         None => {
             debug_assert!(kind.is_unix() && peer.domain() == Domain::UNIX);
             Ok(crate::sys::datagrams::autobind()) // The kernel chooses a free abstract name: unix(7).

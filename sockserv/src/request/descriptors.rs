@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::request::link::{Link, Span};
 use crate::request::rate::Pace;
 use crate::request::stream::Stream;
+use crate::request::wfile::check_open;
 use crate::requests::lock;
 use crate::transport::{Wait, no_fds};
 
@@ -41,12 +42,7 @@ impl Stream {
     pub fn send_fd(&mut self, fd: impl AsFd) -> io::Result<()> {
         self.check_carries_fds()?;
         self.wfile.flush()?;
-        if !self.wfile.tie.is_open() {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the stream was handed over",
-            ));
-        }
+        check_open(self.is_open())?;
         self.link().slot().taken.store(false, Ordering::Relaxed);
         self.link().send_fd(fd.as_fd())
     }

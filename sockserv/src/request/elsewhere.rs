@@ -126,6 +126,7 @@ impl Stream {
     ) -> io::Result<()> {
         self.check_here()?;
         let link = Arc::clone(self.link());
+        link.lend(); // This handler may go on longer than the rest, and holds the socket meanwhile.
         let unread = self.rfile.input.take();
         let unsent = self.rfile.tie.hand_over();
         // Should the thread not start, what it was to take is still here.

@@ -32,6 +32,11 @@ impl Link {
         self.eof.store(true, Ordering::Relaxed);
     }
 
+    /// Somebody else sees the socket, and may keep it.
+    pub(crate) fn lend(&self) {
+        self.lent.store(true, Ordering::Relaxed);
+    }
+
     /// Senders find the connection closed, and hold its socket no longer.
     pub(crate) fn close_senders(&self) {
         if let Some(outgoing) = self.outgoing.get() {
@@ -59,8 +64,9 @@ impl Link {
             lock(&requests.lingering).push((Arc::clone(&self.transport), linger));
         }
         requests.settle(self.index);
+        let was_lent = self.lent.load(Ordering::Relaxed) || requests.is_child();
         // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
-        if linger.is_some() || requests.is_child() || !self.peer_ended.load(Ordering::Relaxed) {
+        if linger.is_some() || was_lent || !self.peer_ended.load(Ordering::Relaxed) {
             // A peer that has left needs no end.
             let _ = self.transport.shutdown(Shutdown::Write);
         }

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(super) peer_ended: AtomicBool,
     /// The socket has a new owner, who closes it.
     pub(super) released: AtomicBool,
+    /// Somebody else may hold the socket, too: closing ours need not be the end.
+    pub(super) lent: AtomicBool,
     saw: AtomicU8,
     pub(super) exchange: Exchange,
     pub(super) outgoing: OnceLock<Arc<Outgoing>>,
@@ -94,6 +96,7 @@ impl Link {
             eof: AtomicBool::new(false),
             peer_ended: AtomicBool::new(false),
             released: AtomicBool::new(false),
+            lent: AtomicBool::new(false),
             saw: AtomicU8::new(0),
             exchange,
             outgoing: OnceLock::new(),

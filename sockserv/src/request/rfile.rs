@@ -350,6 +350,8 @@ impl Source for Rfile {
 pub struct Reader<'a> {
     pub(crate) input: &'a mut Input,
     pub(crate) link: &'a Link,
+    /// Whether the request still had its stream when it was split.
+    pub(crate) is_open: bool,
 }
 
 impl Source for Reader<'_> {
@@ -364,7 +366,7 @@ impl Source for Reader<'_> {
     fn before_wait(&mut self) {}
 
     fn fill(&mut self, span: &mut Span) -> io::Result<()> {
-        if self.input.is_empty() {
+        if self.input.is_empty() && self.is_open {
             span.half = true;
             self.input.refill(self.link, span)?;
         }
@@ -372,6 +374,9 @@ impl Source for Reader<'_> {
     }
 
     fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
+        if !self.is_open {
+            return Ok(0);
+        }
         span.half = true;
         let count = self.link.read(into, span)?;
         if count > 0 {

@@ -2,11 +2,12 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustix::net::RecvFlags;
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
@@ -15,7 +16,7 @@ use crate::request::link::Link;
 use crate::request::rate::Pace;
 use crate::request::rfile::{Input, Reader, Rfile};
 use crate::request::sender::Sender;
-use crate::request::wfile::{Tie, Wfile, Writer};
+use crate::request::wfile::{Tie, Wfile, Writer, check_open};
 use crate::requests::ServerHandle;
 
 /// One connection: two buffered files over one transport, as Python's `StreamRequestHandler` has them.
@@ -170,13 +171,15 @@ impl Stream {
         self.link().set_timeout(timeout.into())
     }
 
-    /// Returns the socket, to read or set options on.
+    /// Returns the socket, to read or set options on. A duplicate of it may outlive the request, whose peer reads
+    /// end-of-file all the same.
     ///
     /// # Panics
     ///
     /// Panics if the request did not come from a socket, but from an own [`Transport`](crate::Transport) without one.
     #[must_use]
     pub fn socket(&self) -> SockRef<'_> {
+        self.link().lend();
         SockRef::from(&**self.link())
     }
 
@@ -200,7 +203,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// What the flush or the operating system says; `Unsupported` without a socket.
+    /// What the flush or the operating system says; `Unsupported` without a socket; `BrokenPipe` if the stream was handed
+    /// over.
     pub fn send_oob(&mut self, data: &[u8]) -> io::Result<()> {
         self.wfile.flush()?;
         let mut data = data;
@@ -215,22 +219,17 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is none, `WouldBlock` if it was announced and has not arrived; `Unsupported` without a socket.
+    /// `InvalidInput` if there is none, `WouldBlock` if it was announced and has not arrived; `Unsupported` without a socket;
+    /// `BrokenPipe` if the stream was handed over.
     pub fn recv_oob(&mut self, data: &mut [u8]) -> io::Result<usize> {
-        let fd = self
-            .link()
-            .transport
-            .descriptor()
-            .ok_or(io::ErrorKind::Unsupported)?;
-        let (count, _) = rustix::net::recv(
-            fd,
-            data,
-            rustix::net::RecvFlags::OOB | rustix::net::RecvFlags::DONTWAIT,
-        )?;
-        Ok(count)
+        let urgent = RecvFlags::OOB | RecvFlags::DONTWAIT;
+        let received = self.with_socket(|socket| Ok(rustix::net::recv(socket, data, urgent)?));
+        received.map(|(count, _)| count)
     }
 
+    /// Uses the socket, unless somebody else has it.
     fn with_socket<T>(&self, call: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
+        check_open(self.is_open())?;
         let fd = self
             .link()
             .transport
@@ -242,7 +241,7 @@ impl Stream {
     /// Splits the stream into its two directions, for two threads at once: full duplex, as a proxy needs it.
     ///
     /// The halves are not tied: each write leaves at once. What was written before is flushed; if that fails, the first
-    /// write of the half says so.
+    /// write of the half says so. The halves of a stream that was handed over are at their end.
     ///
     /// # Examples
     ///
@@ -273,13 +272,18 @@ impl Stream {
     /// ```
     pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         let failed = self.wfile.flush().err();
-        let link = self.rfile.tie.link();
+        let (link, is_open) = (self.rfile.tie.link(), self.rfile.tie.is_open());
         (
             Reader {
                 input: &mut self.rfile.input,
                 link,
+                is_open,
             },
-            Writer { link, failed },
+            Writer {
+                link,
+                failed,
+                is_open,
+            },
         )
     }
 
@@ -289,7 +293,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// What the flush says, or the operating system when it duplicates the descriptor; `Unsupported` without a socket.
+    /// What the flush says, or the operating system when it duplicates the descriptor; `Unsupported` without a socket;
+    /// `BrokenPipe` if the stream was handed over already.
     #[allow(
         clippy::wrong_self_convention,
         reason = "a handler borrows its stream, and this leaves it empty"
@@ -311,12 +316,13 @@ impl Stream {
         self.link().outgoing().sender()
     }
 
-    /// Keeps the request busy until the guard drops: a shutdown lets it go on until its grace ends.
+    /// Keeps the request busy until the guard drops: a shutdown lets it go on until its grace ends. A guard that outlives
+    /// its request means nothing any more.
     #[must_use = "the request is busy only until this drops"]
     pub fn busy(&self) -> Busy {
         self.link().slot().busy.fetch_add(1, Ordering::AcqRel);
         Busy {
-            link: Arc::clone(self.link()),
+            link: Arc::downgrade(self.link()),
         }
     }
 
@@ -335,13 +341,16 @@ impl Stream {
 /// Keeps a request busy. Made by [`Stream::busy`].
 #[derive(Debug)]
 pub struct Busy {
-    link: Arc<Link>,
+    /// Weak, so that a guard which outlives its request keeps neither the socket nor the place in the table.
+    link: Weak<Link>,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.link.slot().busy.fetch_sub(1, Ordering::AcqRel);
-        self.link.may_be_idle();
+        if let Some(link) = self.link.upgrade() {
+            link.slot().busy.fetch_sub(1, Ordering::AcqRel);
+            link.may_be_idle();
+        }
     }
 }
 

@@ -126,13 +126,7 @@ impl Tie {
 
     fn check(&self) -> io::Result<()> {
         self.report()?;
-        if self.is_open() {
-            return Ok(());
-        }
-        Err(io::Error::new(
-            io::ErrorKind::BrokenPipe,
-            "the stream was handed over",
-        ))
+        check_open(self.is_open())
     }
 
     /// Lets `append` write behind what is buffered, where it need not be copied from; if it fails, what it wrote is taken
@@ -188,6 +182,17 @@ impl Tie {
     }
 }
 
+/// What a request may still send once somebody else has its stream: nothing.
+pub(super) fn check_open(is_open: bool) -> io::Result<()> {
+    match is_open {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::BrokenPipe,
+            "the stream was handed over",
+        )),
+    }
+}
+
 impl fmt::Debug for Tie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tie")
@@ -227,6 +232,8 @@ impl Write for Wfile {
 pub struct Writer<'a> {
     pub(crate) link: &'a Link,
     pub(crate) failed: Option<io::Error>,
+    /// Whether the request still had its stream when it was split.
+    pub(crate) is_open: bool,
 }
 
 impl Writer<'_> {
@@ -234,8 +241,9 @@ impl Writer<'_> {
     ///
     /// # Errors
     ///
-    /// `NotConnected` if the peer has left.
+    /// `NotConnected` if the peer has left, `BrokenPipe` if the stream was handed over before it was split.
     pub fn shutdown_write(&mut self) -> io::Result<()> {
+        check_open(self.is_open)?;
         self.link.transport.shutdown(Shutdown::Write)
     }
 }
@@ -250,6 +258,7 @@ impl Write for Writer<'_> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
+        check_open(self.is_open)?;
         self.link.owe_nothing();
         self.link.write_all(bytes, &[])?;
         self.link.may_be_idle();

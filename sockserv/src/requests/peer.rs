@@ -1,7 +1,7 @@
 //! [`Peer`]: an address in memory that processes share.
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ impl Peer {
         let (kind, beside) = match peer {
             Address::Inet(inet) => {
                 self.set_ip(inet.ip());
+                self.set_scope(inet);
                 (INET, u64::from(inet.port()))
             }
             Address::Unix(path) => (PATH, self.set_name(path.as_os_str().as_bytes())),
@@ -46,7 +47,7 @@ impl Peer {
         let head = self.head.load(Ordering::Relaxed);
         let (kind, beside) = (head & ((1 << BESIDE) - 1), head >> BESIDE);
         match kind {
-            INET => Address::from(SocketAddr::new(self.ip(), beside as u16)),
+            INET => Address::from(self.inet(beside as u16)),
             PATH => Address::Unix(PathBuf::from(OsStr::from_bytes(&self.name(beside)))),
             ABSTRACT => Address::Abstract(self.name(beside)),
             _ => Address::Unnamed,
@@ -63,11 +64,18 @@ impl Peer {
         self.words[1].store(bits as u64, Ordering::Relaxed);
     }
 
-    fn ip(&self) -> IpAddr {
-        let [high, low] = [0, 1].map(|half| self.words[half].load(Ordering::Relaxed));
-        IpAddr::from(Ipv6Addr::from_bits(
-            (u128::from(high) << 64) | u128::from(low),
-        ))
+    fn set_scope(&self, inet: &SocketAddr) {
+        let scope = match inet {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(v6) => v6.scope_id(),
+        };
+        self.words[2].store(u64::from(scope), Ordering::Relaxed);
+    }
+
+    fn inet(&self, port: u16) -> SocketAddr {
+        let [high, low, scope] = [0, 1, 2].map(|word| self.words[word].load(Ordering::Relaxed));
+        let ip = Ipv6Addr::from_bits((u128::from(high) << 64) | u128::from(low));
+        SocketAddrV6::new(ip, port, 0, scope as u32).into()
     }
 
     /// Returns the length. What no socket can have as its name is cut off.
@@ -100,6 +108,7 @@ mod tests {
         let addresses = [
             inet("127.0.0.1:7007"),
             inet("[2001:db8::1]:65535"),
+            inet("[fe80::1%3]:7007"),
             Address::Unix(PathBuf::from("/run/x.sock")),
             Address::Unix(PathBuf::from(long)),
             Address::Abstract(b"name\0with\xffbytes".to_vec()),

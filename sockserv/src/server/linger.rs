@@ -1,10 +1,12 @@
 //! Closing loses nothing: the peer's unread bytes are drained, for a bounded time, before its socket is closed.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
 
+use crate::options::descriptors;
 use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Interest, Poller};
@@ -13,27 +15,45 @@ use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
 
-/// How many may linger at once: half of the descriptors that `max_connections` leaves free. Then one of those that were
-/// refused or said nothing is closed, or else the oldest: a flood of refusals must cost nobody his reply.
-const MOST: usize = 16;
+/// How many may linger at once at least: half of the descriptors that `max_connections` leaves free at its most.
+const LEAST: usize = 16;
+
+/// And at most, however many descriptors there are: each may hold memory of the kernel's for two seconds.
+const MOST: usize = 4096;
 
 /// The sockets that are half closed.
-#[derive(Debug, Default)]
+///
+/// Half of the descriptors that `max_connections` leaves free are for them. Beyond that one of those that were refused or
+/// said nothing is closed, or else the oldest: a flood of refusals must cost nobody his reply.
+#[derive(Debug)]
 pub(crate) struct Lingering {
-    sockets: VecDeque<Socket>,
+    talking: Sockets,
+    quiet: Sockets,
     next: u64,
+    /// How many the process may have open.
+    descriptors: usize,
 }
+
+/// By their tokens, and so in the order in which their time will be over: all of a kind have the same.
+type Sockets = BTreeMap<u64, Socket>;
 
 #[derive(Debug)]
 struct Socket {
     transport: Arc<dyn Transport>,
-    token: u64,
-    linger: Linger,
     until: Tick,
     left: usize,
 }
 
 impl Lingering {
+    pub(crate) fn new() -> Self {
+        Self {
+            talking: Sockets::new(),
+            quiet: Sockets::new(),
+            next: 0,
+            descriptors: descriptors(),
+        }
+    }
+
     /// Takes over the streams whose requests have ended.
     pub(crate) fn take(&mut self, requests: &Requests) {
         for (transport, linger) in std::mem::take(&mut *lock(&requests.lingering)) {
@@ -55,9 +75,7 @@ impl Lingering {
         let token = TOKENS + (self.next & u64::from(u32::MAX));
         let mut socket = Socket {
             transport,
-            token,
             until: Tick::now().after(linger.time()),
-            linger,
             left: LINGER_BYTES,
         };
         let Some(fd) = socket.transport.descriptor() else {
@@ -72,57 +90,77 @@ impl Lingering {
         if watched.is_err() || !socket.drain() {
             return socket.leave(poller);
         }
-        self.sockets.push_back(socket);
-        if self.sockets.len() > MOST {
-            let quiet = |socket: &Socket| socket.linger == Linger::Quiet;
-            let first = self.sockets.iter().position(quiet).unwrap_or(0);
-            let first = self.sockets.remove(first);
-            first.inspect(|socket| socket.leave(poller));
+        match linger {
+            Linger::Talking => self.talking.insert(token, socket),
+            Linger::Quiet => self.quiet.insert(token, socket),
+        };
+        while self.talking.len() + self.quiet.len() > self.most(requests) {
+            let first = self.quiet.pop_first().or_else(|| self.talking.pop_first());
+            first.inspect(|(_, socket)| socket.leave(poller));
         }
+    }
+
+    fn most(&self, requests: &Requests) -> usize {
+        let spare = self
+            .descriptors
+            .saturating_sub(requests.limits.max_connections() as usize);
+        (spare / 2).clamp(LEAST, MOST)
+    }
+
+    fn kinds(&mut self) -> [&mut Sockets; 2] {
+        [&mut self.talking, &mut self.quiet]
     }
 
     /// A peer has said something, or has left.
     pub(crate) fn ready(&mut self, token: u64, poller: &Poller) {
-        self.keep(poller, |socket| socket.token != token || socket.drain());
+        for sockets in self.kinds() {
+            if let Entry::Occupied(mut socket) = sockets.entry(token)
+                && !socket.get_mut().drain()
+            {
+                socket.remove().leave(poller);
+            }
+        }
     }
 
     /// Closes those whose time is over.
     pub(crate) fn expire(&mut self, poller: &Poller) {
-        if !self.sockets.is_empty() {
-            let now = Tick::now();
-            self.keep(poller, |socket| socket.until > now);
+        if !self.is_empty() {
+            self.leave_until(Tick::now(), poller);
         }
     }
 
-    fn keep(&mut self, poller: &Poller, mut stays: impl FnMut(&mut Socket) -> bool) {
-        self.sockets.retain_mut(|socket| {
-            let stays = stays(socket);
-            if !stays {
-                socket.leave(poller);
+    fn leave_until(&mut self, now: Tick, poller: &Poller) {
+        for sockets in self.kinds() {
+            while let Some(first) = sockets
+                .first_entry()
+                .filter(|first| first.get().until <= now)
+            {
+                first.remove().leave(poller);
             }
-            stays
-        });
+        }
     }
 
     /// When the next one's time is over.
     pub(crate) fn next(&self) -> Option<Tick> {
-        self.sockets.iter().map(|socket| socket.until).min()
+        let first = |sockets: &Sockets| sockets.first_key_value().map(|(_, socket)| socket.until);
+        [&self.talking, &self.quiet]
+            .into_iter()
+            .filter_map(first)
+            .min()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+        self.talking.is_empty() && self.quiet.is_empty()
     }
 
     /// Whether closing all now would lose something.
     pub(crate) fn holds_replies(&self) -> bool {
-        self.sockets
-            .iter()
-            .any(|socket| socket.linger == Linger::Talking)
+        !self.talking.is_empty()
     }
 
     /// Closes all.
     pub(crate) fn clear(&mut self, poller: &Poller) {
-        self.keep(poller, |_| false);
+        self.leave_until(Tick(u64::MAX), poller);
     }
 }
 

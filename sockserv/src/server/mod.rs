@@ -183,7 +183,7 @@ impl<H: Declaration> Server<H> {
             state: State::Bound,
             turned_away: Vec::new(),
             pending: VecDeque::new(),
-            lingering: Lingering::default(),
+            lingering: Lingering::new(),
             senders: Senders::default(),
             next_look: None,
             next_service: None,

@@ -1,6 +1,6 @@
 //! Batches of datagrams with the address that each came to, and replies that leave from a chosen address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::{fmt, io, mem, ptr, slice};
 
@@ -21,8 +21,19 @@ struct Control([u8; 64]);
 /// The local address of a datagram, as control messages carry it: ip(7), ipv6(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    pub(crate) ip: IpAddr,
+    ip: IpAddr,
+    /// Zero unless the address means something on one interface only.
     interface: u32,
+}
+
+impl Source {
+    /// The address with a port.
+    pub(crate) fn on_port(self, port: u16) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.interface).into(),
+        }
+    }
 }
 
 /// One datagram, as the kernel put it into a [`Batch`].

@@ -1,6 +1,7 @@
 //! [`StreamTest`]: a script for one connection, and its run.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -178,6 +179,7 @@ impl<H: Declaration> StreamTest<H> {
             transport: Arc::clone(&memory) as Arc<dyn Transport>,
             local: OnceLock::new(),
             inherits: false,
+            lent: AtomicBool::new(false),
         };
         ground.serve(Incoming { kind }, &self.peer, |ticket| {
             memory.carry(ground.requests(), ticket.index);
