@@ -23,6 +23,7 @@ mod listeners;
 mod messages;
 mod observer;
 mod paths;
+mod refused;
 mod runs;
 mod senders;
 mod served;
@@ -93,6 +94,7 @@ fn together() -> Vec<Test> {
         messages::tests(),
         observer::tests(),
         paths::tests(),
+        refused::tests(),
         runs::tests(),
         senders::tests(),
         testing::tests(),

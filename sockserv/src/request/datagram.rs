@@ -10,6 +10,7 @@ use bytes::Bytes;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
+use crate::error::of_peer;
 use crate::listener::packets::Packet;
 use crate::requests::{ServerHandle, Slot, Ticket};
 
@@ -81,7 +82,7 @@ impl Datagram {
             return Ok(());
         }
         let bytes = &self.wfile.bytes;
-        self.packet.reply(&self.peer, bytes)?;
+        self.packet.reply(&self.peer, bytes).map_err(of_peer)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }
@@ -134,7 +135,11 @@ impl Datagram {
         let to = to
             .try_into()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        self.packet.send_to(&to, bytes)?;
+        let sent = self.packet.send_to(&to, bytes);
+        sent.map_err(|error| match to == self.peer {
+            true => of_peer(error),
+            false => error,
+        })?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }
@@ -186,7 +191,7 @@ impl Conversation {
     ///
     /// What the operating system says.
     pub fn send(&self, packet: &[u8]) -> io::Result<usize> {
-        self.socket.send(packet)
+        self.socket.send(packet).map_err(of_peer)
     }
 
     /// Receives one packet from the peer and returns its length.
@@ -201,7 +206,7 @@ impl Conversation {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(crate::error::Timeout::Read.into());
                 }
-                result => return result,
+                result => return result.map_err(of_peer),
             }
         }
     }
