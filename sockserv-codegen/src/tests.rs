@@ -459,3 +459,13 @@ fn what_stands_in_a_body_is_the_users() {
     assert!(code.contains(&body.to_string()), "{code}");
     assert!(!code.contains("\"RUN\")]"), "{code}");
 }
+
+#[test]
+fn packets_have_no_time_wait() {
+    let said = judged(quote!(udp, reuse_address = true));
+    assert_eq!(
+        said,
+        ["\"`reuse_address` does not fit `udp`; leave it out, it is for `tcp`\""]
+    );
+    assert!(judged(quote!(tcp, udp, reuse_address = false)).is_empty());
+}
