@@ -49,8 +49,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let line = Bytes::copy_from_slice(bytes);
-    match line.clone().split(choice & 1 == 0) {
-        Ok(split) => take_apart(&split, line.len()),
+    let split = line.clone().split(choice & 1 == 0);
+    match split.words().all(|words| words.shared("word")) {
+        Ok(_) => take_apart(&split, line.len()),
         Err(error) => assert_eq!(error.to_string(), "a quote is not closed"),
     }
     let list: Vec<Bytes> = bytes.split(|byte| *byte == b' ').map(Bytes::copy_from_slice).collect();

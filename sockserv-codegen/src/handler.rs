@@ -1,6 +1,6 @@
 //! The user's item, seen as a handler: its type, its generics, its methods. Bodies are not even parsed.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
@@ -103,7 +103,7 @@ impl Item {
         let tokens = if twice == 0 {
             tokens
         } else {
-            without_ours(tokens)
+            without_ours(tokens, Depth::Item)
         };
         Self { tokens, handler }
     }
@@ -143,8 +143,18 @@ fn check_one_server(attrs: &[Attribute], errors: &mut Errors) {
     }
 }
 
-/// Leaves out attributes that are ours: the compiler does not know them, or would report them again.
-fn without_ours(tokens: TokenStream) -> TokenStream {
+/// Where an attribute of ours may stand.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// Before the item.
+    Item,
+    /// Before a method.
+    Method,
+}
+
+/// Leaves out attributes that are ours: the compiler does not know them, or would report them again. Those in a method's
+/// body are somebody else's.
+fn without_ours(tokens: TokenStream, depth: Depth) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -160,16 +170,28 @@ fn without_ours(tokens: TokenStream) -> TokenStream {
             }
         }
         out.extend([match token {
-            TokenTree::Group(group) if group.delimiter() != proc_macro2::Delimiter::Bracket => {
-                let mut inner =
-                    proc_macro2::Group::new(group.delimiter(), without_ours(group.stream()));
-                inner.set_span(group.span());
-                TokenTree::Group(inner)
-            }
+            TokenTree::Group(group) => match below(depth, group.delimiter()) {
+                Some(depth) => {
+                    let inner = without_ours(group.stream(), depth);
+                    let mut inner = Group::new(group.delimiter(), inner);
+                    inner.set_span(group.span());
+                    TokenTree::Group(inner)
+                }
+                None => TokenTree::Group(group),
+            },
             token => token,
         }]);
     }
     out
+}
+
+/// Where what is in a group stands, if attributes of ours may be there. One without delimiters is a macro's, and no deeper.
+fn below(depth: Depth, delimiter: Delimiter) -> Option<Depth> {
+    match (depth, delimiter) {
+        (depth, Delimiter::None) => Some(depth),
+        (Depth::Item, Delimiter::Brace) => Some(Depth::Method),
+        _ => None,
+    }
 }
 
 fn item(

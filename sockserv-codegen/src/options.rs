@@ -357,7 +357,7 @@ pub(crate) const OPTIONS: &[Rule] = &[
     server("keepalive", Kind::Flag, TCP, "true"),
     server("only_v6", Kind::Flag, TCP | UDP, "true"),
     server("reuse_port", Kind::Flag, TCP | UDP, "true"),
-    server("reuse_address", Kind::Flag, TCP | UDP, "false"),
+    server("reuse_address", Kind::Flag, TCP, "false"),
     server("mode", Kind::Mode, UNIX | UNIX_DATAGRAM, "0o660"),
     server("owner", Kind::Account, UNIX | UNIX_DATAGRAM, "\"www-data\""),
     server("group", Kind::Account, UNIX | UNIX_DATAGRAM, "\"www-data\""),

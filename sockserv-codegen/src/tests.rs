@@ -435,3 +435,37 @@ fn what_was_reported_is_not_reported_again_by_the_compiler() {
     );
     assert!(code.contains("# [inline]"), "{code}");
 }
+
+#[test]
+fn what_stands_in_a_body_is_the_users() {
+    let body = quote! {{
+        #[derive(Parser)]
+        #[command(name = "x")]
+        struct Arguments {
+            #[command(flatten)]
+            more: More,
+        }
+        #[server(tcp)]
+        struct Inner;
+        Arguments::parse_from(words.split(' ')).run()
+    }};
+    let item = quote! {
+        impl Shell {
+            #[command("RUN")]
+            fn run(&mut self, words: Rest) -> String #body
+        }
+    };
+    let code = expand(quote!(tcp, lines), item).to_string();
+    assert!(code.contains(&body.to_string()), "{code}");
+    assert!(!code.contains("\"RUN\")]"), "{code}");
+}
+
+#[test]
+fn packets_have_no_time_wait() {
+    let said = judged(quote!(udp, reuse_address = true));
+    assert_eq!(
+        said,
+        ["\"`reuse_address` does not fit `udp`; leave it out, it is for `tcp`\""]
+    );
+    assert!(judged(quote!(tcp, udp, reuse_address = false)).is_empty());
+}

@@ -255,6 +255,9 @@ impl RequestError {
     }
 
     /// Returns whether the peer left in the middle (a reset, a broken pipe): usually not worth a line.
+    ///
+    /// An [`io::Error`] does not tell whose connection it is of: that of a backend, which the handler passed on as it is,
+    /// counts too if it says that. A connection that was refused does not, except where a packet's own peer refused.
     #[must_use]
     pub fn is_disconnect(&self) -> bool {
         self.0.seen.disconnect || self.io_errors().any(is_disconnect)
@@ -299,16 +302,34 @@ impl RequestError {
 /// Whether an error means that the peer has gone.
 pub(crate) fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
-    // A datagram's peer that has gone answers ECONNREFUSED: F56.
-    let kind = error.kind();
     matches!(
-        kind,
-        BrokenPipe
-            | ConnectionAborted
-            | ConnectionReset
-            | NotConnected
-            | io::ErrorKind::ConnectionRefused
-    )
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    ) || error.get_ref().is_some_and(|error| error.is::<Gone>())
+}
+
+/// A packet's peer refused what was sent to it: it has gone. F56.
+#[derive(Debug)]
+struct Gone(io::Error);
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Gone {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// What a packet's peer has to do with an error: if it was refused, nobody else was it who did that.
+pub(crate) fn of_peer(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::ConnectionRefused => io::Error::new(kind, Gone(error)),
+        _ => error,
+    }
 }
 
 impl fmt::Display for RequestError {

@@ -233,7 +233,7 @@ macro_rules! for_each_option {
             plain only_v6: bool;
             /// Sets whether several sockets may share the port (SO_REUSEPORT, off).
             plain reuse_port: bool;
-            /// Sets whether a port in TIME_WAIT may be taken (SO_REUSEADDR, on).
+            /// Sets whether a TCP port in TIME_WAIT may be taken (SO_REUSEADDR, on).
             plain reuse_address: bool;
             /// Sets the permissions of Unix paths (by the umask).
             given mode: u32;

@@ -1,12 +1,14 @@
-use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use libtest_mimic::Trial;
+use socket2::{Domain, Socket, Type};
 use sockserv_tests::wait_until;
 
 use crate::client::{CURL, NC, Peer};
-use crate::server::Example;
+use crate::server::{Example, program};
 use crate::{Outcome, plain, with_client};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -28,8 +30,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_drain_lets_a_download_finish,
         ),
         plain(
-            "forward::a_dead_upstream_closes_the_connection",
-            a_dead_upstream_closes_the_connection,
+            "forward::a_dead_upstream_is_reported",
+            a_dead_upstream_is_reported,
         ),
     ]
 }
@@ -125,9 +127,19 @@ fn a_drain_lets_a_download_finish() -> Outcome {
     Ok(())
 }
 
-fn a_dead_upstream_closes_the_connection() -> Outcome {
-    let (forward, upstream) = start()?;
-    drop(upstream);
+fn a_dead_upstream_is_reported() -> Outcome {
+    let upstream = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // Nobody else gets the port, and nobody listens there.
+    upstream.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let to = upstream.local_addr()?.as_socket().expect("a port");
+    let mut command = Command::new(program("forward"));
+    command.args(["--to", &to.to_string(), "127.0.0.1:0"]);
+    let mut forward = Example::spawn(command.stderr(Stdio::piped()), 1)?;
+    let mut stderr = forward.stderr().expect("it was asked for");
     assert_eq!(Peer::connect(forward.addr())?.rest()?, "");
-    Ok(forward.stop()?)
+    forward.stop()?;
+    let mut said = String::new();
+    stderr.read_to_string(&mut said)?;
+    assert!(said.contains("Connection refused"), "{said}");
+    Ok(())
 }

@@ -134,7 +134,7 @@ struct Curt;
 #[server(tcp, threading, addr = "127.0.0.1:0", max_connections = 100)]
 impl Curt {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        stream.read(&mut [0])?;
+        stream.read_exact(&mut [0])?;
         stream.wfile.write_all(&[b'x'; MUCH])
     }
 }

@@ -27,6 +27,7 @@ mod observer;
 mod packets;
 mod paths;
 mod pool;
+mod refused;
 mod runs;
 mod senders;
 mod served;
@@ -106,6 +107,7 @@ fn together() -> Vec<Test> {
         packets::tests(),
         paths::tests(),
         pool::tests(),
+        refused::tests(),
         runs::tests(),
         senders::tests(),
         testing::tests(),

@@ -454,10 +454,10 @@ fn dribbled(cell: Cell, handler: Handler) {
 
 fn slow_but_fine(cell: Cell, handler: Handler) {
     let scenario = handler.scenario(cell);
-    let server = scenario.with("timeout", "2s").start();
+    let server = scenario.with("timeout", "4s").start();
     let mut client = server.connect();
     for part in ["echo", " one\n", "echo two", "\n"] {
-        client.expect_silence_for(Duration::from_millis(700));
+        client.expect_silence_for(Duration::from_millis(1200));
         client.send_bytes(part.as_bytes()).expect("it is taken");
         if part.ends_with('\n') {
             client.reply();

@@ -75,7 +75,7 @@
 //! | any other type | a word, parsed by the type's `FromStr` |
 //! | `Option<T>` | a word that may be missing |
 //! | `Vec<T>`, `&[T]` | all words that are left, none included |
-//! | [`Rest`] | the rest of the line as it stands |
+//! | [`Rest`] | the rest of the line as it stands, quotes included; the next word of an own codec's list |
 //! | `&mut Stream` | the stream, to go on by hand: its `rfile` begins behind the command |
 //! | `&mut Replies` | the replies, to send more than one |
 //!
@@ -135,6 +135,7 @@
 
 mod error;
 mod opcode;
+mod quoted;
 mod reply;
 mod words;
 
@@ -281,12 +282,12 @@ where
     H: CommandHandler,
     S: Sentence,
 {
-    let result = message.split(H::QUOTES).and_then(|split| {
-        let mut words = split.words();
-        if words.is_empty() {
-            return Ok(());
-        }
-        let command = words.verb(H::VERBS, H::IGNORES_CASE)?;
+    let split = message.split(H::QUOTES);
+    let mut words = split.words();
+    if words.is_empty() {
+        return Ok(());
+    }
+    let result = words.verb(H::VERBS, H::IGNORES_CASE).and_then(|command| {
         words.is_for(&H::COMMANDS[command]);
         handler.call(command, &mut words, replies)
     });

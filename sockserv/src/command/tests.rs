@@ -28,7 +28,7 @@ fn quoted(word: &[u8], way: u8) -> Vec<u8> {
 
 /// All words of a message, or what is wrong.
 fn words(line: &[u8], quoting: bool) -> Result<Vec<Bytes>, CommandError> {
-    let split = Bytes::copy_from_slice(line).split(quoting)?;
+    let split = Bytes::copy_from_slice(line).split(quoting);
     split.words().all(|words| words.shared("word"))
 }
 
@@ -103,6 +103,17 @@ proptest! {
             Ok(read) if !line.iter().any(|byte| b"\"'\\".contains(byte)) => prop_assert_eq!(read, plain),
             Ok(read) => prop_assert!(read.iter().map(Bytes::len).sum::<usize>() <= line.len()),
             Err(error) => prop_assert!(matches!(error, CommandError::Unquoted), "{}", error),
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_quoted_line_stands_as_it_is(line in text(0..40), count in 0..4_usize) {
+        let split = Bytes::copy_from_slice(&line).split(true);
+        let mut words = split.words();
+        let taken = (0..count).try_for_each(|_| words.bytes("word").map(drop));
+        if let (Ok(()), Ok(rest)) = (taken, words.rest("text")) {
+            prop_assert!(line.ends_with(rest.as_bytes()));
+            prop_assert!(words.end().is_ok());
         }
     }
 

@@ -5,8 +5,9 @@ use std::fmt::Display;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::quoted::{Quoted, has_quotes};
 use super::{Command, CommandError, Verb};
 
 /// A message that has words: a line, or a list of words.
@@ -17,25 +18,22 @@ use super::{Command, CommandError, Verb};
 )]
 pub trait Sentence {
     /// Splits it, as far as that must be done before its words can be taken.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::Unquoted`].
-    fn split(self, quoting: bool) -> Result<Split, CommandError>;
+    fn split(self, quoting: bool) -> Split;
 }
 
 impl Sentence for Bytes {
-    fn split(self, quoting: bool) -> Result<Split, CommandError> {
-        if quoting && self.iter().any(|byte| b"\"'\\".contains(byte)) {
-            return unquote(&self).map(Split::List);
+    fn split(self, quoting: bool) -> Split {
+        if quoting && has_quotes(&self) {
+            let words = Quoted::all(&self);
+            return Split::Quoted(self, words);
         }
-        Ok(Split::Line(self))
+        Split::Line(self)
     }
 }
 
 impl Sentence for Vec<Bytes> {
-    fn split(self, _: bool) -> Result<Split, CommandError> {
-        Ok(Split::List(self))
+    fn split(self, _: bool) -> Split {
+        Split::List(self)
     }
 }
 
@@ -44,6 +42,8 @@ impl Sentence for Vec<Bytes> {
 pub enum Split {
     /// The words stand between spaces and tabs.
     Line(Bytes),
+    /// A line, and the words in it, of which some are quoted.
+    Quoted(Bytes, Vec<Quoted>),
     /// The words themselves.
     List(Vec<Bytes>),
 }
@@ -53,10 +53,11 @@ impl Split {
     #[must_use]
     pub fn words(&self) -> Words<'_> {
         let mut words = match self {
-            Self::Line(line) => Words::new(line, line, &[], true),
+            Self::Line(line) => Words::new(line, line, Form::Line),
+            Self::Quoted(line, words) => Words::new(line, line, Form::Quoted { words, taken: 0 }),
             Self::List(list) => match list.split_first() {
-                Some((first, behind)) => Words::new(first, first, behind, false),
-                None => Words::new(&NOTHING, &[], &[], true),
+                Some((first, behind)) => Words::new(first, first, Form::List(behind)),
+                None => Words::new(&NOTHING, &[], Form::Line),
             },
         };
         words.skip();
@@ -66,41 +67,8 @@ impl Split {
 
 static NOTHING: Bytes = Bytes::new();
 
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
-}
-
-/// Splits a line whose words may be quoted, as a shell does.
-fn unquote(line: &[u8]) -> Result<Vec<Bytes>, CommandError> {
-    let mut words = Vec::new();
-    let mut word: Option<BytesMut> = None;
-    let mut quote = None;
-    let mut bytes = line.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match (quote, byte) {
-            (None, byte) if is_space(byte) => words.extend(word.take().map(BytesMut::freeze)),
-            (None, b'"' | b'\'') => {
-                quote = Some(byte);
-                word.get_or_insert_default(); // It may be empty.
-            }
-            (Some(open), byte) if open == byte => quote = None,
-            (None, b'\\') => match bytes.next() {
-                Some(byte) => word.get_or_insert_default().put_u8(byte),
-                None => return Err(CommandError::Unquoted),
-            },
-            (Some(b'"'), b'\\') => match bytes.next() {
-                Some(byte @ (b'"' | b'\\')) => word.get_or_insert_default().put_u8(byte),
-                Some(byte) => word.get_or_insert_default().put_slice(&[b'\\', byte]),
-                None => return Err(CommandError::Unquoted),
-            },
-            (_, byte) => word.get_or_insert_default().put_u8(byte),
-        }
-    }
-    if quote.is_some() {
-        return Err(CommandError::Unquoted);
-    }
-    words.extend(word.map(BytesMut::freeze));
-    Ok(words)
 }
 
 /// What is left of a message's words.
@@ -110,13 +78,21 @@ pub struct Words<'a> {
     rest: &'a [u8],
     /// The memory that it stands in.
     owner: &'a Bytes,
-    /// The words behind it.
-    behind: &'a [Bytes],
-    /// Whether spaces divide what is left.
-    is_line: bool,
+    form: Form<'a>,
     /// Whether nothing is left; an empty word is something.
     is_over: bool,
     command: Option<&'static Command>,
+}
+
+/// How what is left is divided into words.
+#[derive(Clone, Copy, Debug)]
+enum Form<'a> {
+    /// By spaces.
+    Line,
+    /// By spaces, into these words; so many bytes of the first one are taken.
+    Quoted { words: &'a [Quoted], taken: usize },
+    /// What is left is one word, and these are behind it.
+    List(&'a [Bytes]),
 }
 
 /// A command before it is known.
@@ -127,20 +103,19 @@ static NONE: Command = Command {
 };
 
 impl<'a> Words<'a> {
-    fn new(owner: &'a Bytes, rest: &'a [u8], behind: &'a [Bytes], is_line: bool) -> Self {
+    fn new(owner: &'a Bytes, rest: &'a [u8], form: Form<'a>) -> Self {
         Self {
             rest,
             owner,
-            behind,
-            is_line,
+            form,
             is_over: false,
             command: None,
         }
     }
 
-    /// Skips what stands before the next word.
+    /// Skips what stands before the next word of a line.
     fn skip(&mut self) {
-        if self.is_line {
+        if !matches!(self.form, Form::List(_)) {
             let spaces = self.rest.iter().take_while(|byte| is_space(**byte)).count();
             self.rest = &self.rest[spaces..];
             self.is_over = self.rest.is_empty();
@@ -162,25 +137,52 @@ impl<'a> Words<'a> {
         self.command.unwrap_or(&NONE)
     }
 
-    /// Takes the next word, with the memory that it stands in.
-    fn next(&mut self) -> Option<(&'a [u8], &'a Bytes)> {
+    /// Takes the next word, with the memory that it stands in; none if nothing is left.
+    fn next(&mut self) -> Result<Option<(&'a [u8], &'a Bytes)>, CommandError> {
         if self.is_over {
-            return None;
+            return Ok(None);
         }
-        let owner = self.owner;
-        if self.is_line {
-            let end = self.rest.iter().position(|byte| is_space(*byte));
-            let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-            self.rest = rest;
-            self.skip();
-            return Some((word, owner));
+        let (word, owner) = (self.rest, self.owner);
+        match self.form {
+            Form::Line => {
+                let end = self.rest.iter().position(|byte| is_space(*byte));
+                let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                self.rest = rest;
+                self.skip();
+                return Ok(Some((word, owner)));
+            }
+            Form::Quoted { words, taken } => return self.next_quoted(words, taken),
+            Form::List([]) => self.is_over = true,
+            Form::List([first, behind @ ..]) => {
+                (self.rest, self.owner, self.form) = (first, first, Form::List(behind));
+            }
         }
-        let word = self.rest;
-        match self.behind.split_first() {
-            Some((first, behind)) => (self.rest, self.owner, self.behind) = (first, first, behind),
-            None => self.is_over = true,
+        Ok(Some((word, owner)))
+    }
+
+    /// Takes the first of these words, without what is taken of it.
+    #[cold]
+    fn next_quoted(
+        &mut self,
+        words: &'a [Quoted],
+        taken: usize,
+    ) -> Result<Option<(&'a [u8], &'a Bytes)>, CommandError> {
+        let Some((first, words)) = words.split_first() else {
+            return Ok(None);
+        };
+        let word = first.word.as_ref().ok_or(CommandError::Unquoted)?;
+        self.rest = words.first().map_or(&[], |next| &self.owner[next.at..]);
+        self.is_over = words.is_empty();
+        self.form = Form::Quoted { words, taken: 0 };
+        Ok(Some((&word[taken..], word)))
+    }
+
+    /// Takes so many bytes of the next word, which is longer.
+    fn begin(&mut self, count: usize) {
+        self.rest = &self.rest[count..];
+        if let Form::Quoted { taken, .. } = &mut self.form {
+            *taken += count;
         }
-        Some((word, owner))
     }
 
     /// Takes a verb, and returns the place of its command.
@@ -189,7 +191,7 @@ impl<'a> Words<'a> {
         verbs: &[Verb],
         ignores_case: bool,
     ) -> Result<usize, CommandError> {
-        let Some((word, owner)) = self.next() else {
+        let Some((word, owner)) = self.next()? else {
             return Err(CommandError::Unknown { verb: Bytes::new() });
         };
         let order = |verb: &Verb| compare(verb.first.as_bytes(), word, ignores_case);
@@ -211,20 +213,25 @@ impl<'a> Words<'a> {
         let mut after = self.clone();
         for (at, wanted) in words.iter().enumerate() {
             let (before, wanted) = (after.clone(), wanted.as_bytes());
-            let Some((word, _)) = after.next() else {
+            let Ok(Some((word, _))) = after.next() else {
                 return false;
             };
             let is_mark = wanted
                 .last()
                 .is_some_and(|byte| !byte.is_ascii_alphanumeric());
             let begins = word.len() > wanted.len() && is_mark && at + 1 == words.len();
-            let word = if begins { &word[..wanted.len()] } else { word };
+            // As it stands: what is in quotes is an argument.
+            let word = if begins {
+                &before.rest[..wanted.len()]
+            } else {
+                word
+            };
             if compare(wanted, word, ignores_case) != Ordering::Equal {
                 return false;
             }
             if begins {
                 after = before; // An argument follows at once.
-                after.rest = &after.rest[wanted.len()..];
+                after.begin(wanted.len());
             }
         }
         *self = after;
@@ -233,7 +240,7 @@ impl<'a> Words<'a> {
 
     fn word(&mut self, argument: &'static str) -> Result<(&'a [u8], &'a Bytes), CommandError> {
         let command = self.command();
-        self.next()
+        self.next()?
             .ok_or(CommandError::Missing { argument, command })
     }
 
@@ -284,18 +291,20 @@ impl<'a> Words<'a> {
         T::read(word).map_err(|why| self.malformed(argument, why))
     }
 
-    /// Takes all that is left as it stands.
+    /// Takes all that is left of a line as it stands; the next word of a list of words.
     ///
     /// # Errors
     ///
     /// [`CommandError::Malformed`] if it is not UTF-8.
     pub fn rest(&mut self, argument: &'static str) -> Result<Rest<'a>, CommandError> {
-        let rest = match (self.is_line, self.is_over) {
-            (_, true) => &[],
-            (true, false) => std::mem::take(&mut self.rest),
-            (false, false) => self.bytes(argument)?,
+        let rest = match self.form {
+            _ if self.is_over => &[],
+            Form::List(_) => self.bytes(argument)?,
+            Form::Line | Form::Quoted { .. } => {
+                self.is_over = true;
+                std::mem::take(&mut self.rest)
+            }
         };
-        self.is_over |= self.is_line;
         let text = std::str::from_utf8(rest);
         text.map(Rest)
             .map_err(|error| self.malformed(argument, error.to_string()))
@@ -393,7 +402,9 @@ impl<T: FromStr<Err: Display>> Argument for T {
     }
 }
 
-/// The rest of a line as it stands, without the spaces before it: the last argument of a command.
+/// The rest of a line as it stands, quotes included, but without the spaces before it: the last argument of a command.
+///
+/// Of an own codec's list of words it is the next word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rest<'a>(pub &'a str);
 
@@ -410,7 +421,7 @@ mod tests {
     use super::*;
 
     fn all(line: &'static str, quoting: bool) -> Vec<Bytes> {
-        let split = Bytes::from(line).split(quoting).expect(line);
+        let split = Bytes::from(line).split(quoting);
         let mut words = split.words();
         words.all(|words| words.shared("word")).expect(line)
     }
@@ -432,7 +443,8 @@ mod tests {
         assert_eq!(all(r#""" x'y'"z""#, true), ["", "xyz"]);
         assert_eq!(all(r#""a\"b\\c\d" '\'"#, true), [r#"a"b\c\d"#, r"\"]);
         for open in ["\"a", "'a", "a\\", "\"a\\"] {
-            let error = Bytes::from(open).split(true);
+            let split = Bytes::from(open).split(true);
+            let error = split.words().bytes("word");
             assert!(matches!(error, Err(CommandError::Unquoted)), "{open}");
         }
     }
@@ -505,5 +517,33 @@ mod tests {
         assert_eq!(&*words.rest("text").expect("text"), "two  words ");
         assert!(words.is_empty() && words.end().is_ok());
         assert_eq!(&*words.rest("text").expect("text"), "");
+    }
+    #[test]
+    fn the_rest_keeps_its_quotes() {
+        let rest = |line: &'static str| {
+            let split = Bytes::from(line).split(true);
+            let mut words = split.words();
+            words.verb(VERBS, true).expect(line);
+            let rest = words.rest("text").expect(line).0.to_owned();
+            assert!(words.is_empty() && words.end().is_ok(), "{line}");
+            rest
+        };
+        assert_eq!(rest(r#"set "hi"  bob "#), r#""hi"  bob "#);
+        assert_eq!(rest("SET it's me"), "it's me");
+        assert_eq!(rest(r#""SET" 'all' a\ b"#), r"a\ b");
+        assert_eq!(rest(r#"MAIL FROM:"a b" c"#), r#""a b" c"#);
+        assert_eq!(rest(r"SET ''"), "''");
+        assert_eq!(rest("'SET'"), "");
+    }
+
+    #[test]
+    fn a_quoted_word_may_follow_a_mark_at_once() {
+        let split = Bytes::from(r#"MAIL FROM:"a b" 'c d'"#).split(true);
+        let mut words = split.words();
+        assert_eq!(words.verb(VERBS, false).ok(), Some(0));
+        let all = words.all(|words| words.shared("word"));
+        assert_eq!(all.expect("closed quotes"), ["a b", "c d"]);
+        let split = Bytes::from(r#"MAIL "FROM:a b""#).split(true);
+        assert!(split.words().verb(VERBS, false).is_err());
     }
 }

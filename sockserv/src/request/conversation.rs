@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use crate::address::Address;
 use crate::drain::Stage;
-use crate::error::{Cut, Timeout};
+use crate::error::{Cut, Timeout, of_peer};
 use crate::request::link::nanos;
 use crate::request::wait::{Deadline, Moment};
 use crate::requests::{Requests, Ticket, Told};
@@ -93,7 +93,7 @@ impl Conversation {
                     let deadline = deadline.get_or_insert_with(|| self.deadline(timeout));
                     self.wait(interest, &moment, *deadline)?;
                 }
-                result => return result,
+                result => return result.map_err(of_peer),
             }
         }
     }

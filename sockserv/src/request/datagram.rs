@@ -8,6 +8,7 @@ use bytes::Bytes;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
+use crate::error::of_peer;
 use crate::listener::packets::Packet;
 use crate::request::conversation::Conversation;
 use crate::requests::{ServerHandle, Slot, Ticket};
@@ -82,7 +83,7 @@ impl Datagram {
             return Ok(());
         }
         let bytes = &self.wfile.bytes;
-        self.packet.reply(&self.peer, bytes)?;
+        self.packet.reply(&self.peer, bytes).map_err(of_peer)?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }
@@ -135,7 +136,11 @@ impl Datagram {
         let to = to
             .try_into()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        self.packet.send_to(&to, bytes)?;
+        let sent = self.packet.send_to(&to, bytes);
+        sent.map_err(|error| match to == self.peer {
+            true => of_peer(error),
+            false => error,
+        })?;
         Slot::add(&self.ticket.slot().bytes_out, bytes.len());
         Ok(())
     }

@@ -41,14 +41,8 @@ impl<H: Declaration> Server<H> {
         self.see_to_workers();
         self.see_to_predecessor();
         self.watch_sources()?;
-        let mut turn = Turn::default();
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.clear();
-        self.model.hand_over();
-        self.requests
-            .poller
-            .wait(&mut ready, self.patience(until))?;
-        let mut children = false;
+        let ready = self.await_ready(until)?;
+        let (mut turn, mut children) = (Turn::default(), false);
         for &token in &ready {
             match token {
                 WAKE => self.woken(),
@@ -89,6 +83,15 @@ impl<H: Declaration> Server<H> {
         self.see_to_successor();
         self.model.hand_over();
         Ok(turn)
+    }
+
+    fn await_ready(&mut self, until: Option<Tick>) -> io::Result<Vec<u64>> {
+        self.model.hand_over();
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        let patience = self.patience(until);
+        self.requests.poller.wait(&mut ready, patience)?;
+        Ok(ready)
     }
 
     /// How long it may wait, at most `until`.

@@ -3,7 +3,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Query;
 
-#[server(udp, backlog = 128, rbufsize = "8 KiB")]
+#[server(udp, backlog = 128, rbufsize = "8 KiB", reuse_address = true)]
 impl Query {
     fn handle(&mut self, _datagram: &mut Datagram) {}
 }
