@@ -43,11 +43,7 @@ impl<H: Declaration> Server<H> {
         self.watch_sources()?;
         let mut turn = Turn::default();
         let mut ready = std::mem::take(&mut self.ready);
-        ready.clear();
-        self.model.hand_over();
-        self.requests
-            .poller
-            .wait(&mut ready, self.patience(until))?;
+        self.wait(&mut ready, until)?;
         let mut children = false;
         for &token in &ready {
             match token {
@@ -90,6 +86,12 @@ impl<H: Declaration> Server<H> {
         self.see_to_successor();
         self.model.hand_over();
         Ok(turn)
+    }
+
+    fn wait(&mut self, ready: &mut Vec<u64>, until: Option<Tick>) -> io::Result<()> {
+        ready.clear();
+        self.model.hand_over(); // What was taken between two turns, by a drain that begins.
+        self.requests.poller.wait(ready, self.patience(until))
     }
 
     /// How long it may wait, at most `until`.
