@@ -134,7 +134,7 @@ impl<H> Unit<H> {
                 Some(calls),
                 _,
             ) => {
-                let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
+                let link = Link::new(transport, peer, local, inherits, ticket);
                 Accepted::Stream(Arc::new(link), calls)
             }
             (Kind::Packet(packet), _, Some(calls)) => {
