@@ -86,7 +86,7 @@ impl<H: Declaration> Server<H> {
     }
 
     fn await_ready(&mut self, until: Option<Tick>) -> io::Result<Vec<u64>> {
-        self.model.hand_over();
+        self.model.hand_over(); // What was taken between two turns, by a drain that begins.
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let patience = self.patience(until);
@@ -104,14 +104,14 @@ impl<H: Declaration> Server<H> {
     }
 
     pub(super) fn must_ask(&self) -> bool {
-        self.may_accept() && self.sources.iter().any(super::Source::must_be_asked)
+        self.sources.iter().any(super::Source::must_be_asked) && self.may_accept()
     }
 
     fn ask_sources(&mut self, most: Most, served: bool) -> io::Result<bool> {
         let mut served = served;
         for index in 0..self.sources.len() {
-            if self.may_accept()
-                && self.sources[index].must_be_asked()
+            if self.sources[index].must_be_asked()
+                && self.may_accept()
                 && (most == Most::Many || !served)
             {
                 served |= self.accept(index, most)?;
