@@ -47,6 +47,9 @@ impl<H: Declaration> Server<H> {
                 return self.failed(index, error).map(|()| served);
             }
             self.sources[index].took_one();
+            if self.sources[index].listener.place().is_none() {
+                self.model.hand_over(); // An own listener may wait for its next one.
+            }
             let has_room = self.model.has_room(self.sources[index].is_stream());
             if most == Most::One || !has_room || !self.may_accept() {
                 break;
