@@ -121,7 +121,7 @@ impl<H> Unit<H> {
                 Some(calls),
                 _,
             ) => {
-                let link = Link::new(transport, peer, local.into_inner(), inherits, ticket);
+                let link = Link::new(transport, peer, local, inherits, ticket);
                 if lent.into_inner() {
                     link.lend();
                 }

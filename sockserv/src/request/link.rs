@@ -78,7 +78,7 @@ impl Link {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
         peer: Address,
-        local: Option<Address>,
+        local: OnceLock<Address>,
         inherits: bool,
         ticket: Ticket,
     ) -> Self {
@@ -88,7 +88,7 @@ impl Link {
         Self {
             transport,
             peer,
-            local: local.map_or_else(OnceLock::new, OnceLock::from),
+            local,
             ticket,
             polls: AtomicBool::new(false),
             timeout: AtomicU64::new(timeout),

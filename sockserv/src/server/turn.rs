@@ -104,14 +104,14 @@ impl<H: Declaration> Server<H> {
     }
 
     pub(super) fn must_ask(&self) -> bool {
-        self.may_accept() && self.sources.iter().any(super::Source::must_be_asked)
+        self.sources.iter().any(super::Source::must_be_asked) && self.may_accept()
     }
 
     fn ask_sources(&mut self, most: Most, served: bool) -> io::Result<bool> {
         let mut served = served;
         for index in 0..self.sources.len() {
-            if self.may_accept()
-                && self.sources[index].must_be_asked()
+            if self.sources[index].must_be_asked()
+                && self.may_accept()
                 && (most == Most::Many || !served)
             {
                 served |= self.accept(index, most)?;
