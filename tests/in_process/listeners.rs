@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -45,6 +45,7 @@ pub(crate) fn tests() -> Vec<Test> {
             exhausted,
         ),
         ("f35_a_packet_may_come_from_anywhere", packet_from_anywhere),
+        ("f35_a_listener_may_wait_in_accept", waiting_listener),
         ("f37_an_own_model_runs_every_request", own_model),
         ("f37_what_a_model_refuses_is_reported", refusing_model),
     ]
@@ -425,6 +426,62 @@ fn packet_from_anywhere() {
         *REPLIES.lock().expect("nobody panics"),
         [b"answer to question"]
     );
+}
+
+/// A listener whose `accept` waits for what the request before says.
+struct Channel(Mutex<mpsc::Receiver<&'static str>>);
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self(Mutex::new(mpsc::channel().1))
+    }
+}
+
+impl Listener for Channel {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        let next = self.0.lock().expect("nobody panics");
+        match next.recv_timeout(sockserv_tests::DEADLINE) {
+            Ok(text) => Ok((Incoming::from_packet(text), Address::Unnamed)),
+            Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        Address::Unnamed
+    }
+}
+
+/// Leaves what its packet asks for to the listener; the last one takes the channel's end with it.
+#[derive(Clone)]
+struct Chain(Arc<Mutex<Option<mpsc::Sender<&'static str>>>>);
+
+#[server(threading, listener = Channel)]
+impl Chain {
+    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+        let mut next = self.0.lock().expect("nobody panics");
+        match &**datagram.packet() {
+            b"one" => next.as_ref().map(|next| next.send("two")),
+            _ => next.take().map(|_| Ok(())),
+        };
+        Ok(())
+    }
+}
+
+fn waiting_listener() {
+    let (sender, receiver) = mpsc::channel();
+    sender.send("one").expect("the receiver lives");
+    let chain = Chain(Arc::new(Mutex::new(Some(sender))));
+    let listener = Channel(Mutex::new(receiver));
+    let mut server = ChainServer::builder(chain.clone())
+        .listener(listener)
+        .bind()
+        .expect("nothing is opened");
+    server.serve_forever().expect("a good end");
+    assert_eq!(server.handle().stats().finished, 2);
 }
 
 /// A model that keeps its requests until the next one comes, and refuses what says so.

@@ -86,7 +86,7 @@ impl<H: Declaration> Server<H> {
     }
 
     fn await_ready(&mut self, until: Option<Tick>) -> io::Result<Vec<u64>> {
-        self.model.hand_over(); // What was taken between two turns, by a drain that begins.
+        self.model.hand_over(); // What a drain took as it began: between two turns.
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let patience = self.patience(until);
