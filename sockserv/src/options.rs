@@ -210,6 +210,8 @@ macro_rules! for_each_option {
             /// come. A write waits anew whenever the peer takes something: `min_rate` and `request_timeout` bound that.
             optional timeout: Duration;
             /// Sets how long a peer may stay silent right after connecting (30 s), or `None` for ever.
+            ///
+            /// All waits for its first byte count together, and nothing else that the handler does meanwhile.
             optional first_byte_timeout: Duration;
             /// Sets how long a whole request may take (no limit).
             optional request_timeout: Duration;

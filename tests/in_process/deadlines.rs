@@ -17,6 +17,10 @@ pub(crate) fn tests() -> Vec<Test> {
         ("d18_a_read_is_one_wait_for_who_dribbles", one_wait),
         ("d18_who_dribbles_is_cut_at_request_timeout", whole_request),
         ("d18_who_is_silent_is_cut_at_first_byte_timeout", silent),
+        (
+            "d18_who_is_silent_between_heart_beats_is_cut_all_the_same",
+            silent_between_beats,
+        ),
         ("d18_who_takes_nothing_is_cut_at_timeout", takes_nothing),
         ("d18_set_timeout_is_the_protocols_word", set_timeout),
         ("d18_many_reads_keep_min_rate_together", dribbles_for_long),
@@ -46,6 +50,8 @@ enum Does {
     ToString,
     /// Reads what comes, again and again.
     Pieces,
+    /// Likewise, and says something whenever nothing came for a moment.
+    Beats,
     Flood,
     /// Answers each line.
     Echo,
@@ -75,6 +81,7 @@ impl Obeys {
                 while stream.read(&mut [0; 512])? > 0 {}
                 Ok(())
             }
+            Does::Beats => beat(stream),
             Does::SetsAndFloods(timeout) => {
                 stream.set_timeout(timeout)?;
                 flood(stream)
@@ -103,6 +110,19 @@ fn flood(stream: &mut Stream) -> io::Result<()> {
     let bytes = vec![b'x'; MANY];
     loop {
         stream.wfile.write_all(&bytes)?;
+    }
+}
+
+fn beat(stream: &mut Stream) -> io::Result<()> {
+    stream.set_timeout(PAUSE)?;
+    loop {
+        let read = stream.read(&mut [0; 512]);
+        let why = read.as_ref().err().and_then(io::Error::get_ref);
+        match why.and_then(|why| why.downcast_ref()) {
+            Some(Timeout::Read) => stream.wfile.write_all(b".")?,
+            _ if matches!(read, Ok(1..)) => {}
+            _ => return read.map(drop),
+        }
     }
 }
 
@@ -261,6 +281,24 @@ fn silent() {
     in_each(Does::Line, limits, |case| {
         let (_client, began) = (case.connect(), Instant::now());
         case.expect(Timeout::FirstByte, began, SHORT);
+    });
+}
+
+fn silent_between_beats() {
+    let limits = Limits {
+        first_byte: Some(SHORT),
+        ..Limits::default()
+    };
+    in_each(Does::Beats, limits, |case| {
+        let (_client, began) = (case.connect(), Instant::now());
+        case.expect(Timeout::FirstByte, began, SHORT);
+        // Who has said something may be silent for longer.
+        let mut client = case.connect();
+        client.write_all(b"hello").expect("it is taken");
+        let began = Instant::now();
+        while began.elapsed() < 2 * SHORT {
+            assert_eq!(client.read(&mut [0]).ok(), Some(1), "{}", case.model);
+        }
     });
 }
 

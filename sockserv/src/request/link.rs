@@ -174,6 +174,11 @@ impl Link {
                 result => break result,
             }
         };
+        if let (Err(_), Some(began)) = (&result, span.began)
+            && slot.is_silent()
+        {
+            slot.waited_in_vain(began);
+        }
         self.came(result)
     }
 

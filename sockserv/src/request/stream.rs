@@ -161,8 +161,9 @@ impl Stream {
     /// This is the word of a protocol that knows better, as when a peer that has logged in may stay silent for an hour. It
     /// holds in every model from the next wait on, for this stream only; a wait that is in progress in another thread keeps
     /// the bound that it began with. `read_line`, `read_until`, `read_exact`, `read_bytes` and `read_to_end` are one wait
-    /// each, however many pieces come. A write waits anew whenever the peer takes something; `min_rate` bounds that, and it
-    /// and `request_timeout` hold beside any timeout that is set here.
+    /// each, however many pieces come; under `threading` and `pool` one of several pieces may take up to an eighth longer,
+    /// which spares a system call for each. A write waits anew whenever the peer takes something; `min_rate` bounds that,
+    /// and it, `first_byte_timeout` and `request_timeout` hold beside any timeout that is set here.
     ///
     /// # Errors
     ///

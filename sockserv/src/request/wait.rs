@@ -80,7 +80,8 @@ impl Link {
             .options
             .first_byte_timeout
             .filter(|_| first);
-        let first = first.map(|timeout| (began.after(timeout), Timeout::FirstByte));
+        let first = first.map(|timeout| slot.silence_left(timeout));
+        let first = first.map(|left| (began.after(left), Timeout::FirstByte));
         let rate = span.late.map(|late| (late, Timeout::Rate));
         let deadline = Deadline::first([idle, first, rate]);
         loop {

@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     pub(super) request: AtomicU64,
     /// Since when its read waits for the peer.
     pub(crate) waiting: Waiting,
+    /// How long it has waited in vain, in nanoseconds, before its peer said anything.
+    silence: AtomicU64,
     /// Whether the handler took something from `rfile` since it last wrote.
     pub(crate) taken: AtomicBool,
     /// Why the accept loop shut its socket down.
@@ -160,7 +162,18 @@ impl Slot {
         }
         // A handler that does something else is looked at again.
         let since = self.waiting.since().map_or(now, Tick);
-        Some(since.after(timeout))
+        Some(since.after(self.silence_left(timeout)))
+    }
+
+    /// How much longer the first byte may be waited for. Only waiting counts.
+    pub(crate) fn silence_left(&self, timeout: Duration) -> Duration {
+        timeout.saturating_sub(Duration::from_nanos(self.silence.load(Ordering::Relaxed)))
+    }
+
+    /// A wait for the first byte that began then has ended without it.
+    pub(crate) fn waited_in_vain(&self, began: Tick) {
+        let waited = Tick::now().since(began).as_nanos() as u64;
+        self.silence.fetch_add(waited, Ordering::Relaxed);
     }
 
     /// Why the request is to be told something now, or when to look again: a shutdown may have come so far, or one of its
@@ -264,6 +277,7 @@ impl Slot {
         self.ended.store(0, Ordering::Relaxed);
         self.request.store(0, Ordering::Relaxed);
         self.waiting.end();
+        self.silence.store(0, Ordering::Relaxed);
         self.taken.store(false, Ordering::Relaxed);
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
