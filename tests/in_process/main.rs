@@ -25,6 +25,7 @@ mod observer;
 mod paths;
 mod refused;
 mod runs;
+mod scripted;
 mod senders;
 mod served;
 mod several;
@@ -96,6 +97,7 @@ fn together() -> Vec<Test> {
         paths::tests(),
         refused::tests(),
         runs::tests(),
+        scripted::tests(),
         senders::tests(),
         testing::tests(),
         unix::tests(),
