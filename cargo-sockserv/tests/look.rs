@@ -183,6 +183,23 @@ fn checks_against_this_machine() -> io::Result<()> {
 }
 
 #[test]
+fn checks_how_long_an_end_takes() -> io::Result<()> {
+    let ends = |grace: &str| {
+        let timeout = format!("shutdown_grace = \"{grace}\", timeout");
+        over(&PROGRAM.replace("timeout", &timeout), "check").map(|output| said(&output))
+    };
+    let text = ends("8500ms")?;
+    assert!(!text.contains("Docker"), "{text}");
+    // A request that was told has a second more, and one that was cut half a second to notice.
+    let text = ends("9s")?;
+    assert!(
+        text.contains("an end may take 10.5s, and Docker kills after 10s; write `docker run --stop-timeout 12`"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
 fn says_where_it_does_not_compile() -> io::Result<()> {
     let text = complained(&over(
         &PROGRAM.replace("timeout = ", "time_out = "),
