@@ -97,10 +97,17 @@ pub(crate) fn framing(word: &str) -> Option<String> {
 }
 
 pub(crate) fn word(word: &str) -> Option<String> {
-    match word {
-        "listener" => Some("where requests come from, in place of a transport".to_owned()),
-        _ => row(word, 2).map(|cells| plain(cells[1])),
-    }
+    let sentence = match word {
+        "listener" => "where requests come from, in place of a transport",
+        "codec" => "a message is what a decoder of your own makes of the bytes",
+        "opcode" => {
+            "how the number is written that calls a method, and how many bytes of a message stand before it"
+        }
+        "ignore_case" => "whether the case of the verbs does not count",
+        "quoting" => "whether a word in quotes may have spaces",
+        _ => return row(word, 2).map(|cells| plain(cells[1])),
+    };
+    Some(sentence.to_owned())
 }
 
 pub(crate) fn option(setting: &Setting) -> Option<String> {

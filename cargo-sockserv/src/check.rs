@@ -22,6 +22,8 @@ const BACKLOG: u64 = 4096;
 const MAX_CONNECTIONS: u64 = 1000;
 const WORKERS: u64 = 8;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
+/// What a drain takes when the grace is over: a second for what is told, and a half for what is cut to notice.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
 /// What std gives a thread.
 const STACK: u64 = 2 << 20;
 /// What Docker gives a container to end.
@@ -169,7 +171,7 @@ fn idle_workers(settings: &Settings<'_>) -> Option<String> {
 
 fn grace(settings: &Settings<'_>) -> Option<String> {
     let (grace, lame) = (settings.time("shutdown_grace"), settings.time("lame_duck"));
-    let whole = grace.unwrap_or(SHUTDOWN_GRACE) + lame.unwrap_or_default();
+    let whole = lame.unwrap_or_default() + grace.unwrap_or(SHUTDOWN_GRACE) + LAST_WORDS;
     (whole > GRACE).then(|| {
         format!("an end may take {whole:?}, and Docker kills after {GRACE:?}; write `docker run --stop-timeout {}`", whole.as_secs() + 2)
     })

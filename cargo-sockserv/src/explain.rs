@@ -48,11 +48,8 @@ fn explanation(found: &Found) -> String {
             &format!("a message {}", book::framing(framing).unwrap_or_default()),
         );
     }
-    for (word, value) in &server.words {
-        text += &entry(
-            &format!("{word} = {value}"),
-            &book::word(word).unwrap_or_default(),
-        );
+    for (word, written) in &server.words {
+        text += &entry(written, &book::word(word).unwrap_or_default());
     }
     for setting in &server.settings {
         text += &entry(&title(setting), &book::option(setting).unwrap_or_default());

@@ -103,6 +103,46 @@ fn explains_what_is_written_and_what_is_not() -> io::Result<()> {
     Ok(())
 }
 
+const PROTOCOLS: &str = r#"
+use sockserv::prelude::*;
+
+#[server(tcp, codec = Resp<'static>, ignore_case)]
+impl Store {
+    #[command("GET")]
+    fn get(&mut self, key: &str) {}
+
+    fn command_error(&mut self, error: &CommandError, replies: &mut Replies<Resp<'static>>) {}
+}
+
+#[server(tcp, length_prefixed(u16_be), opcode(u16_le, at = 2))]
+impl Gauge {
+    #[opcode(1)]
+    fn read(&mut self) {}
+}
+
+#[server(tcp, rpc(program = 0x2000_0001, version = 1))]
+impl Sum {
+    #[procedure(1)]
+    fn add(&mut self, numbers: Vec<i32>) -> i32 { 0 }
+}
+"#;
+
+#[test]
+fn explains_how_messages_are_read() -> io::Result<()> {
+    let text = said(&over(PROTOCOLS, "explain")?);
+    for entry in [
+        "  codec = Resp < 'static >\n      a message is what a decoder of your own makes",
+        "  ignore_case\n      whether the case of the verbs does not count\n",
+        "  quoting: off, by default\n      whether a word in quotes may have spaces\n",
+        "  opcode(u16_le, at = 2)\n      how the number is written that calls a method, and",
+        "  rpc(program = 0x2000_0001, version = 1)\n      the procedures are the methods",
+    ] {
+        assert!(text.contains(entry), "{entry}{text}");
+    }
+    assert_eq!(text.matches("quoting").count(), 1, "{text}"); // Only commands have words.
+    Ok(())
+}
+
 fn checked(folder: &Path, limits: &str) -> io::Result<String> {
     let mut check = sockserv(folder);
     check.arg("check");
@@ -139,6 +179,23 @@ fn checks_against_this_machine() -> io::Result<()> {
         assert!(text.contains(warning), "{warning}\n{text}");
     }
     assert!(!text.contains("descriptors"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn checks_how_long_an_end_takes() -> io::Result<()> {
+    let ends = |grace: &str| {
+        let timeout = format!("shutdown_grace = \"{grace}\", timeout");
+        over(&PROGRAM.replace("timeout", &timeout), "check").map(|output| said(&output))
+    };
+    let text = ends("8500ms")?;
+    assert!(!text.contains("Docker"), "{text}");
+    // A request that was told has a second more, and one that was cut half a second to notice.
+    let text = ends("9s")?;
+    assert!(
+        text.contains("an end may take 10.5s, and Docker kills after 10s; write `docker run --stop-timeout 12`"),
+        "{text}"
+    );
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 
-use crate::args::{self, Args, Given, ModelWord, Written};
+use crate::args::{self, Args, FramingWord, Given, ModelWord, Written};
 use crate::errors::Errors;
 use crate::expand::{self, Piece};
 use crate::handler::{Handler, Item};
@@ -24,7 +24,7 @@ pub struct Inspection {
     pub model: Option<&'static str>,
     /// The word for where messages end, if there are messages; nothing for an own codec.
     pub framing: Option<&'static str>,
-    /// What is written that is no option: `addr`, `name` and so on.
+    /// What is no option, and how it is written or what it is by default: `addr`, `opcode` and so on.
     pub words: Vec<(String, String)>,
     /// Every option that fits, written or not.
     pub settings: Vec<Setting>,
@@ -111,7 +111,7 @@ pub fn inspect(args: TokenStream, item: TokenStream, folder: &Path) -> Option<In
             ChosenModel::Own(_) => None,
         },
         framing: framing(&plan),
-        words: words(&args),
+        words: words(&args, &plan),
         settings: settings(&args, &plan),
         parts: parts.collect(),
         mistakes: errors.into_vec(),
@@ -125,20 +125,68 @@ fn framing(plan: &Plan<'_>) -> Option<&'static str> {
     }
 }
 
-/// What is written with a value of its own kind.
-fn words(args: &Args) -> Vec<(String, String)> {
+/// What has a value of its own kind.
+fn words(args: &Args, plan: &Plan<'_>) -> Vec<(String, String)> {
     let mut words = Vec::new();
     words.extend(args.addrs.iter().map(word));
     words.extend(args.listeners.iter().map(word));
     words.extend(args.names.iter().map(word));
     words.extend(args.visibilities.iter().map(word));
     words.extend(args.interfaces.iter().map(word));
+    words.extend(args.programs.iter().map(|Given { word, value }| {
+        let program = value.program.iter().map(|value| named("program", value));
+        let version = value.version.iter().map(|value| named("version", value));
+        call(word, program.chain(version))
+    }));
     words.extend(args.crates.iter().map(word));
+    words.extend(
+        args.framings
+            .iter()
+            .filter_map(|framing| match &framing.value {
+                FramingWord::Own(codec) => Some(assigned(&framing.word, codec)),
+                FramingWord::Built { .. } => None,
+            }),
+    );
+    words.extend(args.opcodes.iter().map(|Given { word, value }| {
+        let width = value.width.iter().map(text);
+        call(word, width.chain(value.at.iter().map(|at| named("at", at))))
+    }));
+    words.extend(manners(plan));
     words
 }
 
+/// How the words of commands are read, if there are commands.
+fn manners(plan: &Plan<'_>) -> Vec<(String, String)> {
+    let messages = plan.messages.as_ref();
+    let Some(commands) = messages.and_then(|messages| messages.commands.as_ref()) else {
+        return Vec::new();
+    };
+    let manners = [
+        ("ignore_case", commands.ignores_case),
+        ("quoting", commands.quotes),
+    ];
+    let written = |(word, is_on): (&str, bool)| match is_on {
+        true => (word.to_owned(), word.to_owned()),
+        false => (word.to_owned(), format!("{word}: off, by default")),
+    };
+    manners.map(written).into()
+}
+
 fn word(given: &Given<impl ToTokens>) -> (String, String) {
-    (given.word.to_string(), text(&given.value))
+    assigned(&given.word, &given.value)
+}
+
+fn assigned(word: &Ident, value: &impl ToTokens) -> (String, String) {
+    (word.to_string(), named(&word.to_string(), value))
+}
+
+fn named(name: &str, value: &impl ToTokens) -> String {
+    format!("{name} = {}", text(value))
+}
+
+fn call(word: &Ident, values: impl Iterator<Item = String>) -> (String, String) {
+    let values = values.collect::<Vec<_>>().join(", ");
+    (word.to_string(), format!("{word}({values})"))
 }
 
 fn text(tokens: &impl ToTokens) -> String {

@@ -1,13 +1,14 @@
 //! Where a peer is ([`Address`]) and where one may listen ([`Endpoint`]). Pure values: nothing here opens a socket.
 
 use std::error::Error;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::{fmt, io};
 
 use socket2::SockAddr;
 
@@ -111,11 +112,58 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Abstract(name) => write!(f, "unix:@{}", String::from_utf8_lossy(name)),
+            Self::Unix(path) => {
+                let path = path.as_os_str().as_bytes();
+                // Not one in the abstract namespace.
+                let at = path.strip_prefix(b"@");
+                f.write_str(if at.is_some() { r"unix:\x40" } else { "unix:" })?;
+                escape(f, at.unwrap_or(path))
+            }
+            Self::Abstract(name) => {
+                f.write_str("unix:@")?;
+                escape(f, name)
+            }
             Self::Unnamed => f.pad("unnamed"),
         }
     }
+}
+
+/// Writes a name; what is no text in it, or would not stay on its line, as `\xff`. A `\` that would be read so, too.
+fn escape(f: &mut fmt::Formatter<'_>, name: &[u8]) -> fmt::Result {
+    let code = |byte: u8, f: &mut fmt::Formatter<'_>| write!(f, "\\x{byte:02x}");
+    for chunk in name.utf8_chunks() {
+        let text = chunk.valid();
+        for (at, char) in text.char_indices() {
+            let is_read = char == '\\' && escaped(&text.as_bytes()[at..]).is_some();
+            if char.is_control() || is_read {
+                let mut bytes = [0; 4];
+                let bytes = char.encode_utf8(&mut bytes).bytes();
+                bytes.into_iter().try_for_each(|byte| code(byte, f))?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        chunk.invalid().iter().try_for_each(|byte| code(*byte, f))?;
+    }
+    Ok(())
+}
+
+/// Reads what [`escape`] writes.
+fn unescape(text: &str) -> Vec<u8> {
+    let (mut name, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, behind)) = rest.split_first() {
+        let code = escaped(rest);
+        name.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &rest[4..] } else { behind };
+    }
+    name
+}
+
+/// The byte that a text begins with, if that is written as `\xff`.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let digits = text.strip_prefix(b"\\x")?.get(..2)?;
+    let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// The four kinds of socket that a server can listen on.
@@ -161,6 +209,7 @@ impl fmt::Display for Kind {
 /// | `localhost:7007` | every address that the name resolves to |
 /// | `unix:/run/x.sock`, `/run/x.sock`, `./x.sock` | a Unix path |
 /// | `unix:@name`, `@name` | a name in Linux's abstract namespace |
+/// | `\xff` in one of these | this byte |
 /// | `fd:3` | a socket that this process inherited |
 /// | `inetd` | the one connection, or the socket, that inetd(8) or a unit with `StandardInput=socket` put on stdin |
 /// | `systemd:NAME`, `systemd:NAME:INDEX` | a socket that systemd handed over: sd_listen_fds(3) |
@@ -308,15 +357,22 @@ fn parse(text: &str) -> Result<Endpoint, &'static str> {
 
 fn parse_unix(text: &str) -> Result<Endpoint, &'static str> {
     if let Some(name) = text.strip_prefix('@') {
+        let name = unescape(name);
         return match name.len() {
             0 => Err("names no abstract socket; write `unix:@name`"),
-            1..=MAX_PATH => Ok(Endpoint::Address(Address::Abstract(name.into()))),
+            1..=MAX_PATH => Ok(Endpoint::Address(Address::Abstract(name))),
             _ => Err("is longer than the 107 bytes that a Unix socket's name may have"),
         };
     }
-    match text.len() {
+    let path = unescape(text);
+    match path.len() {
         0 => Err("names no path; write `unix:/run/name.sock`"),
-        1..=MAX_PATH => Ok(Endpoint::Address(Address::Unix(text.into()))),
+        _ if path.contains(&0) => {
+            Err("has a zero byte, as no path has; write `unix:@name` for an abstract name")
+        }
+        1..=MAX_PATH => Ok(Endpoint::Address(Address::Unix(
+            OsString::from_vec(path).into(),
+        ))),
         _ => Err("is longer than the 107 bytes that a Unix socket's path may have"),
     }
 }
@@ -470,6 +526,30 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_reads_back() {
+        for (name, text) in [
+            (&b"/tmp/\xff.sock"[..], r"unix:/tmp/\xff.sock"),
+            (b"/tmp/x\nlistening", r"unix:/tmp/x\x0alistening"),
+            (b"/tmp/\xc3\xa9 \\n\\x", "unix:/tmp/\u{e9} \\n\\x"),
+            (br"/tmp/\xff", r"unix:/tmp/\x5cxff"),
+            (b"@home", r"unix:\x40home"),
+        ] {
+            let path = PathBuf::from(OsStr::from_bytes(name));
+            let address = Address::Unix(path.clone());
+            assert_eq!(address.to_string(), text);
+            assert_eq!(text.parse(), Ok(Endpoint::Address(address)));
+            let log = Endpoint::Only(
+                Kind::UnixDatagram,
+                Box::new(Endpoint::Address(Address::Unix(path))),
+            );
+            assert_eq!(log.to_string().parse(), Ok(log));
+        }
+        let name = Address::Abstract(b"a\0\xff".to_vec());
+        assert_eq!(name.to_string(), r"unix:@a\x00\xff");
+        assert_eq!(name.to_string().parse(), Ok(Endpoint::Address(name)));
+    }
+
+    #[test]
     fn what_cannot_be_says_why() {
         for text in [
             "",
@@ -484,6 +564,7 @@ mod tests {
             "fd:-1",
             "systemd:",
             "http://x:1",
+            r"unix:\x00name",
         ] {
             let error = text.parse::<Endpoint>().expect_err(text);
             assert!(

@@ -29,6 +29,7 @@ mod paths;
 mod pool;
 mod refused;
 mod runs;
+mod scripted;
 mod senders;
 mod served;
 mod several;
@@ -109,6 +110,7 @@ fn together() -> Vec<Test> {
         pool::tests(),
         refused::tests(),
         runs::tests(),
+        scripted::tests(),
         senders::tests(),
         testing::tests(),
         unix::tests(),

@@ -1,10 +1,11 @@
 //! Unix paths: whose they are, when they go, and who may connect. Promise 8, A10, D21.
 
 use std::fs;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
-use std::process::Command;
+use std::process::{self, Command};
 use std::time::{Duration, Instant};
 
 use sockserv::prelude::*;
@@ -18,6 +19,10 @@ pub(crate) fn tests() -> Vec<Test> {
         ("d21_the_path_goes_with_the_server", removed),
         ("d21_a_stale_path_is_replaced", stale),
         ("d21_a_stale_path_of_packets_is_replaced", stale_packets),
+        (
+            "p08_an_odd_name_elsewhere_makes_no_path_stale",
+            live_beside_an_odd_name,
+        ),
         ("d21_a_live_path_is_not_stolen", live),
         (
             "d21_a_live_path_of_another_type_is_not_stolen",
@@ -104,16 +109,29 @@ fn live() {
         "another server is alive there",
     );
     echo(&mut running.connect().expect("it listens"), "still here");
-    // Bound and not listening yet is alive, too.
-    let other = folder.join("other");
+    about_to_listen_is_alive(&folder.join("other"));
+}
+
+/// Bound and not listening yet is alive, too.
+fn about_to_listen_is_alive(path: &Path) {
     let first = unix_sync::EchoServer::builder(unix_sync::Echo::default())
-        .addr(Address::Unix(other.clone()));
+        .addr(Address::Unix(path.to_owned()));
     let first = first.bind_unactivated().expect("a fresh path");
-    if let Ok(second) = bind(&other) {
+    if let Ok(second) = bind(path) {
         drop(second);
         drop(first);
         panic!("a server that is about to listen has lost its path");
     }
+}
+
+/// Any process may bind a name that is no text, and paths may have spaces.
+fn live_beside_an_odd_name() {
+    let name = [b"sockserv \xff ", process::id().to_string().as_bytes()].concat();
+    let name = SocketAddr::from_abstract_name(name).expect("a short name");
+    let _odd = UnixDatagram::bind_addr(&name).expect("a fresh name");
+    let folder = Folder::new();
+    about_to_listen_is_alive(&folder.join("other"));
+    about_to_listen_is_alive(&folder.join(" an  other "));
 }
 
 fn live_of_another_type() {

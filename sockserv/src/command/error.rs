@@ -1,7 +1,7 @@
 //! Why a message is no command, or a command failed.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use bytes::Bytes;
 
@@ -10,7 +10,8 @@ use crate::codec::FrameError;
 
 /// Why a message is no command, or a command failed: what `command_error` answers.
 ///
-/// What it says may be sent to the peer: a word of his is shown escaped, and not longer than 40 bytes.
+/// What it says is one line, and may be sent to the peer: a verb of his is shown escaped and not longer than 40 bytes,
+/// and in what a type or a command says of itself control characters are escaped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -100,14 +101,26 @@ impl fmt::Display for CommandError {
                 argument,
                 why,
                 command,
-            } => write!(f, "malformed \"{argument}\" ({why}): {}", command.usage),
+            } => {
+                write!(f, "malformed \"{argument}\" (")?;
+                escape_control(f, why)?;
+                write!(f, "): {}", command.usage)
+            }
             Self::TooMany { command } => write!(f, "too many arguments: {}", command.usage),
             Self::Unquoted => f.write_str("a quote is not closed"),
             Self::NotFound => f.write_str("not found"),
-            Self::Failed(error) | Self::Fatal(error) => error.fmt(f),
+            Self::Failed(error) | Self::Fatal(error) => escape_control(f, &error.to_string()),
             Self::Frame(error) => error.fmt(f),
         }
     }
+}
+
+/// Writes what may quote a peer, and must not end a line of the reply.
+fn escape_control(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|char| match char.is_control() {
+        true => write!(f, "{}", char.escape_default()),
+        false => f.write_char(char),
+    })
 }
 
 impl Error for CommandError {

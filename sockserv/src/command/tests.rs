@@ -269,3 +269,39 @@ proptest! {
         prop_assert_eq!(&said!(Lengths, &bytes, &vec![1; bytes.len()]), &whole);
     }
 }
+
+#[derive(Clone)]
+struct Level;
+
+impl std::str::FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Err(format!("{text} is no level\r\n+OK"))
+    }
+}
+
+#[derive(Clone)]
+struct Lamp;
+
+#[server(tcp, lines)]
+impl Lamp {
+    #[command("SET")]
+    fn set(&mut self, _level: Level) {}
+
+    #[command("BREAK")]
+    fn smash(&mut self) -> Result<(), String> {
+        Err("two\nlines".to_owned())
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_it_says() {
+    let script = testing::stream(Lamp).sends("SET \x1b[2J\nBREAK\nSET\n");
+    let record = script.eof().run();
+    let text = record.text();
+    let replies: Vec<_> = text.split('\n').collect();
+    let set = r#"ERR malformed "level" (\u{1b}[2J is no level\r\n+OK): SET level"#;
+    let last = r#"ERR missing "level": SET level"#;
+    assert_eq!(replies, [set, r"ERR two\nlines", last, ""]);
+}

@@ -1,7 +1,9 @@
 //! Unix paths that are ours and stay ours: made, given to whom they are for, and removed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
@@ -275,13 +277,26 @@ fn check_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
 /// Whether a socket of this network namespace is bound to the path and not connected: one that does not listen yet refuses
 /// a connect just like a stale one. proc_net_unix in proc(5): the state is the sixth field, the path as bound the eighth.
 fn is_bound(path: &Path) -> bool {
-    let Ok(table) = fs::read_to_string("/proc/net/unix") else {
+    // Without /proc only a connect can tell.
+    let Ok(table) = fs::read("/proc/net/unix") else {
         return false;
     };
     let absolute = std::path::absolute(path).unwrap_or_default();
-    table.lines().any(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(5);
-        let (state, bound) = (fields.next(), fields.nth(1).map(Path::new));
-        state == Some("01") && (bound == Some(path) || bound == Some(&absolute))
-    })
+    let wanted = [path.as_os_str(), absolute.as_os_str()].map(OsStr::as_bytes);
+    let mut lines = table.split(|byte| *byte == b'\n');
+    lines.any(|line| unconnected(line).is_some_and(|bound| wanted.contains(&bound)))
+}
+
+/// Returns what a socket that is not connected is bound to, by its line of the table: any bytes, after one space.
+fn unconnected(line: &[u8]) -> Option<&[u8]> {
+    let (mut state, mut rest): (&[u8], _) = (&[], line);
+    for field in 0..7 {
+        rest = rest.trim_ascii_start();
+        let end = rest.iter().position(|byte| *byte == b' ')?;
+        if field == 5 {
+            state = &rest[..end];
+        }
+        rest = &rest[end..];
+    }
+    (state == b"01").then(|| &rest[1..])
 }

@@ -1,5 +1,6 @@
 //! [`Client`]: a real client for a real server, whose failures name the step of the script.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -73,6 +74,8 @@ pub struct Client {
     received: Vec<u8>,
     /// How much of that the script has asked for.
     taken: usize,
+    /// Where in it the packets end that the script has not asked for.
+    packets: VecDeque<usize>,
 }
 
 /// Why nothing more came.
@@ -108,6 +111,7 @@ impl Client {
             steps: 0,
             received: Vec::new(),
             taken: 0,
+            packets: VecDeque::new(),
         }
     }
 
@@ -153,7 +157,7 @@ impl Client {
         self
     }
 
-    /// Waits for exactly these bytes; on datagrams, for one packet of them.
+    /// Waits for exactly these bytes; on datagrams, for one packet of them, which may be empty.
     ///
     /// # Panics
     ///
@@ -164,13 +168,13 @@ impl Client {
         let step = self.begin(&format!("expect({})", quoted(bytes)));
         let is_stream = self.is_stream;
         let is_wrong = |came: &[u8]| !bytes.starts_with(&came[..came.len().min(bytes.len())]);
-        let enough = |came: &[u8]| came.len() >= bytes.len() || is_wrong(came);
+        let enough = |came: &[u8]| !is_stream || came.len() >= bytes.len() || is_wrong(came);
         let came = self.wait_for(&step, enough);
         if is_wrong(came) || (!is_stream && came.len() != bytes.len()) {
             let came = quoted(came);
             self.fail(&step, &format!("{came} came"));
         }
-        self.taken += bytes.len();
+        self.take(bytes.len());
         self
     }
 
@@ -212,7 +216,7 @@ impl Client {
             Err(Nothing::End) => self,
             Err(nothing) => self.fail(&step, &why(&nothing, self.patience)),
             Ok(()) => {
-                let came = quoted(&self.received[self.taken..]);
+                let came = quoted(self.came());
                 self.fail(&step, &format!("{came} came"))
             }
         }
@@ -230,7 +234,7 @@ impl Client {
             Err(Nothing::Error(error)) if error.kind() == io::ErrorKind::ConnectionReset => self,
             Err(nothing) => self.fail(&step, &why(&nothing, self.patience)),
             Ok(()) => {
-                let came = quoted(&self.received[self.taken..]);
+                let came = quoted(self.came());
                 self.fail(&step, &format!("{came} came"))
             }
         }
@@ -293,7 +297,7 @@ impl Client {
     fn take_line(&mut self, step: &str) -> String {
         let is_stream = self.is_stream;
         let end = |came: &[u8]| match memchr::memchr(b'\n', came) {
-            None if !is_stream && !came.is_empty() => Some(came.len()), // A packet ends a line, too.
+            None if !is_stream => Some(came.len()), // A packet ends a line, too.
             at => at.map(|at| at + 1),
         };
         let came = self.wait_for(step, |came| end(came).is_some());
@@ -302,8 +306,25 @@ impl Client {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
-        self.taken += length;
+        self.take(length);
         text
+    }
+
+    /// Returns what has come and was not asked for yet: on datagrams, of the first such packet.
+    fn came(&self) -> &[u8] {
+        let end = self.packets.front().copied();
+        &self.received[self.taken..end.unwrap_or(self.received.len())]
+    }
+
+    fn take(&mut self, count: usize) {
+        self.taken += count;
+        if self.packets.front() == Some(&self.taken) {
+            self.packets.pop_front();
+        }
+    }
+
+    fn is_enough(&self, enough: impl Fn(&[u8]) -> bool) -> bool {
+        (self.is_stream || !self.packets.is_empty()) && enough(self.came())
     }
 
     /// Waits for as much as is enough; returns what has come and was not asked for yet.
@@ -312,12 +333,12 @@ impl Client {
         if let Err(nothing) = self.wait_until(enough) {
             self.fail(step, &why(&nothing, self.patience));
         }
-        &self.received[self.taken..]
+        self.came()
     }
 
     fn wait_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(), Nothing> {
         let until = Instant::now() + self.patience;
-        while !enough(&self.received[self.taken..]) {
+        while !self.is_enough(&enough) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Nothing::InTime);
@@ -330,7 +351,8 @@ impl Client {
             self.received.truncate(begin + count);
             match result {
                 Ok(0) if self.is_stream => return Err(Nothing::End),
-                Ok(_) => {}
+                Ok(_) if self.is_stream => {}
+                Ok(_) => self.packets.push_back(self.received.len()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Nothing::from(error)),
             }

@@ -280,6 +280,8 @@ impl State {
             return Some(Now::Until(None));
         };
         match step {
+            // Read as an end, if it were a piece.
+            Step::Sends(bytes) if bytes.is_empty() => {}
             Step::Sends(bytes) => self.arrived.push_back(bytes),
             Step::Waits(time) => {
                 let until = *self.until.get_or_insert(self.now.after(time));
