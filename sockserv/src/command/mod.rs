@@ -142,8 +142,12 @@ mod words;
 use std::error::Error;
 
 pub use error::CommandError;
-pub use opcode::{OpcodeHandler, serve_opcode};
-pub use reply::{Answer, Close, Encodes, Lines, Opens, Prints, Sends, Settles, Text};
+pub use opcode::OpcodeHandler;
+#[doc(hidden)] // For generated code, as all that is hidden here.
+pub use opcode::serve_opcode;
+#[doc(hidden)]
+pub use reply::{Answer, Encodes, Opens, Prints, Sends, Settles, Text};
+pub use reply::{Close, Lines};
 pub use words::{Argument, Rest, Sentence, Split, Words};
 
 use crate::codec::FrameError;
@@ -218,6 +222,7 @@ pub struct Command {
 
 /// One of the names of a command.
 #[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
 pub struct Verb {
     /// The first word.
     pub first: &'static str,
@@ -273,6 +278,7 @@ pub fn help<H: CommandHandler>() -> Lines {
 /// # Errors
 ///
 /// What `command_error` returns; what a method that took the stream returned.
+#[doc(hidden)]
 pub fn serve_command<H, S>(
     handler: &mut H,
     message: S,
@@ -299,6 +305,7 @@ where
 /// # Errors
 ///
 /// What `command_error` returns.
+#[doc(hidden)]
 pub fn serve_frame_error<H, E>(
     handler: &mut H,
     error: E,
@@ -323,6 +330,7 @@ where
 /// # Errors
 ///
 /// What the transport says.
+#[doc(hidden)]
 pub fn answer_error(
     error: &CommandError,
     replies: &mut Replies<'_, dyn crate::message::Frames>,

@@ -55,6 +55,7 @@ use crate::request::{Datagram, Stream};
 
 pub use replies::Replies;
 use talk::Talk;
+#[doc(hidden)]
 pub use talk::Talks;
 pub(crate) use talk::{AnyTalk, Progress};
 
@@ -146,6 +147,7 @@ impl<T: AsRef<[u8]>> Encoder<T> for dyn Frames {
 /// # Errors
 ///
 /// The first that a message ended with; what is wrong with the bytes; what the transport says.
+#[doc(hidden)]
 pub fn serve_messages<H: MessageHandler>(handler: &mut H, stream: &mut Stream) -> Outcome {
     Talk::new(handler.codec()).run(handler, stream)
 }
@@ -155,6 +157,7 @@ pub fn serve_messages<H: MessageHandler>(handler: &mut H, stream: &mut Stream) -
 /// # Errors
 ///
 /// Likewise.
+#[doc(hidden)]
 pub fn serve_packet<H: MessageHandler>(handler: &mut H, datagram: &mut Datagram) -> Outcome {
     let mut codec = handler.codec();
     let result = match datagram.is_truncated() {

@@ -1,4 +1,4 @@
-//! [`Server`]: bind, activate, serve, drain. The loop itself is in `turn.rs`, its end in `drain.rs`.
+//! [`Server`]: bind, activate, serve, drain. The loop itself is in `turn.rs`, its end in `end.rs`.
 
 mod accept;
 #[cfg(feature = "admin")]
