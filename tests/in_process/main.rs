@@ -57,6 +57,7 @@ fn main() -> ExitCode {
             .chain(faults_packets::served())
             .chain(faults_starts::served())
             .chain(several::served())
+            .chain(packets::served())
             .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");

@@ -1,7 +1,8 @@
 //! Packets that are odd: empty ones, and those of peers whose address means something on one interface only.
 
-use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -10,8 +11,8 @@ use sockserv::prelude::*;
 use sockserv::{Running, Timeout};
 use sockserv_tests::DEADLINE;
 
-use crate::Test;
 use crate::echo::udp_sync;
+use crate::{Test, run_alone, this};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -22,27 +23,33 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// What needs an address that a machine need not have.
+const LINK_LOCAL: &str = "a_link_local_peer_has_its_conversation";
+
+/// An address that is good on one interface only.
+const NEAR: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 0, 0, 1);
+
+/// In a network namespace, where the first interface is the loopback interface, and has such an address.
 pub(crate) fn trials() -> Vec<Trial> {
-    let address = link_local();
-    let trial = Trial::test("a_link_local_peer_has_its_conversation", move || {
-        conversation(address.expect("it is ignored otherwise"));
-        Ok(())
-    });
-    vec![trial.with_ignored_flag(address.is_none())]
+    const SCRIPT: &str =
+        "ip link set lo up && ip address add fe80::1/64 dev lo && exec \"$0\" \"$@\"";
+    let within = |program: &Path| {
+        let mut command = Command::new("unshare");
+        command.args(["-rn", "sh", "-c", SCRIPT]).arg(program);
+        command
+    };
+    let mut probe = within(Path::new("true"));
+    let probe = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let can = probe.is_ok_and(|status| status.success());
+    let name = match can {
+        true => LINK_LOCAL.to_owned(),
+        false => format!("{LINK_LOCAL} (needs iproute2 and util-linux)"),
+    };
+    let trial = Trial::test(name, move || run_alone(within(&this()), LINK_LOCAL));
+    vec![trial.with_ignored_flag(!can)]
 }
 
-/// An address of this machine that is good on one interface only: proc_net(5), `if_inet6`.
-fn link_local() -> Option<SocketAddrV6> {
-    let table = fs::read_to_string("/proc/net/if_inet6").ok()?;
-    table.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let address = u128::from_str_radix(words.next()?, 16).ok()?;
-        let interface = u32::from_str_radix(words.next()?, 16).ok()?;
-        let address = Ipv6Addr::from_bits(address);
-        let is_local = address.is_unicast_link_local();
-        is_local.then(|| SocketAddrV6::new(address, 0, 0, interface))
-    })
+pub(crate) fn served() -> Vec<Test> {
+    vec![(LINK_LOCAL, || conversation(NEAR))]
 }
 
 fn client(running: &Running) -> UdpSocket {
