@@ -445,7 +445,8 @@ impl Listener for Channel {
         let next = self.0.lock().expect("nobody panics");
         match next.recv_timeout(sockserv_tests::DEADLINE) {
             Ok(text) => Ok((Incoming::from_packet(text), Address::Unnamed)),
-            Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(timeout) => Err(io::Error::other(timeout)),
         }
     }
 
