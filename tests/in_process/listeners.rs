@@ -428,6 +428,9 @@ fn packet_from_anywhere() {
     );
 }
 
+/// As many bytes as requests.
+const PACKET: &str = "packets";
+
 /// A listener whose `accept` waits for what the request before says.
 struct Channel(Mutex<mpsc::Receiver<&'static str>>);
 
@@ -442,7 +445,8 @@ impl Listener for Channel {
         let next = self.0.lock().expect("nobody panics");
         match next.recv_timeout(sockserv_tests::DEADLINE) {
             Ok(text) => Ok((Incoming::from_packet(text), Address::Unnamed)),
-            Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(timeout) => Err(io::Error::other(timeout)),
         }
     }
 
@@ -455,33 +459,32 @@ impl Listener for Channel {
     }
 }
 
-/// Leaves what its packet asks for to the listener; the last one takes the channel's end with it.
+/// Each packet lets the next one come, shorter by one; the last takes the channel's end with it.
 #[derive(Clone)]
 struct Chain(Arc<Mutex<Option<mpsc::Sender<&'static str>>>>);
 
 #[server(threading, listener = Channel)]
 impl Chain {
-    fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
+    fn handle(&mut self, datagram: &mut Datagram) -> Result<(), mpsc::SendError<&'static str>> {
         let mut next = self.0.lock().expect("nobody panics");
-        match &**datagram.packet() {
-            b"one" => next.as_ref().map(|next| next.send("two")),
-            _ => next.take().map(|_| Ok(())),
-        };
+        let left = &PACKET[1..datagram.packet().len()];
+        match &*next {
+            Some(next) if !left.is_empty() => next.send(left)?,
+            _ => *next = None,
+        }
         Ok(())
     }
 }
 
 fn waiting_listener() {
     let (sender, receiver) = mpsc::channel();
-    sender.send("one").expect("the receiver lives");
+    sender.send(PACKET).expect("the receiver lives");
     let chain = Chain(Arc::new(Mutex::new(Some(sender))));
     let listener = Channel(Mutex::new(receiver));
-    let mut server = ChainServer::builder(chain.clone())
-        .listener(listener)
-        .bind()
-        .expect("nothing is opened");
+    let server = ChainServer::builder(chain).listener(listener).bind();
+    let mut server = server.expect("nothing is opened");
     server.serve_forever().expect("a good end");
-    assert_eq!(server.handle().stats().finished, 2);
+    assert_eq!(server.handle().stats().finished, PACKET.len() as u64);
 }
 
 /// A model that keeps its requests until the next one comes, and refuses what says so.
