@@ -28,6 +28,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a19_renewals_in_quick_succession_end_nothing",
             renew_in_a_hurry,
         ),
+        for_each(
+            all,
+            "a19_a_worker_that_is_ready_after_its_successor_is_no_news",
+            ready_too_late,
+        ),
         of_old_workers(),
         for_each(
             all,
@@ -178,6 +183,39 @@ fn renew_in_a_hurry(cell: Cell) {
     await_others(&server, 2, &old);
     let ended = server.stop();
     ended.expect_counts(count, 0, 0);
+}
+
+/// Two renewals in quick succession, and the worker that the second one brings is ready before that of the first.
+fn ready_too_late(cell: Cell) {
+    let folder = sockserv_tests::Folder::new();
+    let gates = folder.join("");
+    let server = Scenario::new(cell)
+        .with("workers", "1")
+        .with("worker-gates", gates.to_str().expect("a plain path"))
+        .start();
+    let nth = |nth| process_of(&server.nth_event(nth, "worker"));
+    let serves = |worker: Process| {
+        let gate = fs::OpenOptions::new()
+            .write(true)
+            .open(folder.join(&worker.0.to_string()));
+        drop(gate.expect("it waits there"));
+        let served = format!("pid={}", worker.0);
+        server.line(|line| line.starts_with("@service ") && line.ends_with(&served));
+    };
+    let first = nth(0);
+    serves(first);
+    server.signal(Signal::HUP);
+    let second = nth(1);
+    server.signal(Signal::HUP);
+    let third = nth(2);
+    server.signal(Signal::STOP);
+    wait_until(|| server.process().is_stopped());
+    serves(third);
+    serves(second);
+    server.signal(Signal::CONT);
+    wait_until(|| first.has_ended() && second.has_ended());
+    server.connect().echo("one");
+    server.stop().expect_counts(1, 0, 0);
 }
 
 fn renew_beside_a_queue(cell: Cell) {

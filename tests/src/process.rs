@@ -39,10 +39,16 @@ impl Process {
         self.signal(Signal::STOP);
         // To go on takes back a stop that has not reached every thread yet.
         until(
-            || self.tasks().all(|state| state == 'T'),
+            || self.is_stopped(),
             || "its threads do not stop".to_owned(),
         );
         self.signal(Signal::CONT);
+    }
+
+    /// Whether a signal has stopped it.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        self.tasks().all(|state| state == 'T')
     }
 
     /// The states of its threads.

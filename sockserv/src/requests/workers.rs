@@ -33,17 +33,22 @@ impl Requests {
         self.worker.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Makes worker number `index`. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
+    /// Makes worker number `index` of a generation. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
     /// follow, and `None` in the worker itself, which keeps the listeners in `keep`.
     pub(crate) fn fork_worker(
         &self,
-        index: u32,
+        (index, generation): (u32, u32),
         threads: Threads,
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
         let seat = self.seat(index);
         seat.done.store(false, Ordering::SeqCst);
-        seat.ready.store(0, Ordering::SeqCst);
+        // One of this generation was there before; one of an older generation goes on until this one is ready.
+        let own = generation.wrapping_add(1);
+        let forget = |ready| (ready == own).then_some(0);
+        let _ = seat
+            .ready
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forget);
         let _masked = signal::mask(); // Until the worker has its own handlers.
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
@@ -83,7 +88,8 @@ impl Requests {
     /// A worker has prepared itself and begins to serve.
     pub(crate) fn report_ready(&self, index: u32, generation: u32) {
         let ready = generation.wrapping_add(1);
-        self.seat(index).ready.store(ready, Ordering::SeqCst);
+        // Of two that were asked for in quick succession the older one may be later.
+        self.seat(index).ready.fetch_max(ready, Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
     }
 

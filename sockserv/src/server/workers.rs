@@ -192,7 +192,10 @@ impl<H: Declaration> Server<H> {
             .iter()
             .filter_map(|source| source.listener.as_fd());
         let keep: Vec<_> = fds.map(|fd| fd.as_raw_fd()).collect();
-        match self.requests.fork_worker(index, threads, &keep) {
+        match self
+            .requests
+            .fork_worker((index, generation), threads, &keep)
+        {
             Ok(Some(child)) => {
                 self.requests
                     .options

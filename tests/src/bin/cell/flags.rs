@@ -63,6 +63,7 @@ impl Flags {
                 "obstacle" => flags.hooks.obstacle = Some(PathBuf::from(value)),
                 "worker-start" => flags.hooks.worker_start = Some(deed(&value)?),
                 "worker-exits" => flags.hooks.worker_exits = true,
+                "worker-gates" => flags.hooks.worker_gates = Some(PathBuf::from(value)),
                 "no-worker-while" => flags.hooks.no_worker_while = Some(PathBuf::from(value)),
                 _ => flags.options.named.push((name.to_owned(), value)),
             }

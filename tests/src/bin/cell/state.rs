@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sockserv::{Address, Incoming, Outcome, RequestError, ServerHandle};
+use sockserv_tests::Gate;
 
 use crate::flags::number;
 
@@ -35,6 +36,8 @@ pub(crate) struct Hooks {
     pub(crate) worker_exits: bool,
     /// `worker_start` fails while there is a file of this name.
     pub(crate) no_worker_while: Option<PathBuf>,
+    /// `worker_start` waits at a gate in this folder that has its process' number.
+    pub(crate) worker_gates: Option<PathBuf>,
     /// What `server_activate` does while this file is there: `hang`, or else fail.
     pub(crate) obstacle: Option<PathBuf>,
 }
@@ -268,7 +271,12 @@ pub(crate) fn worker_start(worker: usize) -> io::Result<()> {
     // Before anything is said: who hears of this worker may put the file there for the next.
     let not_now = hooks().no_worker_while.as_ref();
     let is_hindered = not_now.is_some_and(|path| path.exists());
+    let gates = hooks().worker_gates.as_ref();
+    let gate = gates.map(|folder| Gate::new(folder, &process::id().to_string()));
     say("worker", &[("worker", &worker)]);
+    if let Some(gate) = gate {
+        File::open(gate.path())?;
+    }
     if hooks().worker_exits {
         process::exit(0);
     }
