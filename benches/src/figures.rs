@@ -64,7 +64,7 @@ impl Figures {
             text.push_str("\n|---|");
             text.extend(tests().map(|_| "---:|"));
             text.push('\n');
-            for server in SERVERS.iter().filter(|server| server.kind == kind) {
+            for server in SERVERS.iter().filter(|server| server.table() == kind) {
                 _ = write!(text, "| {server} |");
                 for test in tests() {
                     _ = write!(text, " {} |", self.cell(test, server));

@@ -151,7 +151,7 @@ fn answers(kind: Kind, addr: &str) -> io::Result<()> {
     let timeout = Some(Duration::from_millis(200));
     let mut reply = [0; 6];
     match kind {
-        Kind::Lines => {
+        Kind::Lines | Kind::Turns => {
             let mut stream = TcpStream::connect(addr)?;
             stream.set_read_timeout(timeout)?;
             stream.write_all(b"ready\n")?;
@@ -170,7 +170,7 @@ fn answers(kind: Kind, addr: &str) -> io::Result<()> {
 /// A port that nobody has now.
 fn free_addr(kind: Kind) -> io::Result<String> {
     let addr = match kind {
-        Kind::Lines => std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?,
+        Kind::Lines | Kind::Turns => std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?,
         Kind::Packets => UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
     };
     Ok(addr.to_string())

@@ -12,6 +12,8 @@ use crate::tests::Test;
 pub(crate) enum Kind {
     /// Lines over TCP.
     Lines,
+    /// The same, for few connections at a time, each to its end.
+    Turns,
     /// Packets over UDP.
     Packets,
 }
@@ -33,11 +35,11 @@ enum Program {
     Python(&'static str),
 }
 
-use Kind::{Lines, Packets};
+use Kind::{Lines, Packets, Turns};
 use Program::{Python, Rust};
 
 /// In the order of the tables.
-pub(crate) const SERVERS: [Server; 14] = [
+pub(crate) const SERVERS: [Server; 16] = [
     server(
         "sockserv, threading",
         Lines,
@@ -51,6 +53,8 @@ pub(crate) const SERVERS: [Server; 14] = [
         Rust("sockserv-messages"),
     ),
     server("sockserv, forking", Lines, 200, Rust("sockserv-forking")),
+    server("sockserv, prefork", Turns, 0, Rust("sockserv-prefork")),
+    server("sockserv, sync", Turns, 0, Rust("sockserv-sync")),
     server("std, a thread each", Lines, 900, Rust("std-threads")),
     server(
         "std, coalescing by hand",
@@ -95,7 +99,15 @@ const fn server(name: &'static str, kind: Kind, idle: usize, program: Program) -
 
 impl Server {
     pub(crate) fn takes(&self, test: &Test) -> bool {
-        self.kind == test.kind
+        self.kind == test.kind || (self.kind == Turns && test.in_turns)
+    }
+
+    /// Which table it stands in.
+    pub(crate) fn table(&self) -> Kind {
+        match self.kind {
+            Turns => Lines,
+            kind => kind,
+        }
     }
 
     pub(crate) fn is_ours(&self) -> bool {

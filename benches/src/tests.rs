@@ -16,6 +16,8 @@ pub(crate) struct Test {
     pub(crate) title: &'static str,
     pub(crate) unit: Unit,
     pub(crate) kind: Kind,
+    /// Whether it needs no more than few connections at a time.
+    pub(crate) in_turns: bool,
     pub(crate) run: fn(&Process, Duration) -> io::Result<Sample>,
 }
 
@@ -43,6 +45,7 @@ pub(crate) const TESTS: [Test; 5] = [
         title: "a line",
         unit: Unit::Micros,
         kind: Kind::Lines,
+        in_turns: false,
         run: |process, seconds| lines::run(process, seconds, 50, 1),
     },
     Test {
@@ -50,6 +53,7 @@ pub(crate) const TESTS: [Test; 5] = [
         title: "a line, 16 pipelined",
         unit: Unit::Micros,
         kind: Kind::Lines,
+        in_turns: false,
         run: |process, seconds| lines::run(process, seconds, 50, 16),
     },
     Test {
@@ -57,6 +61,7 @@ pub(crate) const TESTS: [Test; 5] = [
         title: "a connection",
         unit: Unit::Micros,
         kind: Kind::Lines,
+        in_turns: true,
         run: |process, seconds| connect::run(process, seconds, 16),
     },
     Test {
@@ -64,6 +69,7 @@ pub(crate) const TESTS: [Test; 5] = [
         title: "an idle connection",
         unit: Unit::Kibibytes,
         kind: Kind::Lines,
+        in_turns: false,
         run: |process, _| idle::run(process),
     },
     Test {
@@ -71,6 +77,7 @@ pub(crate) const TESTS: [Test; 5] = [
         title: "a packet",
         unit: Unit::Micros,
         kind: Kind::Packets,
+        in_turns: false,
         run: |process, seconds| packets::run(process, seconds, 8, 16),
     },
 ];

@@ -10,6 +10,8 @@ pub(crate) fn serve(name: &str, addr: &str) -> io::Result<()> {
     match name {
         "sockserv-threading" => ours::threading(addr),
         "sockserv-forking" => ours::forking(addr),
+        "sockserv-prefork" => ours::prefork(addr),
+        "sockserv-sync" => ours::sync(addr),
         "sockserv-messages" => ours::messages(addr),
         "sockserv-udp" => ours::udp(addr),
         "std-threads" => by_hand::threads(addr, by_hand::lines),

@@ -1,4 +1,4 @@
-//! Ours, in four cells.
+//! Ours, in six cells.
 
 use sockserv::prelude::*;
 
@@ -33,6 +33,26 @@ impl Forked {
 }
 
 #[derive(Clone)]
+struct Preforked;
+
+#[server(tcp, prefork(workers = 4))]
+impl Preforked {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        echo(stream)
+    }
+}
+
+#[derive(Clone)]
+struct Serial;
+
+#[server(tcp)]
+impl Serial {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        echo(stream)
+    }
+}
+
+#[derive(Clone)]
 struct Packets;
 
 #[server(udp)]
@@ -61,6 +81,14 @@ pub(super) fn messages(addr: &str) -> io::Result<()> {
 
 pub(super) fn forking(addr: &str) -> io::Result<()> {
     ForkedServer::bind_to(addr, Forked)?.run()
+}
+
+pub(super) fn prefork(addr: &str) -> io::Result<()> {
+    PreforkedServer::bind_to(addr, Preforked)?.run()
+}
+
+pub(super) fn sync(addr: &str) -> io::Result<()> {
+    SerialServer::bind_to(addr, Serial)?.run()
 }
 
 pub(super) fn udp(addr: &str) -> io::Result<()> {
