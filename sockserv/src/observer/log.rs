@@ -81,7 +81,9 @@ impl fmt::Write for OneWord<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if c.is_whitespace() || c.is_control() {
-                write!(self.0, "{}", c.escape_unicode())?;
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(self.0, "\\x{byte:02x}")?; // As `Address` does.
+                }
             } else {
                 self.0.write_char(c)?;
             }
@@ -125,7 +127,7 @@ mod tests {
         let line = Line(&stop).to_string();
         assert_eq!(
             line,
-            "unix:/run/a\\u{20}b\\u{a}c - 61.000000 27 1024 first_byte_timeout"
+            "unix:/run/a\\x20b\\x0ac - 61.000000 27 1024 first_byte_timeout"
         );
     }
 }
