@@ -37,6 +37,9 @@ impl Figures {
 
     /// The median of each figure over the rounds.
     pub(crate) fn median(&self, test: &Test, server: &Server) -> Option<Sample> {
+        if !server.takes(test) {
+            return None; // Another server may have its name.
+        }
         let samples = || {
             let ours = |&&(t, s, _): &&(&str, &str, Sample)| (t, s) == (test.name, server.name);
             self.0.iter().filter(ours).map(|&(_, _, sample)| sample)
