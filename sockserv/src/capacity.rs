@@ -154,24 +154,19 @@ impl Need {
 
 impl Item {
     fn count(what: &'static str, need: u64, has: Option<u64>, advice: String) -> Self {
-        let is_bytes = false;
         Self {
             what,
             need,
             has,
-            is_bytes,
+            is_bytes: false,
             advice,
         }
     }
 
     fn bytes(what: &'static str, need: u64, has: Option<u64>, advice: &str) -> Self {
-        let (advice, is_bytes) = (advice.to_owned(), true);
         Self {
-            what,
-            need,
-            has,
-            is_bytes,
-            advice,
+            is_bytes: true,
+            ..Self::count(what, need, has, advice.to_owned())
         }
     }
 

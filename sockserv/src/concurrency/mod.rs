@@ -25,7 +25,8 @@ use crate::options::Options;
 /// The hook `worker_start`.
 pub(crate) type WorkerStart<H> = fn(&mut H, usize) -> std::io::Result<()>;
 
-/// Decides where and when each request runs: Python's `process_request`, F37. The models of this crate use the same door.
+/// Decides where and when each request runs: Python's `process_request`, F37. The models of this crate use the same door,
+/// and some hidden methods besides.
 ///
 /// # Examples
 ///

@@ -2,8 +2,8 @@
 //!
 //! A framing in the attribute ([`lines(...)`](crate::server#messages) and its kind, or `codec = MyCodec`) takes the place of
 //! reading by hand. `fn message` takes the place of `handle`: it is called with each message, and answers through
-//! [`Replies`]. Between two messages nothing of the connection is on any stack, so under `pool` it waits in the server's
-//! poller and holds no thread: 10,000 idle connections need no more threads than one.
+//! [`Replies`]. Between two messages nothing of the connection is on any stack, so under `pool` it waits in a poll
+//! set and holds no thread: 10,000 idle connections need no more threads than one.
 //!
 //! `setup`, `finish` and the hooks stay as they are, and so do deadlines, drain and limits: waiting for a message is one wait.
 //! A connection is idle when everything that it has sent as whole messages was handled.
