@@ -58,7 +58,7 @@ impl Packets {
 
     fn packet(&self, received: &Received<'_>) -> Packet {
         Packet {
-            bytes: received.bytes(),
+            bytes: Bytes::copy_from_slice(received.bytes),
             is_truncated: received.is_truncated,
             local: OnceLock::new(),
             way: Way::Home {

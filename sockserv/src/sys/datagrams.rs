@@ -4,14 +4,10 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::{fmt, io, mem, ptr, slice};
 
-use bytes::Bytes;
 use socket2::{SockAddr, SockAddrStorage};
 
 /// The size of a cache line on the processors of today.
 const LINE: usize = 64;
-
-/// How much of each packet lies close to the others'. Each begins in another line of the cache than the one before.
-const HEAD: usize = 2048;
 
 /// Room for one `IP_PKTINFO` or `IPV6_PKTINFO` message, aligned as control messages must be.
 #[repr(C, align(8))]
@@ -39,39 +35,28 @@ impl Source {
 /// One datagram, as the kernel put it into a [`Batch`].
 #[derive(Debug)]
 pub(crate) struct Received<'a> {
-    head: &'a [u8],
-    tail: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     pub(crate) is_truncated: bool,
     pub(crate) peer: SockAddr,
     /// The address it was sent to, if the socket was asked to tell.
     pub(crate) source: Option<Source>,
 }
 
-impl Received<'_> {
-    /// Copies the packet out of the batch.
-    pub(crate) fn bytes(&self) -> Bytes {
-        match self.tail {
-            [] => Bytes::copy_from_slice(self.head),
-            tail => [self.head, tail].concat().into(),
-        }
-    }
-}
-
 /// Buffers for `recvmmsg`: up to `count` datagrams of up to `size` bytes in one system call.
 ///
-/// The heads of all lie close together, because most packets are short and buffers 64 KiB apart fight for the same lines
-/// of the cache. The kernel lends the pages of the tails only when a long packet first fills them.
+/// Each begins in another line of the cache than the one before: buffers 64 KiB apart would fight for the same ones. The
+/// kernel lends the pages behind the first only when a long packet first fills them.
 pub(crate) struct Batch {
     headers: Box<[libc::mmsghdr]>,
     names: Box<[SockAddrStorage]>,
     controls: Box<[Control]>,
     // What `headers` points to: neither moves nor is touched otherwise while the batch lives.
-    _iovecs: Box<[[libc::iovec; 2]]>,
-    heads: Box<[u8]>,
-    tails: Box<[u8]>,
-    /// How much of a packet goes to its head, and how much more to its tail.
-    head: usize,
-    tail: usize,
+    _iovecs: Box<[libc::iovec]>,
+    buffers: Box<[u8]>,
+    /// How many bytes of a packet are taken.
+    size: usize,
+    /// How far the buffers lie apart.
+    stride: usize,
     used: usize,
 }
 
@@ -83,19 +68,11 @@ impl Batch {
         let mut names: Box<[SockAddrStorage]> =
             (0..count).map(|_| SockAddrStorage::zeroed()).collect();
         let mut controls = vec![Control([0; 64]); count].into_boxed_slice();
-        let head = size.min(HEAD);
-        let tail = size - head;
-        let mut heads = vec![0_u8; count * (HEAD + LINE)].into_boxed_slice();
-        let mut tails = vec![0_u8; count * tail].into_boxed_slice();
-        let mut tail_parts = tails.chunks_mut(tail.max(1));
-        let mut iovecs: Box<[[libc::iovec; 2]]> = heads
-            .chunks_mut(HEAD + LINE)
-            .map(|part| {
-                [
-                    iovec(&mut part[..head]),
-                    iovec(tail_parts.next().unwrap_or_default()),
-                ]
-            })
+        let stride = size.next_multiple_of(LINE) + LINE;
+        let mut buffers = vec![0_u8; count * stride].into_boxed_slice();
+        let mut iovecs: Box<[libc::iovec]> = buffers
+            .chunks_mut(stride)
+            .map(|buffer| iovec(&mut buffer[..size]))
             .collect();
         let headers = (0..count)
             .map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i]))
@@ -105,10 +82,9 @@ impl Batch {
             names,
             controls,
             _iovecs: iovecs,
-            heads,
-            tails,
-            head,
-            tail,
+            buffers,
+            size,
+            stride,
             used: 0,
         }
     }
@@ -142,12 +118,10 @@ impl Batch {
     /// The `index`th of the datagrams received last.
     pub(crate) fn get(&self, index: usize) -> Received<'_> {
         let header = &self.headers[index];
-        let length = (header.msg_len as usize).min(self.head + self.tail);
-        let (head, tail) = (length.min(self.head), length.saturating_sub(self.head));
-        let (head_at, tail_at) = (index * (HEAD + LINE), index * self.tail);
+        let start = index * self.stride;
+        let length = (header.msg_len as usize).min(self.size);
         Received {
-            head: &self.heads[head_at..head_at + head],
-            tail: &self.tails[tail_at..tail_at + tail],
+            bytes: &self.buffers[start..start + length],
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             peer: peer(&self.names[index], header.msg_hdr.msg_namelen),
             source: source(&self.controls[index], header.msg_hdr.msg_controllen),
@@ -159,7 +133,7 @@ impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("count", &self.headers.len())
-            .field("size", &(self.head + self.tail))
+            .field("size", &self.size)
             .finish_non_exhaustive()
     }
 }
@@ -177,15 +151,15 @@ fn iovec(bytes: &mut [u8]) -> libc::iovec {
 
 fn header(
     name: &mut SockAddrStorage,
-    iovecs: &mut [libc::iovec; 2],
+    iovec: &mut libc::iovec,
     control: &mut Control,
 ) -> libc::mmsghdr {
     // SAFETY: all bytes zero is a valid `mmsghdr`: null pointers and zero lengths.
     let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
     header.msg_hdr.msg_name = ptr::from_mut(name).cast();
     header.msg_hdr.msg_namelen = name_size();
-    header.msg_hdr.msg_iov = iovecs.as_mut_ptr();
-    header.msg_hdr.msg_iovlen = iovecs.len();
+    header.msg_hdr.msg_iov = iovec;
+    header.msg_hdr.msg_iovlen = 1;
     header.msg_hdr.msg_control = ptr::from_mut(control).cast();
     header.msg_hdr.msg_controllen = size_of::<Control>();
     header
