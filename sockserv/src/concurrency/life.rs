@@ -129,7 +129,9 @@ pub(super) struct First(pub(super) Option<RequestError>);
 
 impl First {
     pub(super) fn keep(&mut self, result: Result<(), RequestError>) {
-        self.0 = self.0.take().or(result.err());
+        if let Err(error) = result {
+            self.0.get_or_insert(error);
+        }
     }
 }
 

@@ -94,7 +94,7 @@ pub trait Listener: 'static {
     /// Returns where it listens.
     fn local_addr(&self) -> Address;
 
-    /// Takes up to `most` requests at once.
+    /// Takes up to `most` requests at once. `WouldBlock`: there are no more for now, though some may have been taken.
     #[doc(hidden)]
     fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
         for _ in 0..most {

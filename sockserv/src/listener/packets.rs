@@ -89,7 +89,10 @@ impl Listener for Packets {
                 peer,
             );
         }
-        Ok(())
+        match count < most.min(BATCH) {
+            true => Err(io::ErrorKind::WouldBlock.into()), // Spares the call that would find that out.
+            false => Ok(()),
+        }
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -209,7 +212,7 @@ impl Home {
     }
 
     fn send(&self, bytes: &[u8], to: &SockAddr, source: Option<Source>) -> io::Result<()> {
-        let (mut nap, until) = (FIRST_NAP, Instant::now() + PATIENCE);
+        let (mut nap, mut until) = (FIRST_NAP, None);
         loop {
             let sent = match source {
                 Some(source) => send_from(&*self.socket, bytes, to, source),
@@ -223,7 +226,7 @@ impl Home {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if Instant::now() >= until {
+                    if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + PATIENCE) {
                         return Err(crate::error::Timeout::Write.into());
                     }
                     thread::sleep(nap);

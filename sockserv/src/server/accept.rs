@@ -42,11 +42,13 @@ impl<H: Declaration> Server<H> {
             };
             let before = self.requests.accepted();
             let result = self.take(index, count);
-            served |= self.requests.accepted() != before || !self.pending.is_empty();
+            if self.requests.accepted() != before || !self.pending.is_empty() {
+                self.sources[index].took_one();
+                served = true;
+            }
             if let Err(error) = result {
                 return self.failed(index, error).map(|()| served);
             }
-            self.sources[index].took_one();
             if self.sources[index].listener.place().is_none() {
                 self.model.hand_over(); // An own listener may wait for its next one.
             }
