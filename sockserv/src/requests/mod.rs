@@ -6,6 +6,7 @@
 
 mod answer;
 pub(crate) mod children;
+mod counters;
 mod handle;
 mod limits;
 mod live;
@@ -38,6 +39,7 @@ use crate::transport::{Linger, Transport, Unsent};
 
 use answer::Answer;
 use children::Children;
+use counters::Counters;
 pub use handle::{ServerHandle, Stats};
 #[cfg(feature = "admin")]
 pub(crate) use live::Live;
@@ -76,15 +78,7 @@ struct Control {
     passed_on: AtomicU32,
     /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
-    accepted: AtomicU64,
-    finished: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-    /// The number of the last request that observers were told of.
-    observed: AtomicU64,
-    /// What requests received and sent whose slots were taken again since.
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
+    counters: Counters,
 }
 
 crate::sys::shared::shareable!(Control);
@@ -207,16 +201,13 @@ impl Requests {
             self.want_wake(); // Then look again: one may have ended in between.
             self.take_index()
         })?;
-        let (control, slot) = (self.control(), self.slot(index));
+        let (counters, slot) = (self.counters(), self.slot(index));
         // First, so that the parent of a worker that dies here gives the place back.
         slot.process
             .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
-        let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (received, sent) = (bytes(&slot.bytes_in), bytes(&slot.bytes_out));
-        control.bytes_in.fetch_add(received, Ordering::Relaxed);
-        control.bytes_out.fetch_add(sent, Ordering::Relaxed);
+        counters.keep_bytes(slot);
         slot.reset(self.options.request_timeout, peer);
-        control.accepted.fetch_add(1, Ordering::Relaxed);
+        counters.accepted.fetch_add(1, Ordering::Relaxed);
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
             *lock(self.sides.of(index)) = Some(Arc::clone(transport));
@@ -240,16 +231,6 @@ impl Requests {
     /// Whether no further request can be taken now.
     pub(crate) fn is_full(&self) -> bool {
         self.control().places.is_full(self.limits.max_connections())
-    }
-
-    pub(crate) fn active(&self) -> u32 {
-        let control = self.control();
-        // SeqCst pairs with `settle`: its end is seen here, or it sees that a wake-up is wanted.
-        let ended = control.finished.load(Ordering::SeqCst) + control.failed.load(Ordering::SeqCst);
-        control
-            .accepted
-            .load(Ordering::Relaxed)
-            .saturating_sub(ended) as u32
     }
 
     /// How many live requests this process waits for: all of them, in a worker its own.
@@ -280,16 +261,6 @@ impl Requests {
         if self.control().places.want_no_longer() && self.bell().is_some() {
             self.ring();
         }
-    }
-
-    pub(crate) fn count_refused(&self) {
-        self.control().refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many requests were taken so far, those that were refused included.
-    pub(crate) fn accepted(&self) -> u64 {
-        let control = self.control();
-        control.accepted.load(Ordering::Relaxed) + control.refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -401,30 +372,5 @@ impl Requests {
 
     pub(crate) fn set_report(&self, report: DrainReport) {
         *lock(&self.report) = Some(report);
-    }
-
-    /// How many requests have ended so far, well or not.
-    pub(crate) fn ended(&self) -> u64 {
-        let control = self.control();
-        control.finished.load(Ordering::Relaxed) + control.failed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let control = self.control();
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut stats = Stats {
-            accepted: get(&control.accepted) + get(&control.refused),
-            active: u64::from(self.active()),
-            finished: get(&control.finished),
-            failed: get(&control.failed),
-            refused: get(&control.refused),
-            bytes_in: get(&control.bytes_in),
-            bytes_out: get(&control.bytes_out),
-        };
-        for slot in self.used_slots() {
-            stats.bytes_in += get(&slot.bytes_in);
-            stats.bytes_out += get(&slot.bytes_out);
-        }
-        stats
     }
 }
