@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::request::link::Link;
-use crate::requests::lock;
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
 use crate::sys::unsent::unacknowledged;
@@ -61,7 +60,9 @@ impl Link {
         }
         if let (Some(linger), None) = (linger, here) {
             // Before the request counts as ended: a server that drains must find it.
-            lock(&requests.lingering).push((Arc::clone(&self.transport), linger));
+            requests
+                .lingering
+                .push((Arc::clone(&self.transport), linger));
         }
         requests.settle(self.index);
         let was_lent = self.lent.load(Ordering::Relaxed) || requests.is_child();

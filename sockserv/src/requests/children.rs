@@ -69,7 +69,6 @@ impl Requests {
                 if self.become_child().is_err() {
                     fork::exit(1);
                 }
-                self.forget_siblings();
                 Ok(None)
             }
         }

@@ -8,12 +8,15 @@ mod answer;
 pub(crate) mod children;
 mod counters;
 mod handle;
+mod inbox;
+mod life_line;
 mod limits;
 mod live;
 mod meeting;
 mod observed;
 mod peer;
 mod places;
+mod process;
 mod shutdown;
 mod sides;
 mod slot;
@@ -22,10 +25,8 @@ mod ticket;
 pub(crate) mod workers;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 
 use crate::address::Address;
 use crate::drain::{DrainReport, Unfinished};
@@ -41,11 +42,13 @@ use answer::Answer;
 use children::Children;
 use counters::Counters;
 pub use handle::{ServerHandle, Stats};
+use inbox::Inbox;
+use life_line::LifeLine;
 #[cfg(feature = "admin")]
 pub(crate) use live::Live;
 use meeting::Once;
 use places::Places;
-use shutdown::LifeEnd;
+use process::Process;
 use sides::Sides;
 pub(crate) use slot::{Due, Ended, Slot, Told};
 pub(crate) use ticket::Ticket;
@@ -97,35 +100,22 @@ pub(crate) struct Requests {
     pub(crate) wake: Wake,
     /// Ends the grace: a second signal. In a child, or a worker, SIGTERM.
     over: Wake,
-    /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
-    life: OwnedFd,
-    /// The life line's other end; children do not have it.
-    life_end: Mutex<Option<LifeEnd>>,
-    /// Whether this process is the child of a fork, for one request.
-    child: AtomicBool,
-    /// Which worker this process is, counted from one; zero for the process that bound the server.
-    worker: AtomicU32,
-    /// The process that is this worker, or zero: its requests are known by it.
-    process: AtomicU32,
-    /// When this child, or this worker, alone was asked to end.
-    retired: Once,
+    life: LifeLine,
+    process: Process,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
     /// Whether this process could accept, if it were not held.
     #[cfg(feature = "upgrade")]
     prepared: AtomicBool,
-    /// Whether the life line was written to.
-    lined: AtomicBool,
-    accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// Streams whose peers' unread bytes are to be drained before they are closed.
-    pub(crate) lingering: Mutex<Vec<(Arc<dyn Transport>, Linger)>>,
+    pub(crate) lingering: Inbox<(Arc<dyn Transport>, Linger)>,
     /// Senders that wait until their socket takes more.
-    pub(crate) unsent: Mutex<Vec<Arc<dyn Unsent>>>,
+    pub(crate) unsent: Inbox<Arc<dyn Unsent>>,
     /// Errors of requests that have no handler of their own any more.
-    pub(crate) failures: Mutex<Vec<(RequestError, Address)>>,
+    pub(crate) failures: Inbox<(RequestError, Address)>,
     /// Requests that the shutdown in progress has cut.
-    pub(crate) cut: Mutex<Vec<Unfinished>>,
+    pub(crate) cut: Inbox<Unfinished>,
     report: Mutex<Option<DrainReport>>,
     /// Whether the handler was seen to take its peer's first word without having sent any.
     listens_first: AtomicBool,
@@ -147,9 +137,6 @@ impl Requests {
         workers: Option<usize>,
     ) -> io::Result<Self> {
         let (most, capacity) = options.limit(most_by_model);
-        let (life, life_end) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
-        )?;
         Ok(Self {
             control: Shared::zeroed(1)?,
             slots: Shared::zeroed(capacity)?,
@@ -159,23 +146,17 @@ impl Requests {
             poller: Poller::new()?,
             wake: Wake::new()?,
             over: Wake::new()?,
-            life,
-            life_end: Mutex::new(Some(LifeEnd::new(life_end))),
-            child: AtomicBool::new(false),
-            worker: AtomicU32::new(0),
-            process: AtomicU32::new(0),
-            retired: Once::default(),
+            life: LifeLine::new()?,
+            process: Process::default(),
             bell: workers.is_some().then(Wake::new).transpose()?,
             #[cfg(feature = "upgrade")]
             prepared: AtomicBool::new(false),
             crew: Shared::zeroed(workers.unwrap_or(0))?,
-            lined: AtomicBool::new(false),
-            accepting: Mutex::new(None),
             children: Children::default(),
-            lingering: Mutex::default(),
-            unsent: Mutex::default(),
-            failures: Mutex::default(),
-            cut: Mutex::default(),
+            lingering: Inbox::default(),
+            unsent: Inbox::default(),
+            failures: Inbox::default(),
+            cut: Inbox::default(),
             report: Mutex::default(),
             listens_first: AtomicBool::new(false),
             answer: Answer::default(),
@@ -203,8 +184,7 @@ impl Requests {
         })?;
         let (counters, slot) = (self.counters(), self.slot(index));
         // First, so that the parent of a worker that dies here gives the place back.
-        slot.process
-            .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
+        slot.process.store(self.process.id(), Ordering::Relaxed);
         counters.keep_bytes(slot);
         slot.reset(self.options.request_timeout, peer);
         counters.accepted.fetch_add(1, Ordering::Relaxed);
@@ -235,7 +215,7 @@ impl Requests {
 
     /// How many live requests this process waits for: all of them, in a worker its own.
     pub(crate) fn active_here(&self) -> u32 {
-        match self.process.load(Ordering::Relaxed) {
+        match self.process.id() {
             0 => self.active(),
             own => self
                 .used_slots()
@@ -278,7 +258,7 @@ impl Requests {
 
     /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
-        let own = self.process.load(Ordering::Relaxed);
+        let own = self.process.id();
         let mut left = self.active();
         for (index, slot) in self.used_slots().iter().enumerate() {
             if left == 0 {
@@ -322,15 +302,10 @@ impl Requests {
         self.listens_first.load(Ordering::Relaxed)
     }
 
-    /// Whether this process took it: what a worker took, the worker tells.
-    pub(crate) fn is_mine(&self, slot: &Slot) -> bool {
-        slot.process.load(Ordering::Relaxed) == self.process.load(Ordering::Relaxed)
-    }
-
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.
     pub(crate) fn end(&self, index: u32, why: Told) {
         if why == Told::Cut && self.slot(index).told() != Told::Cut {
-            lock(&self.cut).push(self.describe(index));
+            self.cut.push(self.describe(index));
         }
         self.slot(index).tell(why);
         let side = lock(self.sides.of(index));
@@ -366,7 +341,7 @@ impl Requests {
         if self.is_child() {
             return crate::error::report(&error, &peer); // Nobody else can.
         }
-        lock(&self.failures).push((error, peer));
+        self.failures.push((error, peer));
         self.wake.wake();
     }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
 use crate::requests::children::Kept;
-use crate::requests::shutdown::LifeEnd;
 use crate::requests::{Requests, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -28,11 +27,6 @@ pub(crate) struct Seat {
 crate::sys::shared::shareable!(Seat);
 
 impl Requests {
-    /// Which worker this process is, counted from zero; `None` for the process that bound the server.
-    pub(crate) fn worker(&self) -> Option<u32> {
-        self.worker.load(Ordering::Relaxed).checked_sub(1)
-    }
-
     /// Makes worker number `index` of a generation. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
     /// follow, and `None` in the worker itself, which keeps the listeners in `keep`.
     pub(crate) fn fork_worker(
@@ -59,25 +53,6 @@ impl Requests {
                 Ok(None)
             }
         }
-    }
-
-    /// What was the parent's becomes this process's own: whom it wakes, what it polls, and who may end it.
-    fn become_worker(&self, index: u32) -> io::Result<()> {
-        self.worker.store(index + 1, Ordering::Relaxed);
-        self.process.store(std::process::id(), Ordering::Relaxed);
-        self.poller.renew()?;
-        self.wake.renew()?;
-        self.over.renew()?;
-        // Another thread may have held one of these under `unsafe(prefork)`: then its content stays, which harms nobody.
-        let _ = self
-            .life_end
-            .try_lock()
-            .map(|mut end| LifeEnd::forget(end.take()));
-        let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
-        let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
-        let _ = self.failures.try_lock().map(|mut errors| errors.clear());
-        self.forget_siblings();
-        crate::signals::as_worker(&self.wake, &self.over)
     }
 
     /// Waits for a worker's end from now on.
@@ -170,15 +145,6 @@ impl Requests {
             watched.store(true, Ordering::SeqCst);
         }
         watched.load(Ordering::SeqCst)
-    }
-
-    /// This worker alone ends: it has served enough, or its parent wants another one in its place.
-    pub(crate) fn retire(&self) {
-        self.retired.happen(Tick::now().0); // The first time counts: its grace has begun.
-    }
-
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.when().is_some()
     }
 
     /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.

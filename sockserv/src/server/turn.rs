@@ -7,8 +7,8 @@ use crate::concurrency::Model as _;
 use crate::drain::{Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
+use crate::requests::Due;
 use crate::requests::children;
-use crate::requests::{Due, lock};
 use crate::server::declare::Declaration;
 use crate::server::{
     BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger, senders,
@@ -215,8 +215,7 @@ impl<H: Declaration> Server<H> {
         self.requests.settle_done();
         self.lingering.take(&self.requests);
         self.senders.take(&self.requests);
-        let failures = std::mem::take(&mut *lock(&self.requests.failures));
-        for (error, peer) in failures {
+        for (error, peer) in self.requests.failures.take() {
             self.report(&error, &peer);
         }
         self.dispatch_pending();

@@ -11,7 +11,7 @@ use crate::hooks::HookTable;
 use crate::listener::{Incoming, Kind};
 use crate::observer::Refusal;
 use crate::options::Options;
-use crate::requests::{Requests, Ticket, lock};
+use crate::requests::{Requests, Ticket};
 use crate::server::declare::{Declaration, Transport};
 use crate::sys::clock::Stopped;
 
@@ -86,7 +86,7 @@ impl<H: Declaration> Ground<H> {
     #[track_caller]
     pub(super) fn finish(&self) -> Seen {
         let seen = self.witness.seen();
-        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+        for (error, peer) in self.requests.failures.take() {
             report_on_clone(&self.prototype, self.hooks.handle_error, &error, &peer);
         }
         seen
