@@ -92,7 +92,7 @@ pub(crate) struct Requests {
     control: Shared<Control>,
     slots: Shared<Slot>,
     /// The workers, if the server has any.
-    crew: Shared<Seat>,
+    seats: Shared<Seat>,
     sides: Sides,
     pub(crate) limits: Limits,
     pub(crate) options: Options,
@@ -151,7 +151,7 @@ impl Requests {
             bell: workers.is_some().then(Wake::new).transpose()?,
             #[cfg(feature = "upgrade")]
             prepared: AtomicBool::new(false),
-            crew: Shared::zeroed(workers.unwrap_or(0))?,
+            seats: Shared::zeroed(workers.unwrap_or(0))?,
             children: Children::default(),
             lingering: Inbox::default(),
             unsent: Inbox::default(),

@@ -152,7 +152,7 @@ impl Requests {
             .into_iter()
             .for_each(Once::forget);
         control.handed_over.store(false, Ordering::SeqCst);
-        for seat in &*self.crew {
+        for seat in &*self.seats {
             seat.exhausted.store(false, Ordering::SeqCst);
         }
         self.over.clear();

@@ -76,10 +76,4 @@ impl Requests {
     pub(crate) fn upgrades(&self) -> u32 {
         self.control().upgrades.load(Ordering::SeqCst)
     }
-
-    /// Whether all workers could accept.
-    pub(crate) fn are_workers_ready(&self) -> bool {
-        let mut all = 0..self.crew.len() as u32;
-        all.all(|index| self.is_ready(index, self.generation()))
-    }
 }

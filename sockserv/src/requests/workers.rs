@@ -26,20 +26,40 @@ pub(crate) struct Seat {
 
 crate::sys::shared::shareable!(Seat);
 
+/// A worker: which of them it is, counted from zero, and after how many calls for new ones it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl Worker {
+    /// What its seat says once it serves.
+    fn ready(self) -> u32 {
+        self.generation.wrapping_add(1)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunningWorker {
+    pub(crate) worker: Worker,
+    /// Whether it was told to end.
+    pub(crate) is_told: bool,
+}
+
 impl Requests {
-    /// Makes worker number `index` of a generation. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
-    /// follow, and `None` in the worker itself, which keeps the listeners in `keep`.
+    /// Makes a worker. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must follow, and `None`
+    /// in the worker itself, which keeps the listeners in `keep`.
     pub(crate) fn fork_worker(
         &self,
-        (index, generation): (u32, u32),
+        worker: Worker,
         threads: Threads,
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
-        let seat = self.seat(index);
+        let seat = self.seat(worker.index);
         seat.done.store(false, Ordering::SeqCst);
         // One of this generation was there before; one of an older generation goes on until this one is ready.
-        let own = generation.wrapping_add(1);
-        let forget = |ready| (ready == own).then_some(0);
+        let forget = |ready| (ready == worker.ready()).then_some(0);
         let _ = seat
             .ready
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forget);
@@ -47,7 +67,7 @@ impl Requests {
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
-                if self.become_worker(index).is_err() {
+                if self.become_worker(worker.index).is_err() {
                     fork::exit(1); // Its parent sees that, and starts another one later.
                 }
                 Ok(None)
@@ -56,15 +76,15 @@ impl Requests {
     }
 
     /// Waits for a worker's end from now on.
-    pub(crate) fn watch_worker(&self, index: u32, generation: u32, child: fork::Child) {
-        self.watch_child(child, Box::new(Post { index, generation }));
+    pub(crate) fn watch_worker(&self, worker: Worker, child: fork::Child) {
+        self.watch_child(child, Box::new(worker));
     }
 
     /// A worker has prepared itself and begins to serve.
-    pub(crate) fn report_ready(&self, index: u32, generation: u32) {
-        let ready = generation.wrapping_add(1);
+    pub(crate) fn report_ready(&self, worker: Worker) {
         // Of two that were asked for in quick succession the older one may be later.
-        self.seat(index).ready.fetch_max(ready, Ordering::SeqCst);
+        let ready = &self.seat(worker.index).ready;
+        ready.fetch_max(worker.ready(), Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
     }
 
@@ -85,42 +105,43 @@ impl Requests {
         self.seat(index).exhausted.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_ready(&self, index: u32, generation: u32) -> bool {
-        self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
+    pub(crate) fn is_ready(&self, worker: Worker) -> bool {
+        self.seat(worker.index).ready.load(Ordering::SeqCst) == worker.ready()
     }
 
     /// Whether a worker has prepared itself, or there are none to wait for.
     #[cfg(feature = "admin")]
     pub(crate) fn has_begun(&self) -> bool {
         let is_ready = |seat: &Seat| seat.ready.load(Ordering::SeqCst) != 0;
-        self.bell.is_none() || self.crew.iter().any(is_ready)
+        self.bell.is_none() || self.seats.iter().any(is_ready)
     }
 
     /// Whether the server has workers.
     pub(crate) fn has_workers(&self) -> bool {
-        !self.crew.is_empty()
+        !self.seats.is_empty()
     }
 
     /// Whether all workers have begun to serve, those of the last renewal.
-    pub(crate) fn are_all_ready(&self) -> bool {
-        let wanted = self.generation();
-        (0..self.crew.len() as u32).all(|index| self.is_ready(index, wanted))
+    pub(crate) fn are_workers_ready(&self) -> bool {
+        let generation = self.generation();
+        let mut all = 0..self.seats.len() as u32;
+        all.all(|index| self.is_ready(Worker { index, generation }))
     }
 
     fn seat(&self, index: u32) -> &Seat {
-        &self.crew[index as usize]
+        &self.seats[index as usize]
     }
 
     /// How often new workers were asked for.
     pub(crate) fn generation(&self) -> u32 {
-        self.crew
+        self.seats
             .first()
             .map_or(0, |seat| seat.generation.load(Ordering::SeqCst))
     }
 
     /// Asks for new workers in the place of all that run.
     pub(crate) fn renew_workers(&self) {
-        if let Some(seat) = self.crew.first() {
+        if let Some(seat) = self.seats.first() {
             seat.generation.fetch_add(1, Ordering::SeqCst);
             self.ring();
         }
@@ -193,20 +214,13 @@ impl Requests {
     }
 }
 
-/// What the parent keeps of a worker.
-#[derive(Debug)]
-struct Post {
-    index: u32,
-    generation: u32,
-}
-
-impl Kept for Post {
+impl Kept for Worker {
     fn ticket(&self) -> Option<&Ticket> {
         None
     }
 
-    fn worker(&self) -> Option<(u32, u32)> {
-        Some((self.index, self.generation))
+    fn worker(&self) -> Option<Worker> {
+        Some(*self)
     }
 
     fn peer(&self) -> &Address {

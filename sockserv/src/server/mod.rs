@@ -109,7 +109,7 @@ pub struct Server<H: Declaration> {
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
     /// The workers, where they accept.
-    crew: Option<workers::Crew>,
+    workers: Option<workers::Workers>,
     /// How many requests this worker may still serve.
     left: Option<u64>,
     /// How many of the clients that siblings passed on this process has looked for.
@@ -196,7 +196,7 @@ impl<H: Declaration> Server<H> {
             handles_signals: false,
             upgrade: upgrade::Upgrade::default(),
             stays: false,
-            crew: workers.map(workers::Crew::new),
+            workers: workers.map(workers::Workers::new),
             left: None,
             passed_on: 0,
             #[cfg(feature = "admin")]

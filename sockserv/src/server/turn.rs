@@ -275,7 +275,9 @@ impl<H: Declaration> Server<H> {
         self.requests.forget_patience();
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
-        let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
+        let first_byte = options
+            .first_byte_timeout
+            .filter(|_| self.workers.is_none());
         let mut next: Option<Tick> = None;
         let mut late = Vec::new();
         self.requests.for_each(|slot, index| {
