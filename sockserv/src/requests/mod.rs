@@ -25,7 +25,7 @@ mod ticket;
 pub(crate) mod workers;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::address::Address;
@@ -46,41 +46,25 @@ use inbox::Inbox;
 use life_line::LifeLine;
 #[cfg(feature = "admin")]
 pub(crate) use live::Live;
-use meeting::Once;
 use places::Places;
 use process::Process;
+use shutdown::Shutdown;
 use sides::Sides;
 pub(crate) use slot::{Due, Ended, Slot, Told};
+use succession::Succession;
 pub(crate) use ticket::Ticket;
-pub(crate) use workers::Seat;
+use workers::{Post, Workforce};
 
 /// The state of a whole server that its children share.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Control {
-    /// When a shutdown was asked for.
-    asked: Once,
-    /// When accepting stopped for it.
-    begun: Once,
-    /// When a second signal ended its grace.
-    over_at: Once,
-    /// How things stood then, for the report.
-    ended_before: AtomicU64,
-    alive_then: AtomicU32,
+    shutdown: Shutdown,
+    succession: Succession,
     suspended: AtomicBool,
-    /// Whether another process still accepts, whose place this one is to take.
-    held: AtomicBool,
-    /// Whether another process accepts now.
-    handed_over: AtomicBool,
-    /// How often an upgrade was asked for.
-    #[cfg(feature = "upgrade")]
-    upgrades: AtomicU32,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
-    /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
-    passed_on: AtomicU32,
-    /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
-    watched: AtomicBool,
+    workforce: Workforce,
     counters: Counters,
 }
 
@@ -91,8 +75,8 @@ crate::sys::shared::shareable!(Control);
 pub(crate) struct Requests {
     control: Shared<Control>,
     slots: Shared<Slot>,
-    /// The workers, if the server has any.
-    seats: Shared<Seat>,
+    /// One for each worker, if the server has any.
+    posts: Shared<Post>,
     sides: Sides,
     pub(crate) limits: Limits,
     pub(crate) options: Options,
@@ -151,7 +135,7 @@ impl Requests {
             bell: workers.is_some().then(Wake::new).transpose()?,
             #[cfg(feature = "upgrade")]
             prepared: AtomicBool::new(false),
-            seats: Shared::zeroed(workers.unwrap_or(0))?,
+            posts: Shared::zeroed(workers.unwrap_or(0))?,
             children: Children::default(),
             lingering: Inbox::default(),
             unsent: Inbox::default(),
@@ -247,8 +231,13 @@ impl Requests {
         self.control().suspended.load(Ordering::SeqCst)
     }
 
-    fn suspend(&self, suspended: bool) {
-        self.control().suspended.store(suspended, Ordering::SeqCst);
+    fn suspend(&self) {
+        self.control().suspended.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    fn resume(&self) {
+        self.control().suspended.store(false, Ordering::SeqCst);
         self.ring();
     }
 

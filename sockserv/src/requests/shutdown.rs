@@ -1,7 +1,7 @@
 //! How a shutdown reaches everybody, and how far it has come.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::drain::{Plan, Stage};
@@ -9,6 +9,20 @@ use crate::requests::Requests;
 use crate::requests::meeting::Once;
 use crate::sys::clock::Tick;
 use crate::transport::Linger;
+
+/// How far the shutdown of a whole server has come.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Shutdown {
+    asked: Once,
+    /// When accepting stopped for it.
+    begun: Once,
+    /// When a second signal ended its grace.
+    over: Once,
+    /// How many requests had ended, and how many were alive, for the report.
+    ended_before: AtomicU64,
+    alive_then: AtomicU32,
+}
 
 impl Requests {
     /// What a child polls beside its socket, until it has seen it.
@@ -39,31 +53,35 @@ impl Requests {
 
     /// Records that a shutdown was asked for, if it is the first time.
     pub(crate) fn note_shutdown(&self) {
-        if self.control().asked.happen(Tick::now().0) {
+        if self.control().shutdown.asked.happen(Tick::now().0) {
             self.count_for_report();
         }
     }
 
     /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
     pub(crate) fn note_drain(&self) {
-        let is_first = self.control().begun.happen(Tick::now().0);
+        let is_first = self.control().shutdown.begun.happen(Tick::now().0);
         if is_first && !self.options.lame_duck.is_zero() {
             self.count_for_report(); // Others have come and gone since it was asked for.
         }
     }
 
     fn count_for_report(&self) {
-        let control = self.control();
-        control.ended_before.store(self.ended(), Ordering::Relaxed);
-        control.alive_then.store(self.active(), Ordering::Relaxed);
+        let Shutdown {
+            ended_before,
+            alive_then,
+            ..
+        } = &self.control().shutdown;
+        ended_before.store(self.ended(), Ordering::Relaxed);
+        alive_then.store(self.active(), Ordering::Relaxed);
     }
 
     /// How many requests had ended, and how many were alive, when the shutdown was asked for.
     pub(crate) fn at_shutdown(&self) -> (u64, u64) {
-        let control = self.control();
-        let alive = control.alive_then.load(Ordering::Relaxed);
+        let shutdown = &self.control().shutdown;
+        let alive = shutdown.alive_then.load(Ordering::Relaxed);
         (
-            control.ended_before.load(Ordering::Relaxed),
+            shutdown.ended_before.load(Ordering::Relaxed),
             u64::from(alive),
         )
     }
@@ -84,11 +102,11 @@ impl Requests {
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        self.control().over_at.happen(Tick::now().0);
+        self.control().shutdown.over.happen(Tick::now().0);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
-        self.control().over_at.when().is_some()
+        self.control().shutdown.over.when().is_some()
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -97,7 +115,7 @@ impl Requests {
 
     /// Whether the whole server was asked to end, and not this worker alone.
     pub(crate) fn is_server_ending(&self) -> bool {
-        self.control().asked.when().is_some()
+        self.control().shutdown.asked.when().is_some()
     }
 
     /// Whether the server accepts no more, and its idle requests end.
@@ -111,14 +129,17 @@ impl Requests {
 
     /// When the whole server, or this worker alone, was asked to end.
     fn asked(&self) -> Option<Tick> {
-        let asked = self.control().asked.when();
+        let asked = self.control().shutdown.asked.when();
         asked.or_else(|| self.process.retired.when()).map(Tick)
     }
 
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let asked = self.asked()?;
-        let plan = match (self.control().over_at.when(), self.process.retired.when()) {
+        let plan = match (
+            self.control().shutdown.over.when(),
+            self.process.retired.when(),
+        ) {
             (Some(over), _) => Plan::cut_now(Tick(over)),
             // SIGTERM ends the one request of a child, unless that hurries.
             (None, Some(told)) if self.is_child() => Plan::new(Tick(told), Duration::ZERO),
@@ -133,7 +154,7 @@ impl Requests {
 
     /// When accepting stops that was asked to stop then.
     fn begun(&self, asked: Tick) -> Tick {
-        match self.control().begun.when() {
+        match self.control().shutdown.begun.when() {
             Some(begun) => Tick(begun),
             None if self.is_server_ending() => asked.after(self.options.lame_duck),
             None => asked, // A worker that ends alone: others serve on, and nobody needs to notice.
@@ -147,13 +168,13 @@ impl Requests {
 
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
-        let control = self.control();
-        [&control.asked, &control.begun, &control.over_at]
-            .into_iter()
-            .for_each(Once::forget);
-        control.handed_over.store(false, Ordering::SeqCst);
-        for seat in &*self.seats {
-            seat.exhausted.store(false, Ordering::SeqCst);
+        let Shutdown {
+            asked, begun, over, ..
+        } = &self.control().shutdown;
+        [asked, begun, over].into_iter().for_each(Once::forget);
+        self.forget_successor();
+        for post in &*self.posts {
+            post.exhausted.store(false, Ordering::SeqCst);
         }
         self.over.clear();
         self.life.mend();

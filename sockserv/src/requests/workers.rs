@@ -14,17 +14,27 @@ use crate::sys::signal;
 /// One worker in the memory that all processes share.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Seat {
+pub(super) struct Post {
     /// Which generation, counted from one, has prepared itself last, and serves.
     ready: AtomicU32,
     /// Whether it ended as it should, and whether because its listeners will never have another request.
     done: AtomicBool,
     pub(super) exhausted: AtomicBool,
-    /// How often the operator has asked for new workers; kept in the first seat, for all.
-    generation: AtomicU32,
 }
 
-crate::sys::shared::shareable!(Seat);
+crate::sys::shared::shareable!(Post);
+
+/// What is known of all workers together.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Workforce {
+    /// How often the operator has asked for new ones.
+    generation: AtomicU32,
+    /// How often one left without having accepted what the kernel had woken it, and nobody else, for.
+    passed_on: AtomicU32,
+    /// Whether the parent looks after the deadlines of their requests: not while there are none.
+    watched: AtomicBool,
+}
 
 /// A worker: which of them it is, counted from zero, and after how many calls for new ones it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +44,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// What its seat says once it serves.
+    /// What its post says once it serves.
     fn ready(self) -> u32 {
         self.generation.wrapping_add(1)
     }
@@ -56,11 +66,11 @@ impl Requests {
         threads: Threads,
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
-        let seat = self.seat(worker.index);
-        seat.done.store(false, Ordering::SeqCst);
+        let post = self.post(worker.index);
+        post.done.store(false, Ordering::SeqCst);
         // One of this generation was there before; one of an older generation goes on until this one is ready.
         let forget = |ready| (ready == worker.ready()).then_some(0);
-        let _ = seat
+        let _ = post
             .ready
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forget);
         let _masked = signal::mask(); // Until the worker has its own handlers.
@@ -83,80 +93,82 @@ impl Requests {
     /// A worker has prepared itself and begins to serve.
     pub(crate) fn report_ready(&self, worker: Worker) {
         // Of two that were asked for in quick succession the older one may be later.
-        let ready = &self.seat(worker.index).ready;
+        let ready = &self.post(worker.index).ready;
         ready.fetch_max(worker.ready(), Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
     }
 
     /// A worker ends as it should: told, because it has served enough, or because nothing more will come.
     pub(crate) fn report_done(&self, index: u32, is_exhausted: bool) {
-        let seat = self.seat(index);
-        seat.exhausted.store(is_exhausted, Ordering::SeqCst);
-        seat.done.store(true, Ordering::SeqCst);
+        let post = self.post(index);
+        post.exhausted.store(is_exhausted, Ordering::SeqCst);
+        post.done.store(true, Ordering::SeqCst);
     }
 
     /// Whether the worker that has ended told so before.
     pub(crate) fn is_done(&self, index: u32) -> bool {
-        self.seat(index).done.load(Ordering::SeqCst)
+        self.post(index).done.load(Ordering::SeqCst)
     }
 
     /// Whether nothing more will come to this worker, whichever process it is.
     pub(crate) fn is_worker_exhausted(&self, index: u32) -> bool {
-        self.seat(index).exhausted.load(Ordering::SeqCst)
+        self.post(index).exhausted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_ready(&self, worker: Worker) -> bool {
-        self.seat(worker.index).ready.load(Ordering::SeqCst) == worker.ready()
+        self.post(worker.index).ready.load(Ordering::SeqCst) == worker.ready()
     }
 
     /// Whether a worker has prepared itself, or there are none to wait for.
     #[cfg(feature = "admin")]
     pub(crate) fn has_begun(&self) -> bool {
-        let is_ready = |seat: &Seat| seat.ready.load(Ordering::SeqCst) != 0;
-        self.bell.is_none() || self.seats.iter().any(is_ready)
+        let is_ready = |post: &Post| post.ready.load(Ordering::SeqCst) != 0;
+        self.bell.is_none() || self.posts.iter().any(is_ready)
     }
 
     /// Whether the server has workers.
     pub(crate) fn has_workers(&self) -> bool {
-        !self.seats.is_empty()
+        !self.posts.is_empty()
     }
 
     /// Whether all workers have begun to serve, those of the last renewal.
     pub(crate) fn are_workers_ready(&self) -> bool {
         let generation = self.generation();
-        let mut all = 0..self.seats.len() as u32;
+        let mut all = 0..self.posts.len() as u32;
         all.all(|index| self.is_ready(Worker { index, generation }))
     }
 
-    fn seat(&self, index: u32) -> &Seat {
-        &self.seats[index as usize]
+    fn workforce(&self) -> &Workforce {
+        &self.control().workforce
+    }
+
+    fn post(&self, index: u32) -> &Post {
+        &self.posts[index as usize]
     }
 
     /// How often new workers were asked for.
     pub(crate) fn generation(&self) -> u32 {
-        self.seats
-            .first()
-            .map_or(0, |seat| seat.generation.load(Ordering::SeqCst))
+        self.workforce().generation.load(Ordering::SeqCst)
     }
 
     /// Asks for new workers in the place of all that run.
     pub(crate) fn renew_workers(&self) {
-        if let Some(seat) = self.seats.first() {
-            seat.generation.fetch_add(1, Ordering::SeqCst);
+        if self.has_workers() {
+            self.workforce().generation.fetch_add(1, Ordering::SeqCst);
             self.ring();
         }
     }
 
     /// A worker has taken a request that has a deadline: its parent, which may sleep, is to look after it.
     pub(crate) fn be_watched(&self) {
-        if !self.control().watched.swap(true, Ordering::SeqCst) {
+        if !self.workforce().watched.swap(true, Ordering::SeqCst) {
             self.ring();
         }
     }
 
     /// Whether the parent must look after deadlines; if no request is alive, not until one is taken.
     pub(crate) fn must_watch(&self) -> bool {
-        let watched = &self.control().watched;
+        let watched = &self.workforce().watched;
         if self.active() == 0 {
             watched.store(false, Ordering::SeqCst);
             // One may have come in between: then its worker rings, or is seen here.
@@ -170,13 +182,13 @@ impl Requests {
 
     /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.
     pub(crate) fn pass_on(&self) {
-        self.control().passed_on.fetch_add(1, Ordering::SeqCst);
+        self.workforce().passed_on.fetch_add(1, Ordering::SeqCst);
         self.ring();
     }
 
     /// How often that has happened.
     pub(crate) fn passed_on(&self) -> u32 {
-        self.control().passed_on.load(Ordering::SeqCst)
+        self.workforce().passed_on.load(Ordering::SeqCst)
     }
 
     /// Wakes the accept loops of all processes of this server.
