@@ -105,8 +105,8 @@ pub(crate) struct Requests {
     listens_first: AtomicBool,
     /// What answers SIGUSR1 while a request has the only thread.
     answer: Answer,
-    /// When the first of those may have waited too long for whom no thread waits; `u64::MAX` if there are none.
-    patience: AtomicU64,
+    /// When the first wait that no thread waits may have taken too long; `u64::MAX` if there are none.
+    unattended: AtomicU64,
 }
 
 /// Locks what no user's code runs under, so that a poisoned lock still guards a whole value.
@@ -144,7 +144,7 @@ impl Requests {
             report: Mutex::default(),
             listens_first: AtomicBool::new(false),
             answer: Answer::default(),
-            patience: AtomicU64::new(u64::MAX),
+            unattended: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -262,23 +262,23 @@ impl Requests {
         }
     }
 
-    /// The patience with a request ends then: the accept loop is to look at it.
+    /// A wait that no thread waits takes too long then: the accept loop is to look at it.
     pub(crate) fn look_at(&self, until: Tick) {
-        if self.patience.fetch_min(until.0, Ordering::SeqCst) > until.0 {
+        if self.unattended.fetch_min(until.0, Ordering::SeqCst) > until.0 {
             self.wake.wake();
         }
     }
 
-    /// When a request may have waited too long for whom no thread waits.
-    pub(crate) fn patience(&self) -> Option<Tick> {
-        Some(self.patience.load(Ordering::SeqCst))
+    /// When the first of these waits may have taken too long.
+    pub(crate) fn next_unattended(&self) -> Option<Tick> {
+        Some(self.unattended.load(Ordering::SeqCst))
             .filter(|&until| until != u64::MAX)
             .map(Tick)
     }
 
     /// All of them are about to be looked at; those that come meanwhile say so.
-    pub(crate) fn forget_patience(&self) {
-        self.patience.store(u64::MAX, Ordering::SeqCst);
+    pub(crate) fn forget_unattended(&self) {
+        self.unattended.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// The handler of a request has taken its peer's first word, and sent none before.
