@@ -240,7 +240,7 @@ impl<H> Unit<H> {
         self.ticket().failed(&error, self.peer_addr());
         self.ticket().end(Some(&error));
         if let Accepted::Stream(link, _) = &self.request {
-            link.hang_up(false);
+            link.hang_up(&[]);
         }
         error
     }

@@ -17,7 +17,7 @@ use crate::sys::signal;
 pub(super) struct Post {
     /// Which generation, counted from one, has prepared itself last, and serves.
     ready: AtomicU32,
-    /// Whether it ended as it should, and whether because its listeners will never have another request.
+    /// Whether it ended as it should, and whether that was [`Done::Exhausted`].
     done: AtomicBool,
     pub(super) exhausted: AtomicBool,
 }
@@ -48,6 +48,15 @@ impl Worker {
     fn ready(self) -> u32 {
         self.generation.wrapping_add(1)
     }
+}
+
+/// Why a worker ends as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It was told to, or has served enough.
+    Told,
+    /// Its listeners will never have another request.
+    Exhausted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +107,11 @@ impl Requests {
         self.ring(); // A rolling restart waits for it.
     }
 
-    /// A worker ends as it should: told, because it has served enough, or because nothing more will come.
-    pub(crate) fn report_done(&self, index: u32, is_exhausted: bool) {
+    /// A worker ends as it should.
+    pub(crate) fn report_done(&self, index: u32, done: Done) {
         let post = self.post(index);
-        post.exhausted.store(is_exhausted, Ordering::SeqCst);
+        post.exhausted
+            .store(done == Done::Exhausted, Ordering::SeqCst);
         post.done.store(true, Ordering::SeqCst);
     }
 

@@ -231,7 +231,10 @@ impl<H: Declaration> Server<H> {
             admin.keep(&requests.poller, |connection| connection.until() > now);
         }
         let mut sources = admin.sources.iter_mut();
-        sources.try_for_each(|source| source.watch(requests, wanted))
+        sources.try_for_each(|source| match wanted {
+            true => source.watch(requests),
+            false => source.ignore(requests),
+        })
     }
 
     /// When a connection's patience ends, or a listener's pause.

@@ -114,7 +114,7 @@ impl<H: Declaration> Server<H> {
         self.disown();
         for source in &mut self.sources {
             // It fails only if it was not watched.
-            let _ = source.watch(&self.requests, false);
+            let _ = source.ignore(&self.requests);
         }
         self.sources
             .retain(|source| source.listener.place().is_none());

@@ -46,7 +46,7 @@ use crate::listener::{Incoming, Listener};
 use crate::observer::Refusal;
 use crate::options::{Accept, Options};
 use crate::requests::{Requests, ServerHandle};
-use crate::signals::{Signals, Targets};
+use crate::signals::{Heeded, Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Timer;
 use builder::Builder;
@@ -515,8 +515,11 @@ impl<H: Declaration> Server<H> {
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
         let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
-        let upgrades = self.wants_upgrades();
-        let signals = Signals::handle(&[self.targets()], operator.reloads(), upgrades)?;
+        let heeded = Heeded {
+            reloads: operator.reloads(),
+            upgrades: self.wants_upgrades(),
+        };
+        let signals = Signals::handle(&[self.targets()], heeded)?;
         self.handles_signals = true;
         self.announce();
         operator.tend();

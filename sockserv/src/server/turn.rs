@@ -159,8 +159,10 @@ impl<H: Declaration> Server<H> {
         #[cfg(feature = "admin")]
         self.tend_admin()?;
         self.sources.iter_mut().try_for_each(|source| {
-            let wanted = wanted && has_room[usize::from(source.is_stream())];
-            source.watch(&self.requests, wanted)
+            match wanted && has_room[usize::from(source.is_stream())] {
+                true => source.watch(&self.requests),
+                false => source.ignore(&self.requests),
+            }
         })
     }
 

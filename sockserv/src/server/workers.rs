@@ -15,7 +15,7 @@ use crate::guard::guard;
 use crate::listener::place::Place;
 use crate::observer::Event;
 use crate::options::Accept;
-use crate::requests::workers::{RunningWorker, Worker};
+use crate::requests::workers::{Done, RunningWorker, Worker};
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
 use crate::server::operator::Operator;
@@ -287,10 +287,13 @@ impl<H: Declaration> Server<H> {
             self.requests.report_ready(worker);
             let mut nobody = Operator::default(); // The parent's alone.
             let result = self.serve(&mut nobody);
-            let is_exhausted = result.is_ok() && !self.requests.is_draining();
+            let done = match self.requests.is_draining() {
+                true => Done::Told,
+                false => Done::Exhausted,
+            };
             self.drain(Last::Served, &mut nobody);
             if result.is_ok() {
-                self.requests.report_done(worker.index, is_exhausted);
+                self.requests.report_done(worker.index, done);
             }
             Ok(result?)
         });
@@ -347,7 +350,7 @@ impl<H: Declaration> Server<H> {
         }
         self.passed_on = passed_on;
         let mut sources = self.sources.iter_mut();
-        sources.try_for_each(|source| source.watch(&self.requests, false)) // The next turn adds them.
+        sources.try_for_each(|source| source.ignore(&self.requests)) // The next turn adds them.
     }
 
     /// The life line has something to say: the server ends, or the parent has died.
