@@ -14,7 +14,7 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::{Calls, Methods};
 use crate::listener::packets::Packet;
-use crate::listener::{Incoming, Kind};
+use crate::listener::{Arrived, Incoming};
 use crate::message::{AnyTalk, Progress, Talks, Thread};
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
@@ -109,9 +109,9 @@ impl<H> Unit<H> {
         methods: Methods<H>,
         tell: Tell<H>,
     ) -> Result<Self, Address> {
-        let request = match (incoming.kind, methods.stream, methods.datagram) {
+        let request = match (incoming.arrived, methods.stream, methods.datagram) {
             (
-                Kind::Stream {
+                Arrived::Stream {
                     transport,
                     local,
                     inherits,
@@ -126,7 +126,7 @@ impl<H> Unit<H> {
                 }
                 Accepted::Stream(Arc::new(link), calls)
             }
-            (Kind::Packet(packet), _, Some(calls)) => {
+            (Arrived::Packet(packet), _, Some(calls)) => {
                 Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
             }
             _ => return Err(peer),
