@@ -65,15 +65,15 @@ fn connect(to: &str) -> io::Result<TcpStream> {
 }
 
 fn main() -> io::Result<()> {
-    let mut addrs: Vec<String> = env::args().skip(1).collect();
-    let mut to = "127.0.0.1:8080".to_owned();
-    if let Some(at) = addrs.iter().position(|arg| arg == "--to") {
-        let end = addrs.len().min(at + 2);
-        to = addrs
-            .drain(at..end)
-            .nth(1)
-            .ok_or(io::Error::other("write `--to HOST:PORT`"))?;
+    let (mut to, mut addrs) = (Some("127.0.0.1:8080".to_owned()), Vec::new());
+    let mut args = env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--to" => to = args.next(),
+            _ => addrs.push(arg),
+        }
     }
+    let to = to.ok_or(io::Error::other("write `--to HOST:PORT`"))?;
     ForwardServer::builder(Forward { to })
         .addrs(addrs)
         .bind()?

@@ -347,15 +347,15 @@ impl Drop for Mail {
 }
 
 fn main() -> io::Result<()> {
-    let mut addrs: Vec<String> = env::args().skip(1).collect();
-    let mut dir = "maildir".to_owned();
-    if let Some(at) = addrs.iter().position(|arg| arg == "--dir") {
-        let end = addrs.len().min(at + 2);
-        dir = addrs
-            .drain(at..end)
-            .nth(1)
-            .ok_or(io::Error::other("write `--dir DIR`"))?;
+    let (mut dir, mut addrs) = (Some("maildir".to_owned()), Vec::new());
+    let mut args = env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--dir" => dir = args.next(),
+            _ => addrs.push(arg),
+        }
     }
+    let dir = dir.ok_or(io::Error::other("write `--dir DIR`"))?;
     let sink = Sink {
         maildir: Arc::new(Maildir::open(Path::new(&dir))?),
         client: String::new(),

@@ -327,11 +327,19 @@ fn is_over(error: &io::Error) -> bool {
 /// What can be named: plain files below one folder, by no symbolic link.
 struct Folder {
     root: OwnedFd,
-    is_writable: bool,
+    access: Access,
+}
+
+/// What a peer may do with a folder.
+#[derive(PartialEq, Eq)]
+enum Access {
+    Read,
+    /// Files may come, too.
+    Write,
 }
 
 impl Folder {
-    fn new(path: &str, is_writable: bool) -> io::Result<Self> {
+    fn new(path: &str, access: Access) -> io::Result<Self> {
         let root = openat(
             CWD,
             path,
@@ -339,7 +347,7 @@ impl Folder {
             Mode::empty(),
         )
         .map_err(|error| io::Error::other(format!("cannot open the folder `{path}`: {error}")))?;
-        Ok(Folder { root, is_writable })
+        Ok(Folder { root, access })
     }
 
     fn open(&self, name: &Path) -> io::Result<(File, u64)> {
@@ -355,7 +363,7 @@ impl Folder {
 
     /// Creates a file that takes its name when it is whole.
     fn create<'a>(&self, name: &'a Path, transfer: &Transfer) -> io::Result<Upload<'a>> {
-        if !self.is_writable {
+        if self.access == Access::Read {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let (folder, name) = self.find(name)?;
@@ -474,14 +482,16 @@ impl<W: Write> Write for FromNetascii<W> {
 }
 
 fn main() -> io::Result<()> {
-    let mut addrs: Vec<String> = env::args().skip(1).collect();
-    let mut dir = None;
-    if let Some(at) = addrs.iter().position(|arg| arg == "--dir") {
-        let end = addrs.len().min(at + 2);
-        dir = addrs.drain(at..end).nth(1);
-        dir.as_ref().ok_or(io::Error::other("write `--dir DIR`"))?;
+    let (mut dir, mut access, mut addrs) = (Some(".".to_owned()), Access::Read, Vec::new());
+    let mut args = env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--dir" => (dir, access) = (args.next(), Access::Write),
+            _ => addrs.push(arg),
+        }
     }
-    let folder = Arc::new(Folder::new(dir.as_deref().unwrap_or("."), dir.is_some())?);
+    let dir = dir.ok_or(io::Error::other("write `--dir DIR`"))?;
+    let folder = Arc::new(Folder::new(&dir, access)?);
     let asked = Arc::default();
     TftpServer::builder(Tftp { folder, asked })
         .addrs(addrs)

@@ -32,17 +32,25 @@ impl Targets {
     }
 }
 
+/// Which signals mean something to a program, beside those that all heed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heeded {
+    /// SIGHUP: there is something to reload.
+    pub(crate) reloads: bool,
+    /// SIGUSR2: it asks for an upgrade.
+    pub(crate) upgrades: bool,
+}
+
 impl Signals {
-    /// Handles them, SIGHUP only if there is something to reload, and SIGUSR2 if that asks for an upgrade, for servers that
-    /// live at least as long.
-    pub(crate) fn handle(targets: &[Targets], reloads: bool, upgrades: bool) -> io::Result<Self> {
+    /// Handles them for servers that live at least as long.
+    pub(crate) fn handle(targets: &[Targets], heeded: Heeded) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
         let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
-        if reloads {
+        if heeded.reloads {
             handled.push(signal::handle_hang_up()?);
         }
         handled.extend(signal::handle_question()?);
-        if upgrades {
+        if heeded.upgrades {
             handled.push(signal::handle_upgrade()?);
         }
         Ok(Self { _handled: handled })

@@ -29,10 +29,7 @@ use crate::codec::{Decoder, Encoder, FrameError, Overflow};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Delimited {
-    delimiter: Bytes,
-    max: usize,
-    on_overflow: Overflow,
-    search: Search,
+    search: Search<Bytes>,
 }
 
 impl Delimited {
@@ -44,10 +41,7 @@ impl Delimited {
     pub const fn new(delimiter: &'static [u8], max: usize) -> Self {
         assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
         Self {
-            delimiter: Bytes::from_static(delimiter),
-            max,
-            on_overflow: Overflow::Error,
-            search: Search::new(),
+            search: Search::new(Bytes::from_static(delimiter), max),
         }
     }
 
@@ -60,14 +54,13 @@ impl Delimited {
         let delimiter = delimiter.into();
         assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
         Self {
-            delimiter,
-            ..Self::new(b"\0", max)
+            search: Search::new(delimiter, max),
         }
     }
 
     /// What becomes of a frame that is too long; an error if nothing is said.
     pub const fn on_overflow(mut self, on_overflow: Overflow) -> Self {
-        self.on_overflow = on_overflow;
+        self.search.on_overflow = on_overflow;
         self
     }
 }
@@ -91,13 +84,11 @@ impl Decoder for Delimited {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-        self.search
-            .next(src, &self.delimiter, self.max, self.on_overflow)
+        self.search.next(src)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-        self.search
-            .last(src, &self.delimiter, self.max, self.on_overflow)
+        self.search.last(src)
     }
 
     fn has_ended(&self) -> bool {
@@ -105,7 +96,7 @@ impl Decoder for Delimited {
     }
 
     fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
-        Search::packet(packet, &self.delimiter, self.max, self.on_overflow)
+        self.search.packet(packet)
     }
 }
 
@@ -113,13 +104,13 @@ impl<T: AsRef<[u8]>> Encoder<T> for Delimited {
     type Error = FrameError;
 
     fn encode(&mut self, frame: T, dst: &mut BytesMut) -> Result<(), FrameError> {
-        let frame = frame.as_ref();
-        super::check_reply(frame, self.max)?;
+        let (frame, delimiter) = (frame.as_ref(), &self.search.mark);
+        super::check_reply(frame, self.search.max)?;
         let before = dst.len();
-        dst.reserve(frame.len() + self.delimiter.len());
+        dst.reserve(frame.len() + delimiter.len());
         dst.put_slice(frame);
-        dst.put_slice(&self.delimiter);
-        if memmem::find(&dst[before..], &self.delimiter) != Some(frame.len()) {
+        dst.put_slice(delimiter);
+        if memmem::find(&dst[before..], delimiter) != Some(frame.len()) {
             dst.truncate(before);
             return Err(FrameError::Malformed("a frame with the delimiter inside"));
         }

@@ -31,10 +31,7 @@ use crate::codec::{Decoder, Encoder, FrameError, Overflow};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Lines {
-    max: usize,
-    ending: Ending,
-    on_overflow: Overflow,
-    search: Search,
+    search: Search<Ending>,
 }
 
 /// What ends a line.
@@ -53,22 +50,19 @@ impl Lines {
     /// Lines of at most `max` bytes.
     pub const fn new(max: usize) -> Self {
         Self {
-            max,
-            ending: Ending::Lf,
-            on_overflow: Overflow::Error,
-            search: Search::new(),
+            search: Search::new(Ending::Lf, max),
         }
     }
 
     /// What ends a line; `\n` if nothing is said.
     pub const fn ending(mut self, ending: Ending) -> Self {
-        self.ending = ending;
+        self.search.mark = ending;
         self
     }
 
     /// What becomes of a line that is too long; an error if nothing is said.
     pub const fn on_overflow(mut self, on_overflow: Overflow) -> Self {
-        self.on_overflow = on_overflow;
+        self.search.on_overflow = on_overflow;
         self
     }
 }
@@ -97,13 +91,11 @@ impl Decoder for Lines {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-        self.search
-            .next(src, &self.ending, self.max, self.on_overflow)
+        self.search.next(src)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-        self.search
-            .last(src, &self.ending, self.max, self.on_overflow)
+        self.search.last(src)
     }
 
     fn has_ended(&self) -> bool {
@@ -111,7 +103,7 @@ impl Decoder for Lines {
     }
 
     fn decode_packet(&mut self, packet: Bytes) -> Result<Option<Bytes>, FrameError> {
-        Search::packet(packet, &self.ending, self.max, self.on_overflow)
+        self.search.packet(packet)
     }
 }
 
@@ -119,15 +111,15 @@ impl<T: AsRef<[u8]>> Encoder<T> for Lines {
     type Error = FrameError;
 
     fn encode(&mut self, line: T, dst: &mut BytesMut) -> Result<(), FrameError> {
-        let line = line.as_ref();
-        super::check_reply(line, self.max)?;
+        let (line, mark) = (line.as_ref(), self.search.mark);
+        super::check_reply(line, self.search.max)?;
         if memchr(b'\n', line).is_some() {
             return Err(FrameError::Malformed("a line with a line end inside"));
         }
-        if self.ending == Ending::Any && line.last() == Some(&b'\r') {
+        if mark == Ending::Any && line.last() == Some(&b'\r') {
             return Err(FrameError::Malformed("a line with half a line end"));
         }
-        let ending: &[u8] = match self.ending {
+        let ending: &[u8] = match mark {
             Ending::Lf | Ending::Any => b"\n",
             Ending::CrLf => b"\r\n",
         };

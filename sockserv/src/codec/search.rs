@@ -13,9 +13,12 @@ pub(super) trait Mark {
     fn begun(&self, bytes: &[u8]) -> usize;
 }
 
-/// A search that goes on where it stopped.
+/// Frames of at most `max` bytes before each mark, by a search that goes on where it stopped.
 #[derive(Clone, Debug)]
-pub(super) struct Search {
+pub(super) struct Search<M> {
+    pub(super) mark: M,
+    pub(super) max: usize,
+    pub(super) on_overflow: Overflow,
     /// No mark begins before here.
     scanned: usize,
     state: State,
@@ -29,36 +32,35 @@ enum State {
     Ended,
 }
 
-impl Search {
-    pub(super) const fn new() -> Self {
+impl<M> Search<M> {
+    pub(super) const fn new(mark: M, max: usize) -> Self {
         Self {
+            mark,
+            max,
+            on_overflow: Overflow::Error,
             scanned: 0,
             state: State::Reading,
         }
     }
+}
 
+impl<M: Mark> Search<M> {
     pub(super) fn has_ended(&self) -> bool {
         self.state == State::Ended
     }
 
-    pub(super) fn next(
-        &mut self,
-        src: &mut BytesMut,
-        mark: &impl Mark,
-        max: usize,
-        overflow: Overflow,
-    ) -> Result<Option<Bytes>, FrameError> {
+    pub(super) fn next(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
         while self.state != State::Ended {
-            let Some((content, end)) = mark.find(src, self.scanned.min(src.len())) else {
-                return self.wait(src, mark, max, overflow).map(|()| None);
+            let Some((content, end)) = self.mark.find(src, self.scanned.min(src.len())) else {
+                return self.wait(src).map(|()| None);
             };
             self.scanned = 0;
             if self.state == State::Skipping {
                 self.state = State::Reading;
                 src.advance(end);
-            } else if content > max {
+            } else if content > self.max {
                 src.advance(end);
-                self.overflow(max, overflow)?;
+                self.overflow()?;
             } else {
                 let mut frame = src.split_to(end);
                 frame.truncate(content);
@@ -70,14 +72,8 @@ impl Search {
     }
 
     /// As [`next`](Self::next), when there will be no more bytes: what has no mark is no frame.
-    pub(super) fn last(
-        &mut self,
-        src: &mut BytesMut,
-        mark: &impl Mark,
-        max: usize,
-        overflow: Overflow,
-    ) -> Result<Option<Bytes>, FrameError> {
-        let frame = self.next(src, mark, max, overflow)?;
+    pub(super) fn last(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        let frame = self.next(src)?;
         if frame.is_some() || src.is_empty() {
             return Ok(frame);
         }
@@ -90,49 +86,37 @@ impl Search {
     }
 
     /// A packet's frame, behind which the mark may stand.
-    pub(super) fn packet(
-        mut packet: Bytes,
-        mark: &impl Mark,
-        max: usize,
-        overflow: Overflow,
-    ) -> Result<Option<Bytes>, FrameError> {
-        match mark.find(&packet, 0) {
+    pub(super) fn packet(&self, mut packet: Bytes) -> Result<Option<Bytes>, FrameError> {
+        match self.mark.find(&packet, 0) {
             Some((content, end)) if end == packet.len() => packet.truncate(content),
             Some(_) => return Err(FrameError::Malformed("one frame in a packet")),
             None => {}
         }
-        super::packet(packet, max, overflow)
+        super::packet(packet, self.max, self.on_overflow)
     }
 
     /// There is no mark yet.
-    fn wait(
-        &mut self,
-        src: &mut BytesMut,
-        mark: &impl Mark,
-        max: usize,
-        overflow: Overflow,
-    ) -> Result<(), FrameError> {
-        self.scanned = src.len() - mark.begun(src);
+    fn wait(&mut self, src: &mut BytesMut) -> Result<(), FrameError> {
+        self.scanned = src.len() - self.mark.begun(src);
         let is_new = self.state == State::Reading;
-        if is_new && self.scanned <= max {
+        if is_new && self.scanned <= self.max {
             return Ok(());
         }
         src.advance(self.scanned);
         self.scanned = 0;
         self.state = State::Skipping;
-        if is_new {
-            self.overflow(max, overflow)
-        } else {
-            Ok(())
+        match is_new {
+            true => self.overflow(),
+            false => Ok(()),
         }
     }
 
-    fn overflow(&mut self, max: usize, overflow: Overflow) -> Result<(), FrameError> {
-        match overflow {
+    fn overflow(&mut self) -> Result<(), FrameError> {
+        match self.on_overflow {
             Overflow::Discard => return Ok(()),
             Overflow::Error => {}
             Overflow::Close => self.state = State::Ended,
         }
-        Err(FrameError::TooLong { max })
+        Err(FrameError::TooLong { max: self.max })
     }
 }

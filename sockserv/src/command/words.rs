@@ -518,6 +518,7 @@ mod tests {
         assert!(words.is_empty() && words.end().is_ok());
         assert_eq!(&*words.rest("text").expect("text"), "");
     }
+
     #[test]
     fn the_rest_keeps_its_quotes() {
         let rest = |line: &'static str| {

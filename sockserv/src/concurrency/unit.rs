@@ -14,8 +14,8 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::{Calls, Methods};
 use crate::listener::packets::Packet;
-use crate::listener::{Incoming, Kind};
-use crate::message::{AnyTalk, Progress, Talks};
+use crate::listener::{Arrived, Incoming};
+use crate::message::{AnyTalk, Progress, Talks, Thread};
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::Stream;
@@ -38,8 +38,7 @@ pub struct Unit<H> {
     end: Option<End>,
     /// Whether the poll set knows its socket.
     is_watched: bool,
-    /// Whether it gives its thread back between two messages.
-    is_lent: bool,
+    thread: Thread,
 }
 
 /// The peer sends something, or its end.
@@ -110,9 +109,9 @@ impl<H> Unit<H> {
         methods: Methods<H>,
         tell: Tell<H>,
     ) -> Result<Self, Address> {
-        let request = match (incoming.kind, methods.stream, methods.datagram) {
+        let request = match (incoming.arrived, methods.stream, methods.datagram) {
             (
-                Kind::Stream {
+                Arrived::Stream {
                     transport,
                     local,
                     inherits,
@@ -127,7 +126,7 @@ impl<H> Unit<H> {
                 }
                 Accepted::Stream(Arc::new(link), calls)
             }
-            (Kind::Packet(packet), _, Some(calls)) => {
+            (Arrived::Packet(packet), _, Some(calls)) => {
                 Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
             }
             _ => return Err(peer),
@@ -140,7 +139,7 @@ impl<H> Unit<H> {
             talk: None,
             end: None,
             is_watched: false,
-            is_lent: false,
+            thread: Thread::Own,
         })
     }
 
@@ -171,11 +170,14 @@ impl<H> Unit<H> {
     pub(crate) fn lend(&mut self, lends: bool) {
         let can_stop = matches!(&self.request, Accepted::Stream(link, calls)
             if calls.talks.is_some() && link.transport.descriptor().is_some());
-        self.is_lent = lends && can_stop;
+        self.thread = match lends && can_stop {
+            true => Thread::Lent,
+            false => Thread::Own,
+        };
     }
 
     pub(crate) fn is_lent(&self) -> bool {
-        self.is_lent
+        self.thread == Thread::Lent
     }
 
     /// Whether it waits for a further message, with a handler of its own.
@@ -238,7 +240,7 @@ impl<H> Unit<H> {
         self.ticket().failed(&error, self.peer_addr());
         self.ticket().end(Some(&error));
         if let Accepted::Stream(link, _) = &self.request {
-            link.hang_up(false);
+            link.hang_up(&[]);
         }
         error
     }
@@ -270,7 +272,7 @@ impl<H> Unit<H> {
         };
         link.run_here();
         let mut stream = Stream::new(link, &[], &[]);
-        if self.is_lent {
+        if self.is_lent() {
             stream.buffer_more();
         }
         if let Some(end) = self.end.take() {
@@ -284,14 +286,14 @@ impl<H> Unit<H> {
                 return Lent::ended(end_unready(handler, &mut stream, &error, self.tell));
             }
         }
-        let (talk, is_lent, mut progress) = (&mut self.talk, self.is_lent, Progress::Ended);
+        let (talk, thread, mut progress) = (&mut self.talk, self.thread, Progress::Ended);
         let handled = method(&mut stream, Phase::Handle, |stream| {
             let talk = talk.get_or_insert_with(|| (talks.begin)(&handler));
-            progress = (talks.advance)(talk, &mut handler, stream, is_lent)?;
+            progress = (talks.advance)(talk, &mut handler, stream, thread)?;
             Ok(())
         });
         if handled.is_err() || progress == Progress::Ended {
-            if self.is_lent && stream.is_open() {
+            if self.is_lent() && stream.is_open() {
                 let mut end = End::default();
                 end.failure.keep(handled);
                 return self.end(handler, stream, calls, talks, end);
@@ -318,10 +320,10 @@ impl<H> Unit<H> {
     ) -> Lent<H> {
         loop {
             let mut is_sent = true;
-            let (talk, is_lent) = (&mut self.talk, self.is_lent);
+            let (talk, thread) = (&mut self.talk, self.thread);
             end.failure.keep(step(&mut stream, Phase::Reply, |stream| {
                 if let Some(talk) = talk {
-                    is_sent = (talks.send_last)(talk, stream, is_lent)?;
+                    is_sent = (talks.send_last)(talk, stream, thread)?;
                 }
                 Ok(())
             }));

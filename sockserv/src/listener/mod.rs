@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use socket2::{SockRef, Socket};
 
-use crate::address::{self, Address};
+use crate::address::{Address, Kind};
 use crate::credentials::Credentials;
 use crate::transport::Transport;
 use packets::Packet;
@@ -116,11 +116,11 @@ pub trait Listener: 'static {
 /// [`verify_request`](crate::Hooks::verify_request) may look at it; an own [`Listener`] makes it.
 #[derive(Debug)]
 pub struct Incoming {
-    pub(crate) kind: Kind,
+    pub(crate) arrived: Arrived,
 }
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum Arrived {
     Stream {
         transport: Arc<dyn Transport>,
         local: OnceLock<Address>,
@@ -137,7 +137,7 @@ impl Incoming {
     #[must_use]
     pub fn stream(transport: impl Transport) -> Self {
         Self {
-            kind: Kind::Stream {
+            arrived: Arrived::Stream {
                 transport: Arc::new(transport),
                 local: OnceLock::new(),
                 inherits: false,
@@ -150,7 +150,7 @@ impl Incoming {
     #[must_use]
     pub fn from_packet(bytes: impl Into<Bytes>) -> Self {
         Self {
-            kind: Kind::Packet(Packet::new(bytes.into(), None)),
+            arrived: Arrived::Packet(Packet::new(bytes.into(), None)),
         }
     }
 
@@ -161,14 +161,14 @@ impl Incoming {
         reply: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            kind: Kind::Packet(Packet::new(bytes.into(), Some(Arc::new(reply)))),
+            arrived: Arrived::Packet(Packet::new(bytes.into(), Some(Arc::new(reply)))),
         }
     }
 
     pub(crate) fn accepted(socket: Socket, local: Option<Address>, inherits: bool) -> Self {
         let local = local.map_or_else(OnceLock::new, OnceLock::from);
         Self {
-            kind: Kind::Stream {
+            arrived: Arrived::Stream {
                 transport: Arc::new(socket),
                 local,
                 inherits,
@@ -180,61 +180,61 @@ impl Incoming {
     /// Returns the address that the peer connected or sent to.
     #[must_use]
     pub fn local_addr(&self) -> &Address {
-        match &self.kind {
-            Kind::Stream { local, .. } => local.get_or_init(|| {
+        match &self.arrived {
+            Arrived::Stream { local, .. } => local.get_or_init(|| {
                 let address = self
                     .carrying_socket()
                     .and_then(|socket| socket.local_addr().ok());
                 address.map_or(Address::Unnamed, |address| Address::from_socket(&address))
             }),
-            Kind::Packet(packet) => packet.local(),
+            Arrived::Packet(packet) => packet.local(),
         }
     }
 
     /// Where it came to, if the kernel need not be asked.
     pub(crate) fn known_local(&self) -> Option<&Address> {
-        match &self.kind {
-            Kind::Stream { local, .. } => local.get(),
-            Kind::Packet(packet) => Some(packet.local()),
+        match &self.arrived {
+            Arrived::Stream { local, .. } => local.get(),
+            Arrived::Packet(packet) => Some(packet.local()),
         }
     }
 
     /// What kind of socket carries it, if one does.
-    pub(crate) fn carrier(&self, peer: &Address) -> Option<address::Kind> {
+    pub(crate) fn carrier(&self, peer: &Address) -> Option<Kind> {
         self.carrying_socket()?;
-        Some(match (&self.kind, peer) {
-            (Kind::Stream { .. }, Address::Inet(_)) => address::Kind::Tcp,
-            (Kind::Stream { .. }, _) => address::Kind::Unix,
-            (Kind::Packet(_), Address::Inet(_)) => address::Kind::Udp,
-            (Kind::Packet(_), _) => address::Kind::UnixDatagram,
+        Some(match (&self.arrived, peer) {
+            (Arrived::Stream { .. }, Address::Inet(_)) => Kind::Tcp,
+            (Arrived::Stream { .. }, _) => Kind::Unix,
+            (Arrived::Packet(_), Address::Inet(_)) => Kind::Udp,
+            (Arrived::Packet(_), _) => Kind::UnixDatagram,
         })
     }
 
     /// Returns the packet, if it is one.
     #[must_use]
     pub fn packet(&self) -> Option<&Bytes> {
-        match &self.kind {
-            Kind::Packet(packet) => Some(&packet.bytes),
-            Kind::Stream { .. } => None,
+        match &self.arrived {
+            Arrived::Packet(packet) => Some(&packet.bytes),
+            Arrived::Stream { .. } => None,
         }
     }
 
     /// Returns the socket: the stream's own, or the one that the packet came to.
     #[must_use]
     pub fn socket(&self) -> Option<SockRef<'_>> {
-        if let Kind::Stream { lent, .. } = &self.kind {
+        if let Arrived::Stream { lent, .. } = &self.arrived {
             lent.store(true, Ordering::Relaxed);
         }
         self.carrying_socket()
     }
 
     fn carrying_socket(&self) -> Option<SockRef<'_>> {
-        match &self.kind {
-            Kind::Stream { transport, .. } => {
+        match &self.arrived {
+            Arrived::Stream { transport, .. } => {
                 transport.descriptor()?;
                 Some(SockRef::from(transport))
             }
-            Kind::Packet(packet) => packet.socket(),
+            Arrived::Packet(packet) => packet.socket(),
         }
     }
 
@@ -244,11 +244,11 @@ impl Incoming {
     ///
     /// `Unsupported` for anything but a Unix stream.
     pub fn credentials(&self) -> io::Result<Credentials> {
-        match &self.kind {
-            Kind::Stream { transport, .. } => {
+        match &self.arrived {
+            Arrived::Stream { transport, .. } => {
                 Credentials::of(transport.descriptor().ok_or(io::ErrorKind::Unsupported)?)
             }
-            Kind::Packet(_) => Err(io::ErrorKind::Unsupported.into()),
+            Arrived::Packet(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }

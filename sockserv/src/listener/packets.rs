@@ -12,7 +12,7 @@ use socket2::{SockAddr, SockRef, Socket};
 
 use crate::address::{Address, Kind};
 use crate::listener::place::Place;
-use crate::listener::{Incoming, Kind as Request, Listener};
+use crate::listener::{Arrived, Incoming, Listener};
 use crate::sys::datagrams::{Batch, Received, Source, send_from};
 
 /// How many packets one system call may take: enough that its cost no longer counts.
@@ -84,7 +84,7 @@ impl Listener for Packets {
             let peer = Address::from_socket(&received.peer);
             take(
                 Incoming {
-                    kind: Request::Packet(self.packet(&received)),
+                    arrived: Arrived::Packet(self.packet(&received)),
                 },
                 peer,
             );

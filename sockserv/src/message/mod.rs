@@ -57,7 +57,7 @@ pub use replies::Replies;
 use talk::Talk;
 #[doc(hidden)]
 pub use talk::Talks;
-pub(crate) use talk::{AnyTalk, Progress};
+pub(crate) use talk::{AnyTalk, Progress, Thread};
 
 /// A handler that is called once for each message. A framing in the attribute, and `fn message`, write it.
 #[diagnostic::on_unimplemented(

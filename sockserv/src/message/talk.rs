@@ -44,29 +44,29 @@ pub(crate) enum Progress {
 /// How many messages a connection may have handled before others have their turn.
 const TURN: usize = 256;
 
-/// Whether bytes that have not come yet are waited for.
+/// Whose the thread is that handles messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    Endless,
-    /// So many more messages are handled, if they are there.
-    None(usize),
+pub(crate) enum Thread {
+    /// The connection's: it waits for bytes that have not come yet.
+    Own,
+    /// It is given back instead.
+    Lent,
 }
 
-/// A talk, whatever its codec.
+/// A talk, whatever its codec. It does not know the handler either, which may borrow, and may be part of another one.
 pub(crate) type AnyTalk = Box<dyn Any + Send>;
 
 /// How a handler's talks begin and go on.
 pub struct Talks<H> {
     pub(crate) begin: fn(&H) -> AnyTalk,
-    /// Handles the messages that are there, and, unless its thread is only lent to it, those that it waits for.
+    /// Handles the messages that are there, and on a thread of its own those that it waits for.
     pub(crate) advance: Advance<H>,
-    /// Sends what is left in the end: if the thread is only lent, as far as the peer takes it at once. Returns whether that
-    /// is all.
+    /// Sends what is left in the end: on a lent thread as far as the peer takes it at once. Returns whether that is all.
     pub(crate) send_last: SendLast,
 }
 
-type SendLast = fn(&mut AnyTalk, &mut Stream, is_lent: bool) -> Result<bool, Failure>;
-type Advance<H> = fn(&mut AnyTalk, &mut H, &mut Stream, is_lent: bool) -> Result<Progress, Failure>;
+type SendLast = fn(&mut AnyTalk, &mut Stream, Thread) -> Result<bool, Failure>;
+type Advance<H> = fn(&mut AnyTalk, &mut H, &mut Stream, Thread) -> Result<Progress, Failure>;
 
 impl<H: MessageHandler> Talks<H> {
     /// Those of a message handler.
@@ -75,12 +75,10 @@ impl<H: MessageHandler> Talks<H> {
     pub fn new() -> Self {
         Self {
             begin: |handler| Box::new(Talk::new(handler.codec())),
-            advance: |talk, handler, stream, is_lent| {
-                Talk::<H::Codec>::of(talk)?.advance(handler, stream, is_lent)
+            advance: |talk, handler, stream, thread| {
+                Talk::<H::Codec>::of(talk)?.advance(handler, stream, thread)
             },
-            send_last: |talk, stream, is_lent| {
-                Talk::<H::Codec>::of(talk)?.send_last(stream, is_lent)
-            },
+            send_last: |talk, stream, thread| Talk::<H::Codec>::of(talk)?.send_last(stream, thread),
         }
     }
 }
@@ -121,25 +119,21 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        self.go_on(handler, stream, Patience::Endless).map(drop)
+        self.go_on(handler, stream, Thread::Own).map(drop)
     }
 
     fn advance<H>(
         &mut self,
         handler: &mut H,
         stream: &mut Stream,
-        is_lent: bool,
+        thread: Thread,
     ) -> Result<Progress, Failure>
     where
         H: MessageHandler<Codec = C>,
     {
         self.resume(stream);
         self.is_dry = false;
-        let patience = match is_lent {
-            true => Patience::None(TURN),
-            false => Patience::Endless,
-        };
-        let progress = self.go_on(handler, stream, patience)?;
+        let progress = self.go_on(handler, stream, thread)?;
         if progress != Progress::Ended {
             self.unsent = stream.take_unsent();
         }
@@ -147,10 +141,10 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     }
 
     /// Sends the last replies, and what senders have queued; returns whether that is all.
-    fn send_last(&mut self, stream: &mut Stream, is_lent: bool) -> Result<bool, Failure> {
+    fn send_last(&mut self, stream: &mut Stream, thread: Thread) -> Result<bool, Failure> {
         self.resume(stream);
         self.received.put_back(stream); // Whoever closes it must know that something is unread.
-        if !is_lent {
+        if thread == Thread::Own {
             stream.reply()?;
             return Ok(true);
         }
@@ -182,8 +176,8 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     }
 
     /// Sends what is buffered; `false` if the peer has to take some of it first.
-    fn send(&mut self, stream: &Stream, patience: Patience) -> Result<bool, Failure> {
-        if patience == Patience::Endless {
+    fn send(&mut self, stream: &Stream, thread: Thread) -> Result<bool, Failure> {
+        if thread == Thread::Own {
             return Ok(true); // A read that waits sends it, or the end.
         }
         self.send_now(stream)
@@ -199,18 +193,18 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
         Ok(is_sent)
     }
 
-    /// Handles what is there and what comes, as long as the patience lasts.
+    /// Handles what is there and what comes, if it is waited for.
     fn go_on<H>(
         &mut self,
         handler: &mut H,
         stream: &mut Stream,
-        patience: Patience,
+        thread: Thread,
     ) -> Result<Progress, Failure>
     where
         H: MessageHandler<Codec = C>,
     {
         self.received.take_from(stream);
-        let result = self.messages(handler, stream, patience);
+        let result = self.messages(handler, stream, thread);
         if matches!(result, Ok(Progress::Ended) | Err(_)) {
             self.received.put_back(stream); // Whoever closes it must know that something is unread.
         }
@@ -221,26 +215,26 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
         &mut self,
         handler: &mut H,
         stream: &mut Stream,
-        mut patience: Patience,
+        thread: Thread,
     ) -> Result<Progress, Failure>
     where
         H: MessageHandler<Codec = C>,
     {
-        let mut at_end = false;
+        let (mut at_end, mut left) = (false, TURN);
         loop {
-            if stream.has_much_unsent() && !self.send(stream, patience)? {
+            if stream.has_much_unsent() && !self.send(stream, thread)? {
                 return Ok(Progress::Chokes); // Who does not take the replies is not read from.
             }
-            if let Patience::None(left) = &mut patience {
-                if *left == 0 {
-                    let is_sent = self.send(stream, patience)?;
+            if thread == Thread::Lent {
+                if left == 0 {
+                    let is_sent = self.send(stream, thread)?;
                     return Ok(if is_sent {
                         Progress::Yields
                     } else {
                         Progress::Chokes
                     });
                 }
-                *left -= 1;
+                left -= 1;
             }
             let item = match at_end {
                 false => self.codec.decode(&mut self.received.bytes),
@@ -249,10 +243,10 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
             match item {
                 Ok(None) if at_end || self.codec.has_ended() => return Ok(Progress::Ended),
                 Ok(None) => {
-                    if !self.send(stream, patience)? {
+                    if !self.send(stream, thread)? {
                         return Ok(Progress::Chokes);
                     }
-                    match self.receive(stream, patience)? {
+                    match self.receive(stream, thread)? {
                         None => return Ok(Progress::Waits),
                         Some(count) => at_end = count == 0,
                     }
@@ -293,16 +287,12 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     }
 
     /// Receives some bytes; none is the end, nothing is that they would have to be waited for.
-    fn receive(
-        &mut self,
-        stream: &mut Stream,
-        patience: Patience,
-    ) -> Result<Option<usize>, Failure> {
+    fn receive(&mut self, stream: &mut Stream, thread: Thread) -> Result<Option<usize>, Failure> {
         let (received, span) = (&mut self.received, &mut self.span);
         if !received.bytes.is_empty() {
             stream.owe(); // Half a message.
         }
-        if patience == Patience::Endless {
+        if thread == Thread::Own {
             return Ok(Some(received.receive(&mut stream.rfile, span)?));
         }
         let came = match self.is_dry && !stream.server().is_shutting_down() {

@@ -108,9 +108,9 @@ impl Conversation {
     fn wait(&self, interest: PollFlags, moment: &Moment, deadline: Deadline) -> io::Result<()> {
         let until = deadline.check(moment.now)?;
         let until = [until, moment.next].into_iter().flatten().min();
-        let patience = until.map(|until| until.since(moment.now));
+        let timeout = until.map(|until| until.since(moment.now));
         self.requests
-            .poll(self.socket.as_fd(), interest, moment.stage, patience, None)
+            .poll(self.socket.as_fd(), interest, moment.stage, timeout, None)
             .map(drop)
     }
 

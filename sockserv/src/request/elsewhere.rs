@@ -213,5 +213,5 @@ fn finish<R: IntoOutcome>(
 fn end(stream: &Stream, failure: Option<&RequestError>) {
     let link = stream.link();
     link.end(failure);
-    link.hang_up(!stream.rfile.input.unread().is_empty());
+    link.hang_up(stream.rfile.input.unread());
 }

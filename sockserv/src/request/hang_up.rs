@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::request::link::Link;
-use crate::requests::lock;
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
 use crate::sys::unsent::unacknowledged;
@@ -47,9 +46,8 @@ impl Link {
     /// Ends the connection without losing the reply, and counts the request as ended just before the peer can see it.
     ///
     /// If the peer still talks its bytes are drained, by the accept loop, before the socket is closed: closing it now would
-    /// reset the connection, and a reset takes the reply with it. `unread`: whether bytes of the peer are left in our own
-    /// buffer.
-    pub(crate) fn hang_up(&self, unread: bool) {
+    /// reset the connection, and a reset takes the reply with it. `unread`: what of its bytes is left in our own buffer.
+    pub(crate) fn hang_up(&self, unread: &[u8]) {
         self.close_senders();
         if self.released.load(Ordering::Relaxed) {
             return self.requests().settle(self.index);
@@ -61,7 +59,9 @@ impl Link {
         }
         if let (Some(linger), None) = (linger, here) {
             // Before the request counts as ended: a server that drains must find it.
-            lock(&requests.lingering).push((Arc::clone(&self.transport), linger));
+            requests
+                .lingering
+                .push((Arc::clone(&self.transport), linger));
         }
         requests.settle(self.index);
         let was_lent = self.lent.load(Ordering::Relaxed) || requests.is_child();
@@ -77,8 +77,8 @@ impl Link {
         }
     }
 
-    fn why_linger(&self, unread: bool) -> Option<Linger> {
-        if unread {
+    fn why_linger(&self, unread: &[u8]) -> Option<Linger> {
+        if !unread.is_empty() {
             return Some(Linger::Talking);
         }
         if self.peer_ended.load(Ordering::Relaxed) {

@@ -229,7 +229,7 @@ impl Link {
         let idle = idle.map(|timeout| (began.after(timeout), Told::Idle));
         let rate = exchange.map(|(_, late)| (late, Told::Rate));
         let due = [idle, rate].into_iter().flatten().min_by_key(|(at, _)| *at);
-        slot.bear_with_until(due);
+        slot.wait_unattended(due);
     }
 
     /// The same for a write, whose peer has to make room.
@@ -241,7 +241,7 @@ impl Link {
         let rate = self.exchange.min_rate();
         let rate = rate.map(|rate| (now.after(pace.left(rate)), Told::ChokedRate));
         let due = [idle, rate].into_iter().flatten().min_by_key(|(at, _)| *at);
-        self.slot().bear_with_until(due);
+        self.slot().wait_unattended(due);
     }
 
     /// That wait has ended.
@@ -252,7 +252,7 @@ impl Link {
         if let Some(began) = pace.unattended.take() {
             pace.waited += Tick::now().since(began);
         }
-        self.slot().bear_with_until(None);
+        self.slot().wait_unattended(None);
     }
 
     /// Sends what the peer takes at once; `None` if that is nothing.

@@ -172,7 +172,7 @@ impl Live for Stream {
     }
 
     fn close(&self) {
-        self.link().hang_up(!self.rfile.input.unread().is_empty());
+        self.link().hang_up(self.rfile.input.unread());
     }
 }
 

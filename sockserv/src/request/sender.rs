@@ -179,7 +179,7 @@ impl Outgoing {
     fn arm(self: &Arc<Self>, state: &mut State) {
         if !state.queue.is_empty() && !state.armed {
             state.armed = true;
-            lock(&self.requests.unsent).push(Arc::clone(self) as _);
+            self.requests.unsent.push(Arc::clone(self) as _);
             self.requests.wake.wake();
             if let Some(bell) = self.bell.get() {
                 bell.wake();

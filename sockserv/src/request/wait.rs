@@ -127,9 +127,9 @@ impl Link {
             let due = deadline.check(now)?;
             let look = (reads && stage == Stage::Draining).then(|| now.after(LOOK));
             let until = [due, next, look].into_iter().flatten().min();
-            let patience = until.map(|until| until.since(now));
+            let timeout = until.map(|until| until.since(now));
             let outgoing = self.outgoing.get();
-            if requests.poll(socket, interest, stage, patience, outgoing)? {
+            if requests.poll(socket, interest, stage, timeout, outgoing)? {
                 return Ok(Ended::Ready);
             }
         }

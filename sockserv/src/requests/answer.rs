@@ -25,9 +25,8 @@ impl Requests {
 
     /// Answers SIGUSR1, if it came.
     pub(crate) fn answer(&self) {
-        let is_parent = !self.is_child() && self.worker().is_none();
         if let Some(answer) = self.answer.0.get()
-            && is_parent
+            && self.is_main()
             && Signals::take_question()
         {
             answer();

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use crate::address::Address;
 use crate::drain::{LAST_WORDS, Stage};
+use crate::requests::workers::{RunningWorker, Worker};
 use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -26,8 +27,8 @@ pub(crate) const TOKENS: u64 = 1 << 32;
 pub(crate) trait Kept: Send + fmt::Debug {
     /// The place of the one request that the child serves.
     fn ticket(&self) -> Option<&Ticket>;
-    /// Which worker it is, and of which generation.
-    fn worker(&self) -> Option<(u32, u32)> {
+    /// Which worker it is.
+    fn worker(&self) -> Option<Worker> {
         None
     }
     fn peer(&self) -> &Address;
@@ -69,7 +70,6 @@ impl Requests {
                 if self.become_child().is_err() {
                     fork::exit(1);
                 }
-                self.forget_siblings();
                 Ok(None)
             }
         }
@@ -157,11 +157,11 @@ impl Requests {
         next
     }
 
-    /// Tells a worker of an older generation that another one has taken its place; returns how long it may take to end.
-    pub(crate) fn retire_worker(&self, index: u32, before: u32) -> Duration {
+    /// Tells the worker of an older generation in whose place this one serves; returns how long it may take to end.
+    pub(crate) fn retire_before(&self, new: Worker) -> Duration {
         let old = |running: &&mut Running| {
-            let of = running.kept.worker();
-            of.is_some_and(|(worker, generation)| worker == index && generation < before)
+            let worker = running.kept.worker();
+            worker.is_some_and(|old| old.index == new.index && old.generation < new.generation)
         };
         let grace = self.options.shutdown_grace + LAST_WORDS + LAST_WORDS;
         for running in lock(&self.children.running).iter_mut().filter(old) {
@@ -170,12 +170,13 @@ impl Requests {
         grace
     }
 
-    /// The workers that run: which, of which generation, and whether each was told to end.
-    pub(crate) fn workers(&self) -> Vec<(u32, u32, bool)> {
+    pub(crate) fn workers(&self) -> Vec<RunningWorker> {
         let running = lock(&self.children.running);
         let workers = running.iter().filter_map(|running| {
-            let (index, generation) = running.kept.worker()?;
-            Some((index, generation, running.told.is_some()))
+            Some(RunningWorker {
+                worker: running.kept.worker()?,
+                is_told: running.told.is_some(),
+            })
         });
         workers.collect()
     }
@@ -206,10 +207,10 @@ impl Running {
         (self.child, self.kept)
     }
 
-    fn tell(&mut self, now: Tick, patience: Duration) {
+    fn tell(&mut self, now: Tick, grace: Duration) {
         if self.told.is_none() {
             self.child.signal(Signal::TERM);
-            self.told = Some((now, patience));
+            self.told = Some((now, grace));
         }
     }
 
@@ -236,7 +237,7 @@ impl Running {
                 None => requests.tell_expired(self.child.id()),
             }
         }
-        let killed = self.told.map(|(told, patience)| told.after(patience));
+        let killed = self.told.map(|(told, grace)| told.after(grace));
         let killed = killed.filter(|_| stage < Stage::Told).or(kill);
         // A worker whose last request has ended may still drain what that one's peer says.
         let is_idle = self.kept.worker().is_some() && !requests.is_serving(self.child.id());

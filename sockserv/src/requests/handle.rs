@@ -48,12 +48,12 @@ impl ServerHandle {
 
     /// Stops accepting until [`resume`](Self::resume); live requests go on, new ones wait in the kernel's queue.
     pub fn suspend(&self) {
-        self.requests.suspend(true);
+        self.requests.suspend();
     }
 
     /// Accepts again after [`suspend`](Self::suspend).
     pub fn resume(&self) {
-        self.requests.suspend(false);
+        self.requests.resume();
     }
 
     /// Returns whether [`suspend`](Self::suspend) is in force.

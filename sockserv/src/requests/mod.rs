@@ -6,13 +6,17 @@
 
 mod answer;
 pub(crate) mod children;
+mod counters;
 mod handle;
+mod inbox;
+mod life_line;
 mod limits;
 mod live;
 mod meeting;
 mod observed;
 mod peer;
 mod places;
+mod process;
 mod shutdown;
 mod sides;
 mod slot;
@@ -21,10 +25,8 @@ mod ticket;
 pub(crate) mod workers;
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 
 use crate::address::Address;
 use crate::drain::{DrainReport, Unfinished};
@@ -38,53 +40,32 @@ use crate::transport::{Linger, Transport, Unsent};
 
 use answer::Answer;
 use children::Children;
+use counters::Counters;
 pub use handle::{ServerHandle, Stats};
+use inbox::Inbox;
+use life_line::LifeLine;
 #[cfg(feature = "admin")]
 pub(crate) use live::Live;
-use meeting::Once;
 use places::Places;
-use shutdown::LifeEnd;
+use process::Process;
+use shutdown::Shutdown;
 use sides::Sides;
 pub(crate) use slot::{Due, Ended, Slot, Told};
+use succession::Succession;
 pub(crate) use ticket::Ticket;
-pub(crate) use workers::Seat;
+use workers::{Post, Workforce};
 
 /// The state of a whole server that its children share.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Control {
-    /// When a shutdown was asked for.
-    asked: Once,
-    /// When accepting stopped for it.
-    begun: Once,
-    /// When a second signal ended its grace.
-    over_at: Once,
-    /// How things stood then, for the report.
-    ended_before: AtomicU64,
-    alive_then: AtomicU32,
+    shutdown: Shutdown,
+    succession: Succession,
     suspended: AtomicBool,
-    /// Whether another process still accepts, whose place this one is to take.
-    held: AtomicBool,
-    /// Whether another process accepts now.
-    handed_over: AtomicBool,
-    /// How often an upgrade was asked for.
-    #[cfg(feature = "upgrade")]
-    upgrades: AtomicU32,
     /// Which slots are taken, by all processes together, and whether an accept loop wants to know of the next end.
     places: Places,
-    /// How often a worker left without having accepted what the kernel had woken it, and nobody else, for.
-    passed_on: AtomicU32,
-    /// Whether the parent of workers looks after the deadlines of their requests: not while there are none.
-    watched: AtomicBool,
-    accepted: AtomicU64,
-    finished: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-    /// The number of the last request that observers were told of.
-    observed: AtomicU64,
-    /// What requests received and sent whose slots were taken again since.
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
+    workforce: Workforce,
+    counters: Counters,
 }
 
 crate::sys::shared::shareable!(Control);
@@ -94,8 +75,8 @@ crate::sys::shared::shareable!(Control);
 pub(crate) struct Requests {
     control: Shared<Control>,
     slots: Shared<Slot>,
-    /// The workers, if the server has any.
-    crew: Shared<Seat>,
+    /// One for each worker, if the server has any.
+    posts: Shared<Post>,
     sides: Sides,
     pub(crate) limits: Limits,
     pub(crate) options: Options,
@@ -103,42 +84,29 @@ pub(crate) struct Requests {
     pub(crate) wake: Wake,
     /// Ends the grace: a second signal. In a child, or a worker, SIGTERM.
     over: Wake,
-    /// Readable, or at its end, once a shutdown was asked for or the parent died. Nobody reads from it.
-    life: OwnedFd,
-    /// The life line's other end; children do not have it.
-    life_end: Mutex<Option<LifeEnd>>,
-    /// Whether this process is the child of a fork, for one request.
-    child: AtomicBool,
-    /// Which worker this process is, counted from one; zero for the process that bound the server.
-    worker: AtomicU32,
-    /// The process that is this worker, or zero: its requests are known by it.
-    process: AtomicU32,
-    /// When this child, or this worker, alone was asked to end.
-    retired: Once,
+    life: LifeLine,
+    process: Process,
     /// Rung to wake the accept loops of all processes; nobody reads from it. Only a server with workers has one.
     bell: Option<Wake>,
     /// Whether this process could accept, if it were not held.
     #[cfg(feature = "upgrade")]
     prepared: AtomicBool,
-    /// Whether the life line was written to.
-    lined: AtomicBool,
-    accepting: Mutex<Option<ThreadId>>,
     pub(crate) children: Children,
     /// Streams whose peers' unread bytes are to be drained before they are closed.
-    pub(crate) lingering: Mutex<Vec<(Arc<dyn Transport>, Linger)>>,
+    pub(crate) lingering: Inbox<(Arc<dyn Transport>, Linger)>,
     /// Senders that wait until their socket takes more.
-    pub(crate) unsent: Mutex<Vec<Arc<dyn Unsent>>>,
+    pub(crate) unsent: Inbox<Arc<dyn Unsent>>,
     /// Errors of requests that have no handler of their own any more.
-    pub(crate) failures: Mutex<Vec<(RequestError, Address)>>,
+    pub(crate) failures: Inbox<(RequestError, Address)>,
     /// Requests that the shutdown in progress has cut.
-    pub(crate) cut: Mutex<Vec<Unfinished>>,
+    pub(crate) cut: Inbox<Unfinished>,
     report: Mutex<Option<DrainReport>>,
     /// Whether the handler was seen to take its peer's first word without having sent any.
     listens_first: AtomicBool,
     /// What answers SIGUSR1 while a request has the only thread.
     answer: Answer,
-    /// When the first of those may have waited too long for whom no thread waits; `u64::MAX` if there are none.
-    patience: AtomicU64,
+    /// When the first wait that no thread waits may have taken too long; `u64::MAX` if there are none.
+    unattended: AtomicU64,
 }
 
 /// Locks what no user's code runs under, so that a poisoned lock still guards a whole value.
@@ -153,9 +121,6 @@ impl Requests {
         workers: Option<usize>,
     ) -> io::Result<Self> {
         let (most, capacity) = options.limit(most_by_model);
-        let (life, life_end) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
-        )?;
         Ok(Self {
             control: Shared::zeroed(1)?,
             slots: Shared::zeroed(capacity)?,
@@ -165,27 +130,21 @@ impl Requests {
             poller: Poller::new()?,
             wake: Wake::new()?,
             over: Wake::new()?,
-            life,
-            life_end: Mutex::new(Some(LifeEnd::new(life_end))),
-            child: AtomicBool::new(false),
-            worker: AtomicU32::new(0),
-            process: AtomicU32::new(0),
-            retired: Once::default(),
+            life: LifeLine::new()?,
+            process: Process::default(),
             bell: workers.is_some().then(Wake::new).transpose()?,
             #[cfg(feature = "upgrade")]
             prepared: AtomicBool::new(false),
-            crew: Shared::zeroed(workers.unwrap_or(0))?,
-            lined: AtomicBool::new(false),
-            accepting: Mutex::new(None),
+            posts: Shared::zeroed(workers.unwrap_or(0))?,
             children: Children::default(),
-            lingering: Mutex::default(),
-            unsent: Mutex::default(),
-            failures: Mutex::default(),
-            cut: Mutex::default(),
+            lingering: Inbox::default(),
+            unsent: Inbox::default(),
+            failures: Inbox::default(),
+            cut: Inbox::default(),
             report: Mutex::default(),
             listens_first: AtomicBool::new(false),
             answer: Answer::default(),
-            patience: AtomicU64::new(u64::MAX),
+            unattended: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -207,16 +166,12 @@ impl Requests {
             self.want_wake(); // Then look again: one may have ended in between.
             self.take_index()
         })?;
-        let (control, slot) = (self.control(), self.slot(index));
+        let (counters, slot) = (self.counters(), self.slot(index));
         // First, so that the parent of a worker that dies here gives the place back.
-        slot.process
-            .store(self.process.load(Ordering::Relaxed), Ordering::Relaxed);
-        let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (received, sent) = (bytes(&slot.bytes_in), bytes(&slot.bytes_out));
-        control.bytes_in.fetch_add(received, Ordering::Relaxed);
-        control.bytes_out.fetch_add(sent, Ordering::Relaxed);
+        slot.process.store(self.process.id(), Ordering::Relaxed);
+        counters.keep_bytes(slot);
         slot.reset(self.options.request_timeout, peer);
-        control.accepted.fetch_add(1, Ordering::Relaxed);
+        counters.accepted.fetch_add(1, Ordering::Relaxed);
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
             *lock(self.sides.of(index)) = Some(Arc::clone(transport));
@@ -242,19 +197,9 @@ impl Requests {
         self.control().places.is_full(self.limits.max_connections())
     }
 
-    pub(crate) fn active(&self) -> u32 {
-        let control = self.control();
-        // SeqCst pairs with `settle`: its end is seen here, or it sees that a wake-up is wanted.
-        let ended = control.finished.load(Ordering::SeqCst) + control.failed.load(Ordering::SeqCst);
-        control
-            .accepted
-            .load(Ordering::Relaxed)
-            .saturating_sub(ended) as u32
-    }
-
     /// How many live requests this process waits for: all of them, in a worker its own.
     pub(crate) fn active_here(&self) -> u32 {
-        match self.process.load(Ordering::Relaxed) {
+        match self.process.id() {
             0 => self.active(),
             own => self
                 .used_slots()
@@ -282,22 +227,17 @@ impl Requests {
         }
     }
 
-    pub(crate) fn count_refused(&self) {
-        self.control().refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many requests were taken so far, those that were refused included.
-    pub(crate) fn accepted(&self) -> u64 {
-        let control = self.control();
-        control.accepted.load(Ordering::Relaxed) + control.refused.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn is_suspended(&self) -> bool {
         self.control().suspended.load(Ordering::SeqCst)
     }
 
-    fn suspend(&self, suspended: bool) {
-        self.control().suspended.store(suspended, Ordering::SeqCst);
+    fn suspend(&self) {
+        self.control().suspended.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    fn resume(&self) {
+        self.control().suspended.store(false, Ordering::SeqCst);
         self.ring();
     }
 
@@ -307,7 +247,7 @@ impl Requests {
 
     /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
-        let own = self.process.load(Ordering::Relaxed);
+        let own = self.process.id();
         let mut left = self.active();
         for (index, slot) in self.used_slots().iter().enumerate() {
             if left == 0 {
@@ -322,23 +262,23 @@ impl Requests {
         }
     }
 
-    /// The patience with a request ends then: the accept loop is to look at it.
+    /// A wait that no thread waits takes too long then: the accept loop is to look at it.
     pub(crate) fn look_at(&self, until: Tick) {
-        if self.patience.fetch_min(until.0, Ordering::SeqCst) > until.0 {
+        if self.unattended.fetch_min(until.0, Ordering::SeqCst) > until.0 {
             self.wake.wake();
         }
     }
 
-    /// When a request may have waited too long for whom no thread waits.
-    pub(crate) fn patience(&self) -> Option<Tick> {
-        Some(self.patience.load(Ordering::SeqCst))
+    /// When the first of these waits may have taken too long.
+    pub(crate) fn next_unattended(&self) -> Option<Tick> {
+        Some(self.unattended.load(Ordering::SeqCst))
             .filter(|&until| until != u64::MAX)
             .map(Tick)
     }
 
     /// All of them are about to be looked at; those that come meanwhile say so.
-    pub(crate) fn forget_patience(&self) {
-        self.patience.store(u64::MAX, Ordering::SeqCst);
+    pub(crate) fn forget_unattended(&self) {
+        self.unattended.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// The handler of a request has taken its peer's first word, and sent none before.
@@ -351,15 +291,10 @@ impl Requests {
         self.listens_first.load(Ordering::Relaxed)
     }
 
-    /// Whether this process took it: what a worker took, the worker tells.
-    pub(crate) fn is_mine(&self, slot: &Slot) -> bool {
-        slot.process.load(Ordering::Relaxed) == self.process.load(Ordering::Relaxed)
-    }
-
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.
     pub(crate) fn end(&self, index: u32, why: Told) {
         if why == Told::Cut && self.slot(index).told() != Told::Cut {
-            lock(&self.cut).push(self.describe(index));
+            self.cut.push(self.describe(index));
         }
         self.slot(index).tell(why);
         let side = lock(self.sides.of(index));
@@ -395,36 +330,11 @@ impl Requests {
         if self.is_child() {
             return crate::error::report(&error, &peer); // Nobody else can.
         }
-        lock(&self.failures).push((error, peer));
+        self.failures.push((error, peer));
         self.wake.wake();
     }
 
     pub(crate) fn set_report(&self, report: DrainReport) {
         *lock(&self.report) = Some(report);
-    }
-
-    /// How many requests have ended so far, well or not.
-    pub(crate) fn ended(&self) -> u64 {
-        let control = self.control();
-        control.finished.load(Ordering::Relaxed) + control.failed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let control = self.control();
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut stats = Stats {
-            accepted: get(&control.accepted) + get(&control.refused),
-            active: u64::from(self.active()),
-            finished: get(&control.finished),
-            failed: get(&control.failed),
-            refused: get(&control.refused),
-            bytes_in: get(&control.bytes_in),
-            bytes_out: get(&control.bytes_out),
-        };
-        for slot in self.used_slots() {
-            stats.bytes_in += get(&slot.bytes_in);
-            stats.bytes_out += get(&slot.bytes_out);
-        }
-        stats
     }
 }

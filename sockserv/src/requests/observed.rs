@@ -13,7 +13,7 @@ impl Ticket {
     /// Tells that the request was accepted and verified. From here on its end is told, too.
     pub(crate) fn start(&self, peer: &Address, local: Option<&Address>, transport: Option<Kind>) {
         let (requests, slot) = (self.requests(), self.slot());
-        let request = requests.control().observed.fetch_add(1, Ordering::Relaxed) + 1;
+        let request = requests.counters().observed.fetch_add(1, Ordering::Relaxed) + 1;
         // The table's own clock is coarse: nobody but an observer wants to know more.
         slot.start(request, Tick::now(), transport);
         requests.options.observers.tell(|| {

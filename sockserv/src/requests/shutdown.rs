@@ -1,67 +1,30 @@
-//! How a shutdown reaches everybody: the flag, the life line, the signals, and the child that a fork makes.
+//! How a shutdown reaches everybody, and how far it has come.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::Ordering;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use std::{io, thread};
 
 use crate::drain::{Plan, Stage};
+use crate::requests::Requests;
 use crate::requests::meeting::Once;
-use crate::requests::{Requests, lock};
 use crate::sys::clock::Tick;
-use crate::sys::fork::ClosedInChildren;
 use crate::transport::Linger;
 
-/// The end of the life line that the process keeps which bound the server: when that dies, all children see the end. So
-/// no child keeps it, neither this server's nor another's of the same process.
-#[derive(Debug)]
-pub(super) struct LifeEnd {
-    _closed_in_children: ClosedInChildren,
-    fd: OwnedFd,
-}
-
-impl LifeEnd {
-    pub(super) fn new(fd: OwnedFd) -> Self {
-        Self {
-            _closed_in_children: ClosedInChildren::new(&fd),
-            fd,
-        }
-    }
-
-    /// In a child: it is closed already.
-    pub(super) fn forget(end: Option<Self>) {
-        std::mem::forget(end);
-    }
+/// How far the shutdown of a whole server has come.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Shutdown {
+    asked: Once,
+    /// When accepting stopped for it.
+    begun: Once,
+    /// When a second signal ended its grace.
+    over: Once,
+    /// How many requests had ended, and how many were alive, for the report.
+    ended_before: AtomicU64,
+    alive_then: AtomicU32,
 }
 
 impl Requests {
-    /// The accepting thread says who it is: requests that run there must be told by a descriptor.
-    pub(crate) fn accept_here(&self) {
-        *lock(&self.accepting) = Some(thread::current().id());
-    }
-
-    pub(crate) fn is_accepting_here(&self) -> bool {
-        self.is_child() || *lock(&self.accepting) == Some(thread::current().id())
-    }
-
-    pub(crate) fn is_child(&self) -> bool {
-        self.child.load(Ordering::Relaxed)
-    }
-
-    /// Makes this process the child of a fork: it keeps its request and the life line, and nothing else.
-    pub(crate) fn become_child(&self) -> io::Result<()> {
-        self.child.store(true, Ordering::Relaxed); // This process has one thread.
-        self.over.renew()?; // The parent's is for its own signals.
-        // Under `unsafe(forking)` another thread may have held one of these: then its content stays, which harms nobody.
-        let _ = self
-            .life_end
-            .try_lock()
-            .map(|mut end| LifeEnd::forget(end.take()));
-        let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
-        let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
-        crate::signals::as_child(&self.over)
-    }
-
     /// What a child polls beside its socket, until it has seen it.
     pub(crate) fn life_line(&self) -> BorrowedFd<'_> {
         self.life.as_fd()
@@ -74,11 +37,7 @@ impl Requests {
 
     /// What the handler of a signal writes to: it wakes the accept loop, and whoever polls the life line.
     pub(crate) fn signalled(&self) -> (BorrowedFd<'_>, Option<RawFd>, BorrowedFd<'_>) {
-        (
-            self.wake.as_fd(),
-            lock(&self.life_end).as_ref().map(|end| end.fd.as_raw_fd()),
-            self.over.as_fd(),
-        )
+        (self.wake.as_fd(), self.life.end(), self.over.as_fd())
     }
 
     pub(crate) fn shutdown(&self) {
@@ -89,52 +48,51 @@ impl Requests {
 
     /// Lets everybody know who polls the life line. Only the process that bound the server can: others ask it by `ring`.
     pub(crate) fn pull_life_line(&self) {
-        if let Some(end) = &*lock(&self.life_end)
-            && !self.lined.swap(true, Ordering::Relaxed)
-        {
-            // It fails only when the pipe is full, and then it is readable already.
-            let _ = rustix::io::write(&end.fd, &[0]);
-        }
+        self.life.pull();
     }
 
     /// Records that a shutdown was asked for, if it is the first time.
     pub(crate) fn note_shutdown(&self) {
-        if self.control().asked.happen(Tick::now().0) {
+        if self.control().shutdown.asked.happen(Tick::now().0) {
             self.count_for_report();
         }
     }
 
     /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
     pub(crate) fn note_drain(&self) {
-        let is_first = self.control().begun.happen(Tick::now().0);
+        let is_first = self.control().shutdown.begun.happen(Tick::now().0);
         if is_first && !self.options.lame_duck.is_zero() {
             self.count_for_report(); // Others have come and gone since it was asked for.
         }
     }
 
     fn count_for_report(&self) {
-        let control = self.control();
-        control.ended_before.store(self.ended(), Ordering::Relaxed);
-        control.alive_then.store(self.active(), Ordering::Relaxed);
+        let Shutdown {
+            ended_before,
+            alive_then,
+            ..
+        } = &self.control().shutdown;
+        ended_before.store(self.ended(), Ordering::Relaxed);
+        alive_then.store(self.active(), Ordering::Relaxed);
     }
 
     /// How many requests had ended, and how many were alive, when the shutdown was asked for.
     pub(crate) fn at_shutdown(&self) -> (u64, u64) {
-        let control = self.control();
-        let alive = control.alive_then.load(Ordering::Relaxed);
+        let shutdown = &self.control().shutdown;
+        let alive = shutdown.alive_then.load(Ordering::Relaxed);
         (
-            control.ended_before.load(Ordering::Relaxed),
+            shutdown.ended_before.load(Ordering::Relaxed),
             u64::from(alive),
         )
     }
 
     /// The end of the grace is readable: in a child, or a worker, it is its own business alone.
     pub(crate) fn see_over(&self) {
-        if self.is_child() || self.worker().is_some() {
-            self.retire();
-        } else {
+        if self.is_main() {
             self.note_shutdown();
             self.note_end_of_grace();
+        } else {
+            self.retire();
         }
     }
 
@@ -144,11 +102,11 @@ impl Requests {
     }
 
     pub(crate) fn note_end_of_grace(&self) {
-        self.control().over_at.happen(Tick::now().0);
+        self.control().shutdown.over.happen(Tick::now().0);
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {
-        self.control().over_at.when().is_some()
+        self.control().shutdown.over.when().is_some()
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -157,7 +115,7 @@ impl Requests {
 
     /// Whether the whole server was asked to end, and not this worker alone.
     pub(crate) fn is_server_ending(&self) -> bool {
-        self.control().asked.when().is_some()
+        self.control().shutdown.asked.when().is_some()
     }
 
     /// Whether the server accepts no more, and its idle requests end.
@@ -171,30 +129,32 @@ impl Requests {
 
     /// When the whole server, or this worker alone, was asked to end.
     fn asked(&self) -> Option<Tick> {
-        let asked = self.control().asked.when();
-        asked.or_else(|| self.retired.when()).map(Tick)
+        let asked = self.control().shutdown.asked.when();
+        asked.or_else(|| self.process.retired.when()).map(Tick)
     }
 
     /// The shutdown's plan, once it was asked for.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let asked = self.asked()?;
-        let plan = match (self.control().over_at.when(), self.retired.when()) {
+        let plan = match (
+            self.control().shutdown.over.when(),
+            self.process.retired.when(),
+        ) {
             (Some(over), _) => Plan::cut_now(Tick(over)),
             // SIGTERM ends the one request of a child, unless that hurries.
             (None, Some(told)) if self.is_child() => Plan::new(Tick(told), Duration::ZERO),
             (None, _) => Plan::new(self.begun(asked), self.options.shutdown_grace),
         };
-        let others_cut = self.is_child() || self.worker().is_some();
-        Some(match others_cut {
-            true => plan.after_parent(),
-            false if self.crew.is_empty() => plan,
-            false => plan.with_lingering(Linger::Talking.time()),
+        Some(match self.is_main() {
+            false => plan.after_parent(),
+            true if self.has_workers() => plan.with_lingering(Linger::Talking.time()),
+            true => plan,
         })
     }
 
     /// When accepting stops that was asked to stop then.
     fn begun(&self, asked: Tick) -> Tick {
-        match self.control().begun.when() {
+        match self.control().shutdown.begun.when() {
             Some(begun) => Tick(begun),
             None if self.is_server_ending() => asked.after(self.options.lame_duck),
             None => asked, // A worker that ends alone: others serve on, and nobody needs to notice.
@@ -208,17 +168,15 @@ impl Requests {
 
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
-        let control = self.control();
-        [&control.asked, &control.begun, &control.over_at]
-            .into_iter()
-            .for_each(Once::forget);
-        control.handed_over.store(false, Ordering::SeqCst);
-        for seat in &*self.crew {
-            seat.exhausted.store(false, Ordering::SeqCst);
+        let Shutdown {
+            asked, begun, over, ..
+        } = &self.control().shutdown;
+        [asked, begun, over].into_iter().for_each(Once::forget);
+        self.forget_successor();
+        for post in &*self.posts {
+            post.exhausted.store(false, Ordering::SeqCst);
         }
         self.over.clear();
-        self.lined.store(false, Ordering::Relaxed);
-        // Empty already unless there was a shutdown.
-        while rustix::io::read(&self.life, &mut [0; 64]).is_ok_and(|count| count == 64) {}
+        self.life.mend();
     }
 }

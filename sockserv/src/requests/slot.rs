@@ -35,7 +35,7 @@ pub(crate) struct Slot {
     pub(crate) taken: AtomicBool,
     /// Why the accept loop shut its socket down.
     told: AtomicU8,
-    /// What it is told when `patience` ends.
+    /// What it is told after `until`.
     why: AtomicU8,
     /// How many `busy` guards are alive.
     pub(crate) busy: AtomicU32,
@@ -47,7 +47,7 @@ pub(crate) struct Slot {
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
     /// Until when it may wait while no thread waits for it, or zero.
-    patience: AtomicU64,
+    until: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     peer: Peer,
@@ -126,21 +126,21 @@ impl Slot {
     }
 
     /// No thread waits for it, and it is told this when that has taken until then.
-    pub(crate) fn bear_with_until(&self, due: Option<(Tick, Told)>) {
+    pub(crate) fn wait_unattended(&self, due: Option<(Tick, Told)>) {
         let (until, why) = due.map_or((0, Told::No), |(until, why)| (until.0, why));
         self.why.store(why as u8, Ordering::Relaxed);
-        self.patience.store(until, Ordering::Relaxed); // `waiting` publishes it.
+        self.until.store(until, Ordering::Relaxed); // `waiting` publishes it.
     }
 
     /// Until when it will be waited for.
     pub(crate) fn until(&self) -> Option<Tick> {
-        Some(self.patience.load(Ordering::Relaxed))
+        Some(self.until.load(Ordering::Relaxed))
             .filter(|&until| until != 0)
             .map(Tick)
     }
 
     /// Until when it may wait, and what it is told then, if no thread waits for it.
-    pub(crate) fn patience(&self) -> Option<(Tick, Told)> {
+    fn unattended(&self) -> Option<(Tick, Told)> {
         self.waiting.since()?;
         let why = Told::from_code(self.why.load(Ordering::Relaxed));
         self.until().map(|until| (until, why))
@@ -199,18 +199,18 @@ impl Slot {
         let silent = first_byte
             .filter(|_| told == Told::No)
             .and_then(|timeout| self.silent_until(now, timeout));
-        let patience = self.patience().filter(|_| told == Told::No);
+        let unattended = self.unattended().filter(|_| told == Told::No);
         let is_past = |at: &Tick| *at <= now;
-        let impatient = patience.filter(|(at, _)| is_past(at)).map(|(_, why)| why);
+        let overdue = unattended.filter(|(at, _)| is_past(at)).map(|(_, why)| why);
         let why = by_shutdown
-            .or(impatient)
+            .or(overdue)
             .or(expires.filter(is_past).map(|_| Told::Request))
             .or(silent.filter(is_past).map(|_| Told::FirstByte));
         match why {
             Some(why) => Due::Now(why),
             None => {
-                let patience = patience.map(|(at, _)| at);
-                Due::Later([expires, silent, patience].into_iter().flatten().min())
+                let until = unattended.map(|(at, _)| at);
+                Due::Later([expires, silent, until].into_iter().flatten().min())
             }
         }
     }
@@ -284,7 +284,7 @@ impl Slot {
         self.apart.store(false, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
-        self.patience.store(0, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
         self.peer.set(peer);

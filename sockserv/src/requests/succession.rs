@@ -1,12 +1,26 @@
 //! One process takes the place of another: who accepts, and who does no more.
 
-use std::sync::atomic::Ordering;
+#[cfg(feature = "upgrade")]
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::requests::{Requests, Slot};
 
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Succession {
+    /// Whether another process still accepts, whose place this one is to take.
+    held: AtomicBool,
+    /// Whether another process accepts now.
+    handed_over: AtomicBool,
+    /// How often an upgrade was asked for.
+    #[cfg(feature = "upgrade")]
+    upgrades: AtomicU32,
+}
+
 impl Requests {
     pub(crate) fn is_held(&self) -> bool {
-        self.control().held.load(Ordering::SeqCst)
+        self.control().succession.held.load(Ordering::SeqCst)
     }
 
     /// Whether another process accepts, in whose place this one will be, or was.
@@ -15,7 +29,13 @@ impl Requests {
     }
 
     pub(crate) fn is_handed_over(&self) -> bool {
-        self.control().handed_over.load(Ordering::SeqCst)
+        self.control().succession.handed_over.load(Ordering::SeqCst)
+    }
+
+    /// Another run begins.
+    pub(super) fn forget_successor(&self) {
+        let handed_over = &self.control().succession.handed_over;
+        handed_over.store(false, Ordering::SeqCst);
     }
 
     /// Whether a request's handler waits for its peer, and the end may come at any time of a drain.
@@ -39,12 +59,15 @@ impl Requests {
 impl Requests {
     /// Accepts nothing before [`release`](Self::release): another process still does.
     pub(crate) fn hold(&self) {
-        self.control().held.store(true, Ordering::SeqCst);
+        self.control().succession.held.store(true, Ordering::SeqCst);
     }
 
     /// Accepts from now on, in all processes of this server.
     pub(crate) fn release(&self) {
-        self.control().held.store(false, Ordering::SeqCst);
+        self.control()
+            .succession
+            .held
+            .store(false, Ordering::SeqCst);
         self.ring();
     }
 
@@ -59,7 +82,10 @@ impl Requests {
 
     /// Another process accepts from now on: this one drains.
     pub(crate) fn hand_over(&self) {
-        self.control().handed_over.store(true, Ordering::SeqCst); // Before anybody drains because of it.
+        self.control()
+            .succession
+            .handed_over
+            .store(true, Ordering::SeqCst); // Before anybody drains because of it.
         self.note_shutdown();
         self.note_drain(); // Nobody needs to notice, so there is no lame duck.
         self.pull_life_line();
@@ -68,18 +94,15 @@ impl Requests {
 
     /// Asks the process that bound the server for an upgrade.
     pub(crate) fn ask_upgrade(&self) {
-        self.control().upgrades.fetch_add(1, Ordering::SeqCst);
+        self.control()
+            .succession
+            .upgrades
+            .fetch_add(1, Ordering::SeqCst);
         self.ring();
     }
 
     /// How often one was asked for.
     pub(crate) fn upgrades(&self) -> u32 {
-        self.control().upgrades.load(Ordering::SeqCst)
-    }
-
-    /// Whether all workers could accept.
-    pub(crate) fn are_workers_ready(&self) -> bool {
-        let mut all = 0..self.crew.len() as u32;
-        all.all(|index| self.is_ready(index, self.generation()))
+        self.control().succession.upgrades.load(Ordering::SeqCst)
     }
 }

@@ -50,7 +50,7 @@ impl Ticket {
 
     /// The request was never one: it does not count as accepted and ended. Who refuses it counts that.
     pub(crate) fn refuse(self) {
-        let accepted = &self.requests().control().accepted;
+        let accepted = &self.requests().counters().accepted;
         accepted.fetch_sub(1, Ordering::Relaxed);
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
@@ -78,12 +78,12 @@ impl Requests {
             let side = std::mem::take(&mut *lock(self.sides.of(index)));
             drop(side); // Closing may take a system call: not under the lock.
         }
-        let control = self.control();
+        let counters = self.counters();
         // Last, so that who finds it ended finds everything done.
         match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
-            (Ended::Finished, _) => control.finished.fetch_add(1, Ordering::SeqCst),
+            (Ended::Finished, _) => counters.finished.fetch_add(1, Ordering::SeqCst),
             (Ended::Not, REFUSED) => 0,
-            (Ended::Failed | Ended::Not, _) => control.failed.fetch_add(1, Ordering::SeqCst),
+            (Ended::Failed | Ended::Not, _) => counters.failed.fetch_add(1, Ordering::SeqCst),
         };
         slot.owed.store(false, Ordering::Relaxed);
         self.wake_if_wanted();

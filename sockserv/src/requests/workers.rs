@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
 use crate::requests::children::Kept;
-use crate::requests::shutdown::LifeEnd;
 use crate::requests::{Requests, Slot, Ticket, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
@@ -15,45 +14,79 @@ use crate::sys::signal;
 /// One worker in the memory that all processes share.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Seat {
+pub(super) struct Post {
     /// Which generation, counted from one, has prepared itself last, and serves.
     ready: AtomicU32,
-    /// Whether it ended as it should, and whether because its listeners will never have another request.
+    /// Whether it ended as it should, and whether that was [`Done::Exhausted`].
     done: AtomicBool,
     pub(super) exhausted: AtomicBool,
-    /// How often the operator has asked for new workers; kept in the first seat, for all.
-    generation: AtomicU32,
 }
 
-crate::sys::shared::shareable!(Seat);
+crate::sys::shared::shareable!(Post);
+
+/// What is known of all workers together.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Workforce {
+    /// How often the operator has asked for new ones.
+    generation: AtomicU32,
+    /// How often one left without having accepted what the kernel had woken it, and nobody else, for.
+    passed_on: AtomicU32,
+    /// Whether the parent looks after the deadlines of their requests: not while there are none.
+    watched: AtomicBool,
+}
+
+/// A worker: which of them it is, counted from zero, and after how many calls for new ones it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl Worker {
+    /// What its post says once it serves.
+    fn ready(self) -> u32 {
+        self.generation.wrapping_add(1)
+    }
+}
+
+/// Why a worker ends as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It was told to, or has served enough.
+    Told,
+    /// Its listeners will never have another request.
+    Exhausted,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunningWorker {
+    pub(crate) worker: Worker,
+    /// Whether it was told to end.
+    pub(crate) is_told: bool,
+}
 
 impl Requests {
-    /// Which worker this process is, counted from zero; `None` for the process that bound the server.
-    pub(crate) fn worker(&self) -> Option<u32> {
-        self.worker.load(Ordering::Relaxed).checked_sub(1)
-    }
-
-    /// Makes worker number `index` of a generation. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must
-    /// follow, and `None` in the worker itself, which keeps the listeners in `keep`.
+    /// Makes a worker. Returns its process in the parent, where [`watch_worker`](Self::watch_worker) must follow, and `None`
+    /// in the worker itself, which keeps the listeners in `keep`.
     pub(crate) fn fork_worker(
         &self,
-        (index, generation): (u32, u32),
+        worker: Worker,
         threads: Threads,
         keep: &[RawFd],
     ) -> io::Result<Option<fork::Child>> {
-        let seat = self.seat(index);
-        seat.done.store(false, Ordering::SeqCst);
+        let post = self.post(worker.index);
+        post.done.store(false, Ordering::SeqCst);
         // One of this generation was there before; one of an older generation goes on until this one is ready.
-        let own = generation.wrapping_add(1);
-        let forget = |ready| (ready == own).then_some(0);
-        let _ = seat
+        let forget = |ready| (ready == worker.ready()).then_some(0);
+        let _ = post
             .ready
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forget);
         let _masked = signal::mask(); // Until the worker has its own handlers.
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => Ok(Some(child)),
             Fork::Child => {
-                if self.become_worker(index).is_err() {
+                if self.become_worker(worker.index).is_err() {
                     fork::exit(1); // Its parent sees that, and starts another one later.
                 }
                 Ok(None)
@@ -61,106 +94,91 @@ impl Requests {
         }
     }
 
-    /// What was the parent's becomes this process's own: whom it wakes, what it polls, and who may end it.
-    fn become_worker(&self, index: u32) -> io::Result<()> {
-        self.worker.store(index + 1, Ordering::Relaxed);
-        self.process.store(std::process::id(), Ordering::Relaxed);
-        self.poller.renew()?;
-        self.wake.renew()?;
-        self.over.renew()?;
-        // Another thread may have held one of these under `unsafe(prefork)`: then its content stays, which harms nobody.
-        let _ = self
-            .life_end
-            .try_lock()
-            .map(|mut end| LifeEnd::forget(end.take()));
-        let _ = self.lingering.try_lock().map(|mut sockets| sockets.clear());
-        let _ = self.unsent.try_lock().map(|mut unsent| unsent.clear());
-        let _ = self.failures.try_lock().map(|mut errors| errors.clear());
-        self.forget_siblings();
-        crate::signals::as_worker(&self.wake, &self.over)
-    }
-
     /// Waits for a worker's end from now on.
-    pub(crate) fn watch_worker(&self, index: u32, generation: u32, child: fork::Child) {
-        self.watch_child(child, Box::new(Post { index, generation }));
+    pub(crate) fn watch_worker(&self, worker: Worker, child: fork::Child) {
+        self.watch_child(child, Box::new(worker));
     }
 
     /// A worker has prepared itself and begins to serve.
-    pub(crate) fn report_ready(&self, index: u32, generation: u32) {
-        let ready = generation.wrapping_add(1);
+    pub(crate) fn report_ready(&self, worker: Worker) {
         // Of two that were asked for in quick succession the older one may be later.
-        self.seat(index).ready.fetch_max(ready, Ordering::SeqCst);
+        let ready = &self.post(worker.index).ready;
+        ready.fetch_max(worker.ready(), Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.
     }
 
-    /// A worker ends as it should: told, because it has served enough, or because nothing more will come.
-    pub(crate) fn report_done(&self, index: u32, is_exhausted: bool) {
-        let seat = self.seat(index);
-        seat.exhausted.store(is_exhausted, Ordering::SeqCst);
-        seat.done.store(true, Ordering::SeqCst);
+    /// A worker ends as it should.
+    pub(crate) fn report_done(&self, index: u32, done: Done) {
+        let post = self.post(index);
+        post.exhausted
+            .store(done == Done::Exhausted, Ordering::SeqCst);
+        post.done.store(true, Ordering::SeqCst);
     }
 
     /// Whether the worker that has ended told so before.
     pub(crate) fn is_done(&self, index: u32) -> bool {
-        self.seat(index).done.load(Ordering::SeqCst)
+        self.post(index).done.load(Ordering::SeqCst)
     }
 
     /// Whether nothing more will come to this worker, whichever process it is.
     pub(crate) fn is_worker_exhausted(&self, index: u32) -> bool {
-        self.seat(index).exhausted.load(Ordering::SeqCst)
+        self.post(index).exhausted.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_ready(&self, index: u32, generation: u32) -> bool {
-        self.seat(index).ready.load(Ordering::SeqCst) == generation.wrapping_add(1)
+    pub(crate) fn is_ready(&self, worker: Worker) -> bool {
+        self.post(worker.index).ready.load(Ordering::SeqCst) == worker.ready()
     }
 
     /// Whether a worker has prepared itself, or there are none to wait for.
     #[cfg(feature = "admin")]
     pub(crate) fn has_begun(&self) -> bool {
-        let is_ready = |seat: &Seat| seat.ready.load(Ordering::SeqCst) != 0;
-        self.bell.is_none() || self.crew.iter().any(is_ready)
+        let is_ready = |post: &Post| post.ready.load(Ordering::SeqCst) != 0;
+        self.bell.is_none() || self.posts.iter().any(is_ready)
     }
 
     /// Whether the server has workers.
     pub(crate) fn has_workers(&self) -> bool {
-        !self.crew.is_empty()
+        !self.posts.is_empty()
     }
 
     /// Whether all workers have begun to serve, those of the last renewal.
-    pub(crate) fn are_all_ready(&self) -> bool {
-        let wanted = self.generation();
-        (0..self.crew.len() as u32).all(|index| self.is_ready(index, wanted))
+    pub(crate) fn are_workers_ready(&self) -> bool {
+        let generation = self.generation();
+        let mut all = 0..self.posts.len() as u32;
+        all.all(|index| self.is_ready(Worker { index, generation }))
     }
 
-    fn seat(&self, index: u32) -> &Seat {
-        &self.crew[index as usize]
+    fn workforce(&self) -> &Workforce {
+        &self.control().workforce
+    }
+
+    fn post(&self, index: u32) -> &Post {
+        &self.posts[index as usize]
     }
 
     /// How often new workers were asked for.
     pub(crate) fn generation(&self) -> u32 {
-        self.crew
-            .first()
-            .map_or(0, |seat| seat.generation.load(Ordering::SeqCst))
+        self.workforce().generation.load(Ordering::SeqCst)
     }
 
     /// Asks for new workers in the place of all that run.
     pub(crate) fn renew_workers(&self) {
-        if let Some(seat) = self.crew.first() {
-            seat.generation.fetch_add(1, Ordering::SeqCst);
+        if self.has_workers() {
+            self.workforce().generation.fetch_add(1, Ordering::SeqCst);
             self.ring();
         }
     }
 
     /// A worker has taken a request that has a deadline: its parent, which may sleep, is to look after it.
     pub(crate) fn be_watched(&self) {
-        if !self.control().watched.swap(true, Ordering::SeqCst) {
+        if !self.workforce().watched.swap(true, Ordering::SeqCst) {
             self.ring();
         }
     }
 
     /// Whether the parent must look after deadlines; if no request is alive, not until one is taken.
     pub(crate) fn must_watch(&self) -> bool {
-        let watched = &self.control().watched;
+        let watched = &self.workforce().watched;
         if self.active() == 0 {
             watched.store(false, Ordering::SeqCst);
             // One may have come in between: then its worker rings, or is seen here.
@@ -172,24 +190,15 @@ impl Requests {
         watched.load(Ordering::SeqCst)
     }
 
-    /// This worker alone ends: it has served enough, or its parent wants another one in its place.
-    pub(crate) fn retire(&self) {
-        self.retired.happen(Tick::now().0); // The first time counts: its grace has begun.
-    }
-
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.when().is_some()
-    }
-
     /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.
     pub(crate) fn pass_on(&self) {
-        self.control().passed_on.fetch_add(1, Ordering::SeqCst);
+        self.workforce().passed_on.fetch_add(1, Ordering::SeqCst);
         self.ring();
     }
 
     /// How often that has happened.
     pub(crate) fn passed_on(&self) -> u32 {
-        self.control().passed_on.load(Ordering::SeqCst)
+        self.workforce().passed_on.load(Ordering::SeqCst)
     }
 
     /// Wakes the accept loops of all processes of this server.
@@ -227,20 +236,13 @@ impl Requests {
     }
 }
 
-/// What the parent keeps of a worker.
-#[derive(Debug)]
-struct Post {
-    index: u32,
-    generation: u32,
-}
-
-impl Kept for Post {
+impl Kept for Worker {
     fn ticket(&self) -> Option<&Ticket> {
         None
     }
 
-    fn worker(&self) -> Option<(u32, u32)> {
-        Some((self.index, self.generation))
+    fn worker(&self) -> Option<Worker> {
+        Some(*self)
     }
 
     fn peer(&self) -> &Address {

@@ -7,7 +7,7 @@ use crate::address::{Address, Endpoint};
 use crate::concurrency::life::verify;
 use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
-use crate::listener::{Failure, Incoming, Kind};
+use crate::listener::{Arrived, Failure, Incoming};
 use crate::observer::Event;
 use crate::observer::Refusal;
 use crate::options::OnFull;
@@ -195,9 +195,9 @@ impl<H: Declaration> Server<H> {
         if self.requests.has_enough(peer) {
             return Err(Refusal::PerPeer);
         }
-        let transport = match &incoming.kind {
-            Kind::Stream { transport, .. } => Some(transport),
-            Kind::Packet(_) => None,
+        let transport = match &incoming.arrived {
+            Arrived::Stream { transport, .. } => Some(transport),
+            Arrived::Packet(_) => None,
         };
         let ticket = self.requests.take(peer, transport);
         let ticket = ticket.ok_or(Refusal::Full)?;
@@ -226,7 +226,7 @@ impl<H: Declaration> Server<H> {
                 format!("{alive} requests are alive (max_connections); refusing ({missed} more not shown)")
             });
         }
-        let Kind::Stream { transport, .. } = incoming.kind else {
+        let Arrived::Stream { transport, .. } = incoming.arrived else {
             return; // A packet is dropped.
         };
         let banner = &self.requests.options.banner;

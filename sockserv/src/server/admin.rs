@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::address::{Address, Endpoint, Kind as Carrier};
+use crate::address::{Address, Endpoint, Kind};
 use crate::admin::{self, Ask, Connection, Readiness, Reply, Tally, View};
 use crate::drain::Stage;
 use crate::error::Throttle;
 use crate::listener::streams::Streams;
-use crate::listener::{Failure, Kind};
+use crate::listener::{Arrived, Failure};
 use crate::options::Options;
 use crate::requests::Requests;
 use crate::server::declare::Declaration;
@@ -72,10 +72,10 @@ impl Admin {
 
     fn listen(&mut self, endpoints: &[Endpoint], reach: Reach) -> io::Result<()> {
         for endpoint in endpoints {
-            let kind = [Carrier::Tcp, Carrier::Unix]
+            let kind = [Kind::Tcp, Kind::Unix]
                 .into_iter()
                 .find(|kind| endpoint.fits(*kind));
-            let kind = kind.unwrap_or(Carrier::Tcp); // `places` says what does not fit.
+            let kind = kind.unwrap_or(Kind::Tcp); // `places` says what does not fit.
             let options = Options::new().addr(endpoint.clone()).explicitly();
             let places = open::places(&[kind], &options, &|_| Ok(()));
             let places = places
@@ -108,7 +108,7 @@ impl Admin {
                 Ok((incoming, _)) => {
                     source.took_one();
                     self.next += 1;
-                    if let Kind::Stream { transport, .. } = incoming.kind {
+                    if let Arrived::Stream { transport, .. } = incoming.arrived {
                         let new = Connection::new(transport, self.next, is_loopback(&at), poller);
                         self.connections.extend(new);
                     }
@@ -231,7 +231,10 @@ impl<H: Declaration> Server<H> {
             admin.keep(&requests.poller, |connection| connection.until() > now);
         }
         let mut sources = admin.sources.iter_mut();
-        sources.try_for_each(|source| source.watch(requests, wanted))
+        sources.try_for_each(|source| match wanted {
+            true => source.watch(requests),
+            false => source.ignore(requests),
+        })
     }
 
     /// When a connection's patience ends, or a listener's pause.

@@ -7,7 +7,6 @@ use crate::drain::{DrainReport, Stage};
 use crate::listener::Failure;
 use crate::listener::place::Place;
 use crate::observer::Event;
-use crate::requests::lock;
 use crate::server::declare::Declaration;
 use crate::server::operator::Operator;
 use crate::server::turn::Most;
@@ -115,7 +114,7 @@ impl<H: Declaration> Server<H> {
         self.disown();
         for source in &mut self.sources {
             // It fails only if it was not watched.
-            let _ = source.watch(&self.requests, false);
+            let _ = source.ignore(&self.requests);
         }
         self.sources
             .retain(|source| source.listener.place().is_none());
@@ -136,12 +135,11 @@ impl<H: Declaration> Server<H> {
         let Some(Draining { ended, alive }) = self.draining.take() else {
             return;
         };
-        let failures = std::mem::take(&mut *lock(&self.requests.failures));
-        for (error, peer) in failures {
+        for (error, peer) in self.requests.failures.take() {
             self.report(&error, &peer);
         }
         self.requests.leave_behind();
-        let unfinished = std::mem::take(&mut *lock(&self.requests.cut));
+        let unfinished = self.requests.cut.take();
         let mine = alive.saturating_sub(unfinished.len() as u64);
         let report = DrainReport {
             finished: (self.requests.ended() - ended).min(mine),
@@ -153,7 +151,7 @@ impl<H: Declaration> Server<H> {
         self.dismiss();
         self.lingering.clear(&self.requests.poller);
         self.senders.clear(&self.requests.poller);
-        lock(&self.requests.unsent).clear(); // Each holds this table.
+        drop(self.requests.unsent.take()); // Each holds this table.
         self.state = State::Ended;
         #[cfg(feature = "admin")]
         self.close_admin();

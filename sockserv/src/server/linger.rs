@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 
 use crate::options::descriptors;
-use crate::requests::{Requests, lock};
+use crate::requests::Requests;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Interest, Poller};
 use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
@@ -56,7 +56,7 @@ impl Lingering {
 
     /// Takes over the streams whose requests have ended.
     pub(crate) fn take(&mut self, requests: &Requests) {
-        for (transport, linger) in std::mem::take(&mut *lock(&requests.lingering)) {
+        for (transport, linger) in requests.lingering.take() {
             self.add(requests, transport, linger);
         }
     }

@@ -46,7 +46,7 @@ use crate::listener::{Incoming, Listener};
 use crate::observer::Refusal;
 use crate::options::{Accept, Options};
 use crate::requests::{Requests, ServerHandle};
-use crate::signals::{Signals, Targets};
+use crate::signals::{Heeded, Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Timer;
 use builder::Builder;
@@ -109,7 +109,7 @@ pub struct Server<H: Declaration> {
     /// Whether the loop goes on by itself: not for one `handle_request`.
     stays: bool,
     /// The workers, where they accept.
-    crew: Option<workers::Crew>,
+    workers: Option<workers::Workers>,
     /// How many requests this worker may still serve.
     left: Option<u64>,
     /// How many of the clients that siblings passed on this process has looked for.
@@ -196,7 +196,7 @@ impl<H: Declaration> Server<H> {
             handles_signals: false,
             upgrade: upgrade::Upgrade::default(),
             stays: false,
-            crew: workers.map(workers::Crew::new),
+            workers: workers.map(workers::Workers::new),
             left: None,
             passed_on: 0,
             #[cfg(feature = "admin")]
@@ -515,8 +515,11 @@ impl<H: Declaration> Server<H> {
     pub fn run(mut self) -> io::Result<()> {
         self.prepare()?;
         let mut operator = Operator::new(vec![Arc::clone(&self.requests)], self.announced.iter());
-        let upgrades = self.wants_upgrades();
-        let signals = Signals::handle(&[self.targets()], operator.reloads(), upgrades)?;
+        let heeded = Heeded {
+            reloads: operator.reloads(),
+            upgrades: self.wants_upgrades(),
+        };
+        let signals = Signals::handle(&[self.targets()], heeded)?;
         self.handles_signals = true;
         self.announce();
         operator.tend();

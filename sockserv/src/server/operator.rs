@@ -118,7 +118,7 @@ impl Operator {
                 self.state = State::Stopping;
                 "STOPPING=1"
             }
-            State::Starting if all(|server| server.are_all_ready() && !server.is_held()) => {
+            State::Starting if all(|server| server.are_workers_ready() && !server.is_held()) => {
                 self.state = State::Ready;
                 "READY=1"
             }

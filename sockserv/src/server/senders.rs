@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::requests::{Requests, lock};
+use crate::requests::Requests;
 use crate::sys::poller::{Interest, Poller};
 use crate::transport::Unsent;
 
@@ -22,8 +22,7 @@ pub(super) struct Senders {
 impl Senders {
     /// Takes over those that could not send all, and forgets those whose requests have ended before their peers read on.
     pub(super) fn take(&mut self, requests: &Requests) {
-        let unsent = std::mem::take(&mut *lock(&requests.unsent));
-        for unsent in unsent {
+        for unsent in requests.unsent.take() {
             self.wait_for(unsent, requests);
         }
         self.waiting.retain(|_, unsent| unsent.is_open());

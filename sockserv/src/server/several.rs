@@ -14,7 +14,7 @@ use crate::server::declare::Declaration;
 use crate::server::end::Last;
 use crate::server::operator::Operator;
 use crate::server::turn::Most;
-use crate::signals::{Signals, Targets};
+use crate::signals::{Heeded, Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::timespec;
 
@@ -65,8 +65,11 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     let requests = servers.iter().map(|server| server.requests()).collect();
     let listeners = servers.iter().flat_map(|server| server.listeners());
     let mut operator = Operator::new(requests, listeners);
-    let upgrades = servers.iter().any(|server| server.upgrades());
-    let signals = Signals::handle(&targets, operator.reloads(), upgrades)?;
+    let heeded = Heeded {
+        reloads: operator.reloads(),
+        upgrades: servers.iter().any(|server| server.upgrades()),
+    };
+    let signals = Signals::handle(&targets, heeded)?;
     servers.iter().for_each(|server| server.announce());
     operator.tend();
     let mut result = Ok(());

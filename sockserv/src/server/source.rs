@@ -59,30 +59,39 @@ impl Source {
         self.listener.as_fd().is_none() && !self.exhausted && self.paused.is_none()
     }
 
-    /// Puts it into the poll set, or takes it out.
-    pub(crate) fn watch(&mut self, requests: &Requests, wanted: bool) -> io::Result<()> {
-        if self.paused.is_some_and(|until| until <= Tick::now()) {
-            self.paused = None;
+    /// Puts it into the poll set, unless it is to be left alone.
+    pub(crate) fn watch(&mut self, requests: &Requests) -> io::Result<()> {
+        self.end_pause();
+        if self.paused.is_some() || self.exhausted {
+            return self.ignore(requests);
         }
-        let wanted = wanted && self.paused.is_none() && !self.exhausted;
-        let Some(fd) = self.listener.as_fd() else {
+        let Some(fd) = self.listener.as_fd().filter(|_| !self.watched) else {
             return Ok(());
         };
-        if wanted != self.watched {
-            match wanted {
-                // Of the workers that wait for the same socket one is woken, not all.
-                true if requests.worker().is_some() => {
-                    let interest = Interest::IN | Interest::EXCLUSIVE;
-                    // An own listener's descriptor may be one that takes no such wish: epoll_ctl(2).
-                    let added = requests.poller.add(fd, self.token, interest);
-                    added.or_else(|_| requests.poller.add(fd, self.token, Interest::IN))?;
-                }
-                true => requests.poller.add(fd, self.token, Interest::IN)?,
-                false => requests.poller.remove(fd)?,
-            }
-            self.watched = wanted;
+        let add = |interest| requests.poller.add(fd, self.token, interest);
+        match requests.worker() {
+            None => add(Interest::IN)?,
+            // Of the workers that wait for the same socket one is woken, not all. An own listener's descriptor may be one
+            // that takes no such wish: epoll_ctl(2).
+            Some(_) => add(Interest::IN | Interest::EXCLUSIVE).or_else(|_| add(Interest::IN))?,
+        }
+        self.watched = true;
+        Ok(())
+    }
+
+    /// Takes it out of the poll set.
+    pub(crate) fn ignore(&mut self, requests: &Requests) -> io::Result<()> {
+        self.end_pause();
+        if let Some(fd) = self.listener.as_fd().filter(|_| self.watched) {
+            requests.poller.remove(fd)?;
+            self.watched = false;
         }
         Ok(())
+    }
+
+    /// Forgets a pause that is over.
+    fn end_pause(&mut self) {
+        self.paused = self.paused.filter(|until| *until > Tick::now());
     }
 
     /// When it is to be watched again.

@@ -1,14 +1,14 @@
 //! One turn of the loop: wait until something is ready, do it, and see to what is due.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::concurrency::Model as _;
-use crate::drain::{Plan, Stage};
+use crate::drain::{PATIENCE, Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
+use crate::requests::Due;
 use crate::requests::children;
-use crate::requests::{Due, lock};
 use crate::server::declare::Declaration;
 use crate::server::{
     BELL, FIRST_LISTENER, LIFE, Server, State, TIMER, UPGRADE, WAKE, linger, senders,
@@ -89,13 +89,13 @@ impl<H: Declaration> Server<H> {
         self.model.hand_over(); // What a drain took as it began: between two turns.
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
-        let patience = self.patience(until);
-        self.requests.poller.wait(&mut ready, patience)?;
+        let timeout = self.timeout(until);
+        self.requests.poller.wait(&mut ready, timeout)?;
         Ok(ready)
     }
 
     /// How long it may wait, at most `until`.
-    fn patience(&self, until: Option<Tick>) -> Option<Duration> {
+    fn timeout(&self, until: Option<Tick>) -> Option<Duration> {
         if self.must_ask() {
             return Some(Duration::ZERO);
         }
@@ -159,8 +159,10 @@ impl<H: Declaration> Server<H> {
         #[cfg(feature = "admin")]
         self.tend_admin()?;
         self.sources.iter_mut().try_for_each(|source| {
-            let wanted = wanted && has_room[usize::from(source.is_stream())];
-            source.watch(&self.requests, wanted)
+            match wanted && has_room[usize::from(source.is_stream())] {
+                true => source.watch(&self.requests),
+                false => source.ignore(&self.requests),
+            }
         })
     }
 
@@ -186,7 +188,7 @@ impl<H: Declaration> Server<H> {
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
         let must_look = |_: &Tick| self.requests.active_here() > 0 || self.requests.awaits_told();
-        let looks = [self.next_look, self.requests.patience()].into_iter();
+        let looks = [self.next_look, self.requests.next_unattended()].into_iter();
         let look = looks.flatten().min().filter(must_look);
         let model = self.model.next_due().map(Tick);
         #[cfg(feature = "admin")]
@@ -215,8 +217,7 @@ impl<H: Declaration> Server<H> {
         self.requests.settle_done();
         self.lingering.take(&self.requests);
         self.senders.take(&self.requests);
-        let failures = std::mem::take(&mut *lock(&self.requests.failures));
-        for (error, peer) in failures {
+        for (error, peer) in self.requests.failures.take() {
             self.report(&error, &peer);
         }
         self.dispatch_pending();
@@ -268,15 +269,17 @@ impl<H: Declaration> Server<H> {
         if stage >= Stage::Draining && self.requests.is_server_ending() {
             self.requests.note_drain(); // Before anybody is told.
         }
-        let patience = self.requests.patience();
-        let mut looks = [self.next_look, patience].into_iter().flatten();
+        let unattended = self.requests.next_unattended();
+        let mut looks = [self.next_look, unattended].into_iter().flatten();
         if stage <= Stage::LameDuck && looks.all(|look| look > now) {
             return;
         }
-        self.requests.forget_patience();
+        self.requests.forget_unattended();
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
-        let first_byte = options.first_byte_timeout.filter(|_| self.crew.is_none());
+        let first_byte = options
+            .first_byte_timeout
+            .filter(|_| self.workers.is_none());
         let mut next: Option<Tick> = None;
         let mut late = Vec::new();
         self.requests.for_each(|slot, index| {
@@ -329,13 +332,10 @@ impl<H: Declaration> Server<H> {
     /// Lets the model end what it keeps, at the end of a run.
     pub(super) fn dismiss(&mut self) {
         // What is left behind is not waited for again.
-        let over = self.requests.stage() == Stage::Over;
-        let patience = if over {
-            Duration::ZERO
-        } else {
-            crate::drain::PATIENCE
+        let time = match self.requests.stage() {
+            Stage::Over => Duration::ZERO,
+            _ => PATIENCE,
         };
-        let until = std::time::Instant::now() + patience;
-        self.model.drain(until);
+        self.model.drain(Instant::now() + time);
     }
 }

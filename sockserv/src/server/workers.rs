@@ -15,6 +15,7 @@ use crate::guard::guard;
 use crate::listener::place::Place;
 use crate::observer::Event;
 use crate::options::Accept;
+use crate::requests::workers::{Done, RunningWorker, Worker};
 use crate::server::declare::Declaration;
 use crate::server::end::Last;
 use crate::server::operator::Operator;
@@ -36,30 +37,32 @@ static LINES: Throttle = Throttle::new(10);
 
 /// The parent's view of its workers.
 #[derive(Debug)]
-pub(super) struct Crew {
-    posts: Vec<Post>,
+pub(super) struct Workers {
+    /// One for each.
+    backoffs: Vec<Backoff>,
     /// The generation that a rolling restart gave up, because its first worker did not come up.
     given_up: u32,
 }
 
-/// One worker's place.
+/// How soon another worker may be started in the place of one that has ended.
 #[derive(Clone, Debug)]
-struct Post {
+struct Backoff {
+    /// When the last one was.
     started: Tick,
     delay: Duration,
     /// When the next one may be started.
     due: Tick,
 }
 
-impl Crew {
+impl Workers {
     pub(super) fn new(count: usize) -> Self {
-        let post = Post {
+        let backoff = Backoff {
             started: Tick::coarse(),
             delay: FIRST_DELAY,
             due: Tick::coarse(),
         };
         Self {
-            posts: vec![post; count],
+            backoffs: vec![backoff; count],
             given_up: 0,
         }
     }
@@ -70,7 +73,7 @@ impl<H: Declaration> Server<H> {
     pub(super) fn leaves_it_to_workers(&self) -> bool {
         H::Model::HAS_WORKERS
             && self.stays
-            && self.crew.is_some()
+            && self.workers.is_some()
             && self.requests.worker().is_none()
     }
 
@@ -85,14 +88,14 @@ impl<H: Declaration> Server<H> {
     /// Gives each worker sockets of its own, at the same addresses, if that is what `accept` asks for. They stay open as long
     /// as the server: what waits in one while its worker is replaced is not lost.
     pub(super) fn multiply_sockets(&mut self) -> io::Result<()> {
-        let (options, Some(crew)) = (&self.requests.options, &self.crew) else {
+        let (options, Some(workers)) = (&self.requests.options, &self.workers) else {
             return Ok(());
         };
         if !H::Model::HAS_WORKERS || options.accept != Accept::ReusePort {
             return Ok(());
         }
         let mut more = Vec::new();
-        for worker in 0..crew.posts.len() {
+        for worker in 0..workers.backoffs.len() {
             for source in &self.sources {
                 let token = FIRST_LISTENER + (self.sources.len() + more.len()) as u64;
                 let Some(place) = source.listener.place().filter(|_| worker > 0) else {
@@ -119,20 +122,21 @@ impl<H: Declaration> Server<H> {
         if !self.leaves_it_to_workers() || self.is_over() || self.is_draining() {
             return;
         }
-        let Some(crew) = &self.crew else {
+        let Some(workers) = &self.workers else {
             return;
         };
-        let (count, given_up) = (crew.posts.len() as u32, crew.given_up);
+        let (count, given_up) = (workers.backoffs.len() as u32, workers.given_up);
         let running = self.requests.workers();
-        let wanted = self.requests.generation();
+        let generation = self.requests.generation();
         for index in 0..count {
-            let serves = |&(worker, _, told): &(u32, u32, bool)| worker == index && !told;
+            let serves =
+                |running: &RunningWorker| running.worker.index == index && !running.is_told;
             if !running.iter().any(serves) && !self.requests.is_worker_exhausted(index) {
-                self.start_worker(index, wanted);
+                self.start_worker(Worker { index, generation });
             }
         }
-        if wanted != given_up {
-            self.roll(count, wanted, &running);
+        if generation != given_up {
+            self.roll(generation, &running);
         }
         let has_deadlines = self.requests.options.request_timeout.is_some();
         if has_deadlines && self.next_look.is_none() && self.requests.must_watch() {
@@ -142,47 +146,45 @@ impl<H: Declaration> Server<H> {
 
     /// Whether no worker will ever have another request, and all have ended.
     pub(super) fn are_workers_exhausted(&self) -> bool {
-        let Some(crew) = self.crew.as_ref().filter(|_| self.leaves_it_to_workers()) else {
+        let workers = self.workers.as_ref();
+        let Some(workers) = workers.filter(|_| self.leaves_it_to_workers()) else {
             return false;
         };
-        let mut all = 0..crew.posts.len() as u32;
+        let mut all = 0..workers.backoffs.len() as u32;
         all.all(|index| self.requests.is_worker_exhausted(index)) && !self.requests.has_children()
     }
 
-    /// Has the deadlines of requests, and the patience with workers, looked after at this time.
+    /// Has the deadlines of requests and of workers that were told to end looked after at this time.
     fn look_at(&mut self, at: Tick) {
         self.next_look = Some(self.next_look.map_or(at, |look| look.min(at)));
     }
 
     /// Replaces one worker of an older generation at a time: the new one serves before the old one is told.
-    fn roll(&mut self, count: u32, wanted: u32, running: &[(u32, u32, bool)]) {
-        if running
-            .iter()
-            .any(|&(_, generation, told)| told && generation != wanted)
-        {
+    fn roll(&mut self, generation: u32, running: &[RunningWorker]) {
+        let is_old = |running: &&RunningWorker| running.worker.generation != generation;
+        let old = || running.iter().filter(is_old);
+        if old().any(|old| old.is_told) {
             return; // The one before has not ended yet.
         }
-        let of = |index: u32, is_new: bool| {
-            let mut own = running.iter().filter(|worker| worker.0 == index);
-            own.any(|&(_, generation, _)| (generation == wanted) == is_new)
-        };
-        let Some(index) = (0..count).find(|&index| of(index, false)) else {
+        let Some(index) = old().map(|old| old.worker.index).min() else {
             return;
         };
-        if !of(index, true) {
-            self.start_worker(index, wanted);
-        } else if self.requests.is_ready(index, wanted) {
-            let patience = self.requests.retire_worker(index, wanted);
-            self.look_at(Tick::now().after(patience)); // Should its handler compute, it is killed then.
+        let new = Worker { index, generation };
+        if !running.iter().any(|running| running.worker == new) {
+            self.start_worker(new);
+        } else if self.requests.is_ready(new) {
+            let grace = self.requests.retire_before(new);
+            self.look_at(Tick::now().after(grace)); // Should its handler compute, it is killed then.
         }
     }
 
-    fn start_worker(&mut self, index: u32, generation: u32) {
-        let now = Tick::now();
-        let Some(post) = self.post(index).filter(|post| post.due <= now) else {
+    fn start_worker(&mut self, worker: Worker) {
+        let (now, index) = (Tick::now(), worker.index);
+        let backoff = self.backoff(index);
+        let Some(backoff) = backoff.filter(|backoff| backoff.due <= now) else {
             return;
         };
-        post.started = now;
+        backoff.started = now;
         let threads = match H::Model::forks_beside_threads() {
             true => Threads::Allow,
             false => Threads::Refuse,
@@ -192,32 +194,27 @@ impl<H: Declaration> Server<H> {
             .iter()
             .filter_map(|source| source.listener.as_fd());
         let keep: Vec<_> = fds.map(|fd| fd.as_raw_fd()).collect();
-        match self
-            .requests
-            .fork_worker((index, generation), threads, &keep)
-        {
+        let requests = &self.requests;
+        match requests.fork_worker(worker, threads, &keep) {
             Ok(Some(child)) => {
-                self.requests
-                    .options
-                    .observers
-                    .tell(|| Event::WorkerStarted {
-                        worker: index as usize,
-                        pid: child.id(),
-                    });
-                self.requests.watch_worker(index, generation, child);
+                requests.options.observers.tell(|| Event::WorkerStarted {
+                    worker: index as usize,
+                    pid: child.id(),
+                });
+                requests.watch_worker(worker, child);
             }
-            Ok(None) => self.be_worker(index, generation),
+            Ok(None) => self.be_worker(worker),
             Err(error) => self.put_off(index, &format!("cannot start worker {index}: {error}")),
         }
     }
 
-    fn post(&mut self, index: u32) -> Option<&mut Post> {
-        self.crew.as_mut()?.posts.get_mut(index as usize)
+    fn backoff(&mut self, index: u32) -> Option<&mut Backoff> {
+        self.workers.as_mut()?.backoffs.get_mut(index as usize)
     }
 
     /// A worker has ended. Its requests have ended with it, and another one takes its place.
-    pub(super) fn worker_ended(&mut self, worker: (u32, u32), process: u32, status: ExitStatus) {
-        let (index, generation) = worker;
+    pub(super) fn worker_ended(&mut self, worker: Worker, process: u32, status: ExitStatus) {
+        let Worker { index, generation } = worker;
         let observers = &self.requests.options.observers;
         observers.tell(|| Event::WorkerEnded {
             worker: index as usize,
@@ -233,17 +230,18 @@ impl<H: Declaration> Server<H> {
             return;
         }
         let ended = format!("worker {index} (process {process}) ended: {status}");
-        let is_ready = self.requests.is_ready(index, generation);
-        let others = self.requests.workers();
-        let mut others = others.iter().filter(|other| other.0 == index).peekable();
+        let is_ready = self.requests.is_ready(worker);
+        let others = self.requests.workers().into_iter();
+        let others = others.map(|other| other.worker);
+        let mut others = others.filter(|other| other.index == index).peekable();
         let has_other = others.peek().is_some();
-        let is_old = others.any(|other| other.1 > generation);
+        let is_old = others.any(|other| other.generation > generation);
         if self.requests.is_draining() || is_old || (has_other && is_ready) {
             LINES.say(|_| ended); // Nobody needs to take its place.
         } else if has_other {
-            self.crew
+            self.workers
                 .iter_mut()
-                .for_each(|crew| crew.given_up = generation);
+                .for_each(|workers| workers.given_up = generation);
             LINES.say(|_| format!("{ended}, before it served; the old workers go on"));
         } else if is_ready && self.has_lived(index) {
             LINES.say(|_| format!("{ended}; starting another one"));
@@ -254,22 +252,19 @@ impl<H: Declaration> Server<H> {
 
     /// Whether a worker's end is an accident and no habit; then the next bad end is the first again.
     fn has_lived(&mut self, index: u32) -> bool {
-        let post = self.post(index);
-        let lived = post.filter(|post| Tick::now().since(post.started) >= GOOD_LIFE);
-        lived.is_some_and(|post| {
-            post.delay = FIRST_DELAY;
-            true
-        })
+        let has_lived = |backoff: &&mut Backoff| Tick::now().since(backoff.started) >= GOOD_LIFE;
+        let backoff = self.backoff(index).filter(has_lived);
+        backoff.map(|backoff| backoff.delay = FIRST_DELAY).is_some()
     }
 
     /// Waits a while before the next attempt: a worker that cannot live must not be started again and again.
     fn put_off(&mut self, index: u32, why: &str) {
-        let Some(post) = self.post(index) else {
+        let Some(backoff) = self.backoff(index) else {
             return;
         };
-        let delay = post.delay;
-        post.due = Tick::now().after(delay);
-        post.delay = (delay * 2).min(LAST_DELAY);
+        let delay = backoff.delay;
+        backoff.due = Tick::now().after(delay);
+        backoff.delay = (delay * 2).min(LAST_DELAY);
         LINES.say(|_| format!("{why}; starting another one in {delay:?}"));
     }
 
@@ -279,22 +274,26 @@ impl<H: Declaration> Server<H> {
             return None;
         }
         let now = Tick::now();
-        let posts = self.crew.iter().flat_map(|crew| &crew.posts);
-        posts.map(|post| post.due).filter(|&due| due > now).min()
+        let backoffs = self.workers.iter().flat_map(|workers| &workers.backoffs);
+        let dues = backoffs.map(|backoff| backoff.due);
+        dues.filter(|&due| due > now).min()
     }
 
     /// The whole life of a worker.
-    fn be_worker(&mut self, index: u32, generation: u32) -> ! {
+    fn be_worker(&mut self, worker: Worker) -> ! {
         // Nothing may unwind into the parent's frames, which this process has too.
         let result = guard(Phase::Hook, || {
-            self.prepare_worker(index)?;
-            self.requests.report_ready(index, generation);
+            self.prepare_worker(worker.index)?;
+            self.requests.report_ready(worker);
             let mut nobody = Operator::default(); // The parent's alone.
             let result = self.serve(&mut nobody);
-            let is_exhausted = result.is_ok() && !self.requests.is_draining();
+            let done = match self.requests.is_draining() {
+                true => Done::Told,
+                false => Done::Exhausted,
+            };
             self.drain(Last::Served, &mut nobody);
             if result.is_ok() {
-                self.requests.report_done(index, is_exhausted);
+                self.requests.report_done(worker.index, done);
             }
             Ok(result?)
         });
@@ -351,7 +350,7 @@ impl<H: Declaration> Server<H> {
         }
         self.passed_on = passed_on;
         let mut sources = self.sources.iter_mut();
-        sources.try_for_each(|source| source.watch(&self.requests, false)) // The next turn adds them.
+        sources.try_for_each(|source| source.ignore(&self.requests)) // The next turn adds them.
     }
 
     /// The life line has something to say: the server ends, or the parent has died.

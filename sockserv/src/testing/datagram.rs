@@ -11,7 +11,7 @@ use super::memory::Written;
 use super::record::Record;
 use crate::address::Address;
 use crate::listener::packets::Packet;
-use crate::listener::{Incoming, Kind};
+use crate::listener::{Arrived, Incoming};
 use crate::options::Options;
 use crate::requests::lock;
 use crate::server::declare::Declaration;
@@ -175,7 +175,7 @@ fn packet(mut bytes: Vec<u8>, most: usize, replies: &Arc<Mutex<Replies>>) -> Inc
     let mut packet = Packet::new(Bytes::from(bytes), Some(Arc::new(reply)));
     packet.is_truncated = is_truncated;
     Incoming {
-        kind: Kind::Packet(packet),
+        arrived: Arrived::Packet(packet),
     }
 }
 

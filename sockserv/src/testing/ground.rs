@@ -8,10 +8,10 @@ use crate::concurrency::Unit;
 use crate::concurrency::life::{report_on_clone, verify};
 use crate::handler::Methods;
 use crate::hooks::HookTable;
-use crate::listener::{Incoming, Kind};
+use crate::listener::{Arrived, Incoming};
 use crate::observer::Refusal;
 use crate::options::Options;
-use crate::requests::{Requests, Ticket, lock};
+use crate::requests::{Requests, Ticket};
 use crate::server::declare::{Declaration, Transport};
 use crate::sys::clock::Stopped;
 
@@ -52,9 +52,9 @@ impl<H: Declaration> Ground<H> {
         if let Some(why) = self.requests.limits.refuses(peer) {
             return self.requests.refused(peer, why);
         }
-        let transport = match &incoming.kind {
-            Kind::Stream { transport, .. } => Some(transport),
-            Kind::Packet(_) => None,
+        let transport = match &incoming.arrived {
+            Arrived::Stream { transport, .. } => Some(transport),
+            Arrived::Packet(_) => None,
         };
         let ticket = self.requests.take(peer, transport).expect("a free place");
         if !verify(
@@ -86,7 +86,7 @@ impl<H: Declaration> Ground<H> {
     #[track_caller]
     pub(super) fn finish(&self) -> Seen {
         let seen = self.witness.seen();
-        for (error, peer) in std::mem::take(&mut *lock(&self.requests.failures)) {
+        for (error, peer) in self.requests.failures.take() {
             report_on_clone(&self.prototype, self.hooks.handle_error, &error, &peer);
         }
         seen

@@ -9,7 +9,7 @@ use super::ground::Ground;
 use super::memory::{Memory, Pieces, Step};
 use super::record::Record;
 use crate::address::Address;
-use crate::listener::{Incoming, Kind};
+use crate::listener::{Arrived, Incoming};
 use crate::options::Options;
 use crate::server::declare::Declaration;
 use crate::transport::Transport;
@@ -175,13 +175,13 @@ impl<H: Declaration> StreamTest<H> {
     pub fn run(self) -> Record {
         let ground = Ground::new(self.handler, self.options);
         let memory = Arc::new(Memory::new(self.steps, self.pieces));
-        let kind = Kind::Stream {
+        let arrived = Arrived::Stream {
             transport: Arc::clone(&memory) as Arc<dyn Transport>,
             local: OnceLock::new(),
             inherits: false,
             lent: AtomicBool::new(false),
         };
-        ground.serve(Incoming { kind }, &self.peer, |ticket| {
+        ground.serve(Incoming { arrived }, &self.peer, |ticket| {
             memory.carry(ground.requests(), ticket.index);
         });
         let seen = ground.finish();

@@ -130,10 +130,10 @@ impl<H: Declaration, M> Transport<Under<H, M>> for Same {
         let Methods { stream, datagram } = methods::<H>();
         let messages = |_| Talks {
             begin: |own: &Under<H, M>| (talks::<H>().begin)(&own.handler),
-            advance: |talk, own, stream, is_lent| {
-                (talks::<H>().advance)(talk, &mut own.handler, stream, is_lent)
+            advance: |talk, own, stream, thread| {
+                (talks::<H>().advance)(talk, &mut own.handler, stream, thread)
             },
-            send_last: |talk, stream, is_lent| (talks::<H>().send_last)(talk, stream, is_lent),
+            send_last: |talk, stream, thread| (talks::<H>().send_last)(talk, stream, thread),
         };
         Methods {
             stream: stream.map(|calls| forwarded!(streams, calls.talks.map(messages))),
