@@ -11,7 +11,7 @@ use crate::address::{Address, Kind};
 use crate::error::of_peer;
 use crate::listener::packets::Packet;
 use crate::request::conversation::Conversation;
-use crate::requests::{ServerHandle, Slot, Ticket};
+use crate::requests::{ServerHandle, Ticket};
 
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
 ///
@@ -57,7 +57,7 @@ pub struct Datagram {
 
 impl Datagram {
     pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
-        Slot::add(&ticket.slot().bytes_in, packet.bytes.len());
+        ticket.slot().bytes_in.add(packet.bytes.len());
         // The reader counts from the packet's own bytes: cloning them would cost an allocation.
         let mut packet = packet;
         let rfile = PacketReader {
@@ -84,7 +84,7 @@ impl Datagram {
         }
         let bytes = &self.wfile.bytes;
         self.packet.reply(&self.peer, bytes).map_err(of_peer)?;
-        Slot::add(&self.ticket.slot().bytes_out, bytes.len());
+        self.ticket.slot().bytes_out.add(bytes.len());
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Datagram {
             true => of_peer(error),
             false => error,
         })?;
-        Slot::add(&self.ticket.slot().bytes_out, bytes.len());
+        self.ticket.slot().bytes_out.add(bytes.len());
         Ok(())
     }
 

@@ -87,7 +87,7 @@ impl Link {
         if self.has_unread() || self.has_much_unsent() {
             return Some(Linger::Talking);
         }
-        (self.slot().bytes_in.load(Ordering::Relaxed) == 0).then_some(Linger::Quiet)
+        self.slot().is_silent().then_some(Linger::Quiet)
     }
 
     /// Drains what the peer still says, for a bounded time.
@@ -117,7 +117,7 @@ impl Link {
     /// Whether more of a long reply is on its way than one segment holds: one byte of the peer that comes after the close
     /// would make the kernel throw the rest away.
     fn has_much_unsent(&self) -> bool {
-        self.slot().bytes_out.load(Ordering::Relaxed) > MUCH
+        self.slot().bytes_out.now() > MUCH
             && self
                 .transport
                 .descriptor()

@@ -188,10 +188,10 @@ impl Link {
             Ok(0) => self.eof.store(true, Ordering::Relaxed),
             Ok(count) => {
                 let slot = self.slot();
-                if slot.is_silent() && slot.bytes_out.load(Ordering::Relaxed) == 0 {
+                if slot.is_silent() && slot.bytes_out.now() == 0 {
                     self.requests().note_listening();
                 }
-                Slot::add(&slot.bytes_in, *count);
+                slot.bytes_in.add(*count);
                 self.exchange.received(*count);
             }
             Err(_) => {}
@@ -263,7 +263,7 @@ impl Link {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 result => {
                     let count = self.note(self.sent(result, Timeout::Write))?;
-                    Slot::add(&self.slot().bytes_out, count);
+                    self.slot().bytes_out.add(count);
                     pace.bytes += count as u64;
                     return Ok(Some(count));
                 }
@@ -430,7 +430,7 @@ impl Link {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     let count = self.note(result)?;
-                    Slot::add(&self.slot().bytes_out, count);
+                    self.slot().bytes_out.add(count);
                     pace.bytes += count as u64;
                     return Ok(count);
                 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -61,7 +60,7 @@ const LOOK: Duration = Duration::from_millis(50);
 impl Link {
     pub(super) fn read_polling(&self, buffer: &mut [u8], span: &mut Span) -> io::Result<usize> {
         let slot = self.slot();
-        let first = slot.bytes_in.load(Ordering::Relaxed) == 0;
+        let first = slot.is_silent();
         let began = *span.began.get_or_insert_with(Tick::now);
         if first {
             // What a new peer has to say has often arrived already.

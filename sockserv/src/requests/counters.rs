@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::requests::slot::Slot;
 use crate::requests::{Requests, Stats};
 
 #[derive(Debug, Default)]
@@ -14,19 +13,6 @@ pub(super) struct Counters {
     refused: AtomicU64,
     /// The number of the last request that observers were told of.
     pub(super) observed: AtomicU64,
-    /// What requests received and sent whose slots were taken again since.
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-}
-
-impl Counters {
-    /// Keeps what a request received and sent whose slot is taken again.
-    pub(super) fn keep_bytes(&self, slot: &Slot) {
-        let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (received, sent) = (bytes(&slot.bytes_in), bytes(&slot.bytes_out));
-        self.bytes_in.fetch_add(received, Ordering::Relaxed);
-        self.bytes_out.fetch_add(sent, Ordering::Relaxed);
-    }
 }
 
 impl Requests {
@@ -64,19 +50,15 @@ impl Requests {
     pub(crate) fn stats(&self) -> Stats {
         let counters = self.counters();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut stats = Stats {
+        let slots = self.used_slots();
+        Stats {
             accepted: self.accepted(),
             active: u64::from(self.active()),
             finished: get(&counters.finished),
             failed: get(&counters.failed),
             refused: get(&counters.refused),
-            bytes_in: get(&counters.bytes_in),
-            bytes_out: get(&counters.bytes_out),
-        };
-        for slot in self.used_slots() {
-            stats.bytes_in += get(&slot.bytes_in);
-            stats.bytes_out += get(&slot.bytes_out);
+            bytes_in: slots.iter().map(|slot| slot.bytes_in.all()).sum(),
+            bytes_out: slots.iter().map(|slot| slot.bytes_out.all()).sum(),
         }
-        stats
     }
 }

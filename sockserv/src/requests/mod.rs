@@ -169,7 +169,6 @@ impl Requests {
         let (counters, slot) = (self.counters(), self.slot(index));
         // First, so that the parent of a worker that dies here gives the place back.
         slot.process.store(self.process.id(), Ordering::Relaxed);
-        counters.keep_bytes(slot);
         slot.reset(self.options.request_timeout, peer);
         counters.accepted.fetch_add(1, Ordering::Relaxed);
         slot.set_side(transport.is_some());
@@ -320,8 +319,8 @@ impl Requests {
             peer: slot.peer(),
             age: Tick::now().since(Tick(slot.started.load(Ordering::Relaxed))),
             phase: slot.phase(),
-            bytes_in: slot.bytes_in.load(Ordering::Relaxed),
-            bytes_out: slot.bytes_out.load(Ordering::Relaxed),
+            bytes_in: slot.bytes_in.now(),
+            bytes_out: slot.bytes_out.now(),
         }
     }
 

@@ -48,14 +48,43 @@ pub(crate) struct Slot {
     expires: AtomicU64,
     /// Until when it may wait while no thread waits for it, or zero.
     until: AtomicU64,
-    pub(crate) bytes_in: AtomicU64,
-    pub(crate) bytes_out: AtomicU64,
+    pub(crate) bytes_in: Bytes,
+    pub(crate) bytes_out: Bytes,
     peer: Peer,
     /// Whether the accepting process has its socket.
     sided: AtomicBool,
 }
 
 crate::sys::shared::shareable!(Slot);
+
+/// The bytes that went one way, counted on from one request of the place to the next.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Bytes {
+    all: AtomicU64,
+    /// How many there were when the request began.
+    before: AtomicU64,
+}
+
+impl Bytes {
+    pub(crate) fn add(&self, bytes: usize) {
+        // It has one writer, so no atomic addition is needed: the two halves of a split stream write different ones.
+        self.all.store(self.all() + bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Those of the request alone.
+    pub(crate) fn now(&self) -> u64 {
+        self.all() - self.before.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn all(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self) {
+        self.before.store(self.all(), Ordering::Relaxed);
+    }
+}
 
 /// Why a request's socket was shut down by the accept loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +181,7 @@ impl Slot {
 
     /// Whether its peer has said nothing yet.
     pub(crate) fn is_silent(&self) -> bool {
-        self.bytes_in.load(Ordering::Relaxed) == 0
+        self.bytes_in.now() == 0
     }
 
     /// When `first_byte_timeout` ends it, if its peer has said nothing yet.
@@ -261,14 +290,6 @@ impl Slot {
             .map(Tick)
     }
 
-    pub(crate) fn add(counter: &AtomicU64, bytes: usize) {
-        // Each counter has one writer, so no atomic addition is needed; two halves of a split stream write different ones.
-        counter.store(
-            counter.load(Ordering::Relaxed) + bytes as u64,
-            Ordering::Relaxed,
-        );
-    }
-
     /// Makes the slot ready for a request.
     pub(super) fn reset(&self, timeout: Option<Duration>, peer: &Address) {
         let now = Tick::coarse();
@@ -285,8 +306,8 @@ impl Slot {
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
         self.until.store(0, Ordering::Relaxed);
-        self.bytes_in.store(0, Ordering::Relaxed);
-        self.bytes_out.store(0, Ordering::Relaxed);
+        self.bytes_in.begin();
+        self.bytes_out.begin();
         self.peer.set(peer);
         self.owed.store(true, Ordering::Relaxed);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
