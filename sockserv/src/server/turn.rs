@@ -241,6 +241,7 @@ impl<H: Declaration> Server<H> {
     }
 
     fn reap(&mut self) {
+        self.requests.need_no_wake(); // For ends that it sees to itself: it looks anew before it waits.
         for (process, status, kept) in self.requests.reap() {
             if let (true, Some(worker)) = (H::Model::HAS_WORKERS, kept.worker()) {
                 self.worker_ended(worker, process, status);
