@@ -294,6 +294,7 @@ impl Link {
     }
 
     /// What a blocking receive came to: its end may be our own, and `late` is the deadline that it was given.
+    #[inline]
     fn received(&self, result: io::Result<usize>, late: Timeout) -> io::Result<usize> {
         match result {
             Ok(0) => match self.slot().told() {
@@ -462,6 +463,7 @@ impl Link {
     }
 
     /// What a blocking send came to, whose deadline was `late`.
+    #[inline]
     fn sent(&self, result: io::Result<usize>, late: Timeout) -> io::Result<usize> {
         result.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => late.into(),

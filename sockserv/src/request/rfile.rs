@@ -38,6 +38,7 @@ impl Input {
     }
 
     /// What was received and not yet taken.
+    #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -246,17 +247,16 @@ pub(crate) trait Source: Sized {
         let before = bytes.len();
         let result = read(self, &mut bytes);
         // As std does: what is not UTF-8 is not appended.
-        let (bytes, error) = match std::str::from_utf8(&bytes[before..]) {
-            Ok(_) => (bytes, None),
+        let (whole, error) = match String::from_utf8(bytes) {
+            Ok(whole) => (whole, None),
             Err(error) => {
+                let why = io::Error::new(io::ErrorKind::InvalidData, error.utf8_error());
+                let mut bytes = error.into_bytes();
                 bytes.truncate(before);
-                (
-                    bytes,
-                    Some(io::Error::new(io::ErrorKind::InvalidData, error)),
-                )
+                (String::from_utf8(bytes).unwrap_or_default(), Some(why))
             }
         };
-        *text = String::from_utf8(bytes).unwrap_or_default();
+        *text = whole;
         result.and_then(|count| error.map_or(Ok(count), Err))
     }
 

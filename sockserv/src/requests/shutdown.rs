@@ -119,8 +119,13 @@ impl Requests {
     }
 
     /// Whether the server accepts no more, and its idle requests end.
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
-        let is_draining = self.is_shutting_down() && self.stage() >= Stage::Draining;
+        self.asked().is_some() && self.has_drain_begun()
+    }
+
+    fn has_drain_begun(&self) -> bool {
+        let is_draining = self.stage() >= Stage::Draining;
         if is_draining && self.is_server_ending() {
             self.note_drain(); // Whoever sees it first: before any request ends of it, so that the report has them all.
         }
@@ -128,6 +133,7 @@ impl Requests {
     }
 
     /// When the whole server, or this worker alone, was asked to end.
+    #[inline]
     fn asked(&self) -> Option<Tick> {
         let asked = self.control().shutdown.asked.when();
         asked.or_else(|| self.process.retired.when()).map(Tick)

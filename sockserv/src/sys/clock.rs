@@ -16,6 +16,7 @@ impl Tick {
     }
 
     /// The time of the kernel's last timer tick (at most 10 ms ago): some 5 ns, no system call.
+    #[inline]
     pub(crate) fn coarse() -> Self {
         still().unwrap_or_else(|| Self::from(clock_gettime(ClockId::MonotonicCoarse)))
     }
