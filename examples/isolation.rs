@@ -15,11 +15,8 @@ impl Isolation {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let mut line = String::new();
         while stream.rfile.read_line(&mut line)? > 0 {
-            match line
-                .trim_end()
-                .split_once(' ')
-                .unwrap_or((line.trim_end(), ""))
-            {
+            let words = line.trim_end();
+            match words.split_once(' ').unwrap_or((words, "")) {
                 ("echo", text) => writeln!(stream.wfile, "{}: {text}", process::id())?,
                 ("leak", _) => {
                     writeln!(stream.wfile, "{}: leaked {} bytes", process::id(), leak())?

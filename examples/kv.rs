@@ -176,40 +176,40 @@ struct Resp {
     words: Vec<Range<usize>>,
 }
 
-/// Where a command ends.
-type Found = Option<usize>;
-
-fn array(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<Found, FrameError> {
-    let Some((count, mut end)) = number(src, 0, MAX_ARGUMENTS, "invalid multibulk length")? else {
-        return Ok(None);
-    };
-    let mut room = MAX_COMMAND;
-    while words.len() < count {
-        match src.get(end) {
-            None => return Ok(None),
-            Some(b'$') => {}
-            Some(_) => return Err(FrameError::Malformed("expected '$'")),
-        }
-        let Some((length, start)) = number(src, end, room, "invalid bulk length")? else {
-            return Ok(None);
-        };
-        let word = start..start + length;
-        end = word.end + 2;
-        match src.get(word.end..end) {
-            None => return Ok(None),
-            Some(b"\r\n") => words.push(word),
-            Some(_) => return Err(FrameError::Malformed("a bulk string ends with CRLF")),
-        }
-        room -= length;
-    }
-    Ok(Some(end))
+/// Why a command cannot be read.
+enum Stop {
+    /// More of it has to come.
+    Incomplete,
+    Malformed(&'static str),
 }
 
-fn inline(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<Found, FrameError> {
+/// Finds the words of an array, and returns where it ends.
+fn array(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<usize, Stop> {
+    let (count, mut end) = number(src, 0, MAX_ARGUMENTS, "invalid multibulk length")?;
+    let mut room = MAX_COMMAND;
+    while words.len() < count {
+        if *src.get(end).ok_or(Stop::Incomplete)? != b'$' {
+            return Err(Stop::Malformed("expected '$'"));
+        }
+        let (length, start) = number(src, end, room, "invalid bulk length")?;
+        let word = start..start + length;
+        end = word.end + 2;
+        if src.get(word.end..end).ok_or(Stop::Incomplete)? != b"\r\n" {
+            return Err(Stop::Malformed("a bulk string ends with CRLF"));
+        }
+        words.push(word);
+        room -= length;
+    }
+    Ok(end)
+}
+
+/// Finds the words of a line, and returns where it ends.
+fn inline(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<usize, Stop> {
     let Some(end) = src.iter().position(|&byte| byte == b'\n') else {
-        let is_too_long = src.len() > MAX_INLINE;
-        let too_long = FrameError::Malformed("too big inline request");
-        return if is_too_long { Err(too_long) } else { Ok(None) };
+        return Err(match src.len() > MAX_INLINE {
+            true => Stop::Malformed("too big inline request"),
+            false => Stop::Incomplete,
+        });
     };
     let all = src[..end].split(u8::is_ascii_whitespace);
     let place = |word: &[u8]| {
@@ -217,22 +217,17 @@ fn inline(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<Found, FrameError
         start..start + word.len()
     };
     words.extend(all.filter(|word| !word.is_empty()).map(place));
-    Ok(Some(end + 1))
+    Ok(end + 1)
 }
 
 /// Reads a number behind a mark, up to the end of its line; returns also where the next line begins.
-fn number(
-    src: &[u8],
-    from: usize,
-    max: usize,
-    what: &'static str,
-) -> Result<Option<(usize, usize)>, FrameError> {
+fn number(src: &[u8], from: usize, max: usize, what: &'static str) -> Result<(usize, usize), Stop> {
     let line = &src[from + 1..src.len().min(from + 32)];
     let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
-        return match line.len() {
-            31 => Err(FrameError::Malformed(what)),
-            _ => Ok(None),
-        };
+        return Err(match line.len() {
+            31 => Stop::Malformed(what),
+            _ => Stop::Incomplete,
+        });
     };
     let digits = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
     let add = |number: usize, digit: &u8| match digit {
@@ -241,8 +236,7 @@ fn number(
     };
     let number = digits.iter().try_fold(0, add);
     let number = number.filter(|_| !digits.is_empty());
-    let number = number.ok_or(FrameError::Malformed(what))?;
-    Ok(Some((number, from + end + 2)))
+    Ok((number.ok_or(Stop::Malformed(what))?, from + end + 2))
 }
 
 impl Decoder for Resp {
@@ -252,15 +246,18 @@ impl Decoder for Resp {
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
         self.words.clear();
         let end = match src.first() {
-            None => None,
-            Some(b'*') => array(src, &mut self.words)?,
-            Some(_) => inline(src, &mut self.words)?,
+            None => Err(Stop::Incomplete),
+            Some(b'*') => array(src, &mut self.words),
+            Some(_) => inline(src, &mut self.words),
         };
-        Ok(end.map(|end| {
-            let command = src.split_to(end).freeze();
-            let words = self.words.drain(..);
-            words.map(|word| command.slice(word)).collect()
-        }))
+        let end = match end {
+            Ok(end) => end,
+            Err(Stop::Incomplete) => return Ok(None),
+            Err(Stop::Malformed(what)) => return Err(FrameError::Malformed(what)),
+        };
+        let command = src.split_to(end).freeze();
+        let words = self.words.drain(..);
+        Ok(Some(words.map(|word| command.slice(word)).collect()))
     }
 
     /// Half a command is not obeyed, and not worth an error.

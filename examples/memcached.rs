@@ -412,13 +412,8 @@ struct Cache {
 impl Cache {
     fn get(&mut self, key: &[u8]) -> Option<&mut Item> {
         self.flush();
-        if self
-            .items
-            .get(key)?
-            .expiry
-            .0
-            .is_some_and(|at| at <= Instant::now())
-        {
+        let Expiry(expiry) = self.items.get(key)?.expiry;
+        if expiry.is_some_and(|at| at <= Instant::now()) {
             self.remove(key);
         }
         let item = self.items.get_mut(key)?;

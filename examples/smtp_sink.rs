@@ -85,14 +85,14 @@ impl Sink {
     /// Adds a recipient.
     #[command("RCPT TO:", when = Self::has_sender)]
     fn recipient(&mut self, recipient: Mailbox) -> &'static str {
-        match () {
-            () if recipient.0.is_empty() => "553 nobody has an empty name",
-            () if self.recipients.len() == MOST_RECIPIENTS => "452 too many recipients",
-            () => {
-                self.recipients.push(recipient);
-                "250 OK"
-            }
+        if recipient.0.is_empty() {
+            return "553 nobody has an empty name";
         }
+        if self.recipients.len() == MOST_RECIPIENTS {
+            return "452 too many recipients";
+        }
+        self.recipients.push(recipient);
+        "250 OK"
     }
 
     /// Takes the mail itself, up to a line with only a dot.

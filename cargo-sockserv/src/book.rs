@@ -4,78 +4,23 @@ use sockserv_codegen::Setting;
 
 const ATTRIBUTE: &str = include_str!("attribute.md");
 
-/// What the options of models and framings mean; those of a model with its default.
-const OWNED: [(&str, &str, &str, &str); 14] = [
-    (
-        "threading",
-        "max",
-        "as many as `max_connections`",
-        "how many requests may have a thread at once",
-    ),
-    (
-        "threading",
-        "stack_size",
-        "2 MiB, or `RUST_MIN_STACK`",
-        "how much stack a thread may use",
-    ),
-    ("pool", "workers", "8", "how many threads there are"),
-    (
-        "pool",
-        "queue",
-        "64",
-        "how many requests may wait for one of them",
-    ),
-    (
-        "pool",
-        "stack_size",
-        "2 MiB, or `RUST_MIN_STACK`",
-        "how much stack a thread may use",
-    ),
-    (
-        "pool",
-        "speaks_first",
-        "off",
-        "whether a connection gets a thread before its first byte, because the server greets",
-    ),
-    (
-        "forking",
-        "max_children",
-        "40",
-        "how many requests may have a process at once",
-    ),
-    ("prefork", "workers", "4", "how many processes there are"),
-    (
-        "prefork",
-        "accept",
-        "\"shared\"",
-        "whether they take from one socket, or each from its own",
-    ),
-    (
-        "prefork",
-        "max_requests",
-        "no limit",
-        "after how many requests a process is replaced",
-    ),
-    (
-        "",
-        "max",
-        "",
-        "how many bytes a message may have, without its framing",
-    ),
-    ("", "ending", "", "what ends a line"),
-    (
-        "",
-        "on_overflow",
-        "",
-        "what becomes of a message that is too long",
-    ),
-    (
-        "",
-        "includes_itself",
-        "",
-        "whether the length counts its own bytes, too",
-    ),
-];
+/// The options of models and framings: the default, but for framings, whose table has it, and what they mean.
+const OWNED: &str = r#"
+| threading(max) | as many as `max_connections` | how many requests may have a thread at once |
+| threading(stack_size) | 2 MiB, or `RUST_MIN_STACK` | how much stack a thread may use |
+| pool(workers) | 8 | how many threads there are |
+| pool(queue) | 64 | how many requests may wait for one of them |
+| pool(stack_size) | 2 MiB, or `RUST_MIN_STACK` | how much stack a thread may use |
+| pool(speaks_first) | off | whether a connection gets a thread before its first byte, because the server greets |
+| forking(max_children) | 40 | how many requests may have a process at once |
+| prefork(workers) | 4 | how many processes there are |
+| prefork(accept) | "shared" | whether they take from one socket, or each from its own |
+| prefork(max_requests) | no limit | after how many requests a process is replaced |
+| max | | how many bytes a message may have, without its framing |
+| ending | | what ends a line |
+| on_overflow | | what becomes of a message that is too long |
+| includes_itself | | whether the length counts its own bytes, too |
+"#;
 
 pub(crate) fn transport(word: &str) -> &'static str {
     match word {
@@ -132,21 +77,26 @@ pub(crate) fn default(setting: &Setting) -> Option<String> {
 
 /// The default and the sentence.
 fn owned(setting: &Setting) -> Option<(&'static str, &'static str)> {
-    let fits = |owner| Some(owner) == setting.owner || owner.is_empty();
-    let mut rows = OWNED.iter().filter(|row| row.1 == setting.name);
-    rows.find(|row| fits(row.0)).map(|row| (row.2, row.3))
+    let of_model = format!("{}({})", setting.owner?, setting.name);
+    let mut rows = rows(OWNED);
+    let cells = rows.find(|cells| cells[0] == of_model || cells[0] == setting.name)?;
+    Some((cells[1], cells[2]))
 }
 
 /// The cells of the row of a word, in a table of so many columns.
 fn row(word: &str, columns: usize) -> Option<Vec<&'static str>> {
-    let rows = ATTRIBUTE
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
-    let mut rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
-    rows.find(|cells| {
+    rows(ATTRIBUTE).find(|cells| {
         let name = cells[0].trim_matches('`');
         cells.len() == columns && name.split('(').next() == Some(word)
     })
+}
+
+/// The cells of each row of all tables in a text.
+fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    rows.map(|row| row.split('|').map(str::trim).collect())
 }
 
 /// Without links, which lead nowhere here.

@@ -153,12 +153,12 @@ impl Stream {
     }
 
     fn check_here(&self) -> io::Result<()> {
-        let reason = match () {
-            () if self.elsewhere.is_some() => "the rest of this request was handed over already",
-            () if self.link().requests().is_child() => {
-                "this request runs in a child process already: finish it here"
-            }
-            () => return Ok(()),
+        let reason = if self.elsewhere.is_some() {
+            "the rest of this request was handed over already"
+        } else if self.link().requests().is_child() {
+            "this request runs in a child process already: finish it here"
+        } else {
+            return Ok(());
         };
         Err(io::Error::new(io::ErrorKind::Unsupported, reason))
     }

@@ -3,6 +3,8 @@
 //! It is the one mechanism behind stats, deadlines, drain and report. The accept loop takes a slot for a request before
 //! it is dispatched, the request's own unit writes into it (atomics only, no lock on the way of a byte), and whoever
 //! ends the request gives it back: every path drops its [`Ticket`].
+//!
+//! What else the requests, the handles and the processes of one server share stands around it, a file each.
 
 mod answer;
 pub(crate) mod children;

@@ -5,12 +5,11 @@ use std::io;
 use crate::address::Endpoint;
 use crate::drain::{DrainReport, Stage};
 use crate::listener::Failure;
-use crate::listener::place::Place;
 use crate::observer::Event;
 use crate::server::declare::Declaration;
 use crate::server::operator::Operator;
 use crate::server::turn::Most;
-use crate::server::{Server, State, ask, listener};
+use crate::server::{Server, State};
 use crate::sys::clock::Tick;
 
 /// How many packets are still taken at a shutdown: a flood must not keep the server from ending.
@@ -176,11 +175,7 @@ impl<H: Declaration> Server<H> {
                 );
                 return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
             }
-            let last_word = |socket: &socket2::Socket| {
-                ask(|| (self.hooks.server_bind)(&self.prototype, socket))
-            };
-            let place = Place::bind(*kind, address, &self.requests.options, &last_word)?;
-            listeners.push(listener(place, self.requests.options.max_packet_size));
+            listeners.push(self.bind_further(*kind, address)?);
         }
         listeners.extend(self.sources.drain(..).map(|source| source.listener)); // Own ones were never closed.
         self.listen_to(listeners);

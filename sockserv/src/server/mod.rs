@@ -39,18 +39,15 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;
 use crate::hooks::HookTable;
-use crate::listener::packets::Packets;
-use crate::listener::place::{Place, is_listening};
-use crate::listener::streams::Streams;
-use crate::listener::{Incoming, Listener};
+use crate::listener::Incoming;
+use crate::listener::place::is_listening;
 use crate::observer::Refusal;
-use crate::options::{Accept, Options};
 use crate::requests::{Requests, ServerHandle};
 use crate::signals::{Heeded, Signals, Targets};
 use crate::sys::clock::Tick;
 use crate::sys::poller::Timer;
 use builder::Builder;
-use declare::{Declaration, Transport};
+use declare::Declaration;
 use linger::Lingering;
 use operator::Operator;
 use senders::Senders;
@@ -69,8 +66,6 @@ const FIRST_LISTENER: u64 = 16;
 
 /// How often `service_actions` runs at most, whatever `service_interval` says: with none at all the loop would spin.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
 
 /// A server for one handler type. `#[server(...)]` wraps it in a struct of its own, which dereferences to this.
 ///
@@ -110,10 +105,8 @@ pub struct Server<H: Declaration> {
     stays: bool,
     /// The workers, where they accept.
     workers: Option<workers::Workers>,
-    /// How many requests this worker may still serve.
-    left: Option<u64>,
-    /// How many of the clients that siblings passed on this process has looked for.
-    passed_on: u32,
+    /// What this process counts as a worker.
+    shift: workers::Shift,
     #[cfg(feature = "admin")]
     admin: Option<admin::Admin>,
 }
@@ -152,133 +145,6 @@ impl<H: Declaration> Server<H> {
             .try_into()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Builder::<H, Self>::new(handler).addr(at).bind()
-    }
-
-    fn open(
-        handler: H,
-        mut model: H::Model,
-        options: Options,
-        own: Option<Box<dyn Listener + Send>>,
-    ) -> io::Result<Self> {
-        model.configure(&options)?;
-        let workers = <H::Model as Model<H>>::workers(&options);
-        let workers = H::Model::HAS_WORKERS.then_some(workers);
-        let mut options = options.with_observers();
-        let own = match own {
-            Some(listener) => Some(listener),
-            None => Self::connection(&mut options)?,
-        };
-        options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
-        #[cfg(feature = "admin")]
-        let admin = admin::Admin::bind(&mut options)?;
-        let requests = Self::table(options, workers)?;
-        let mut server = Self {
-            prototype: handler,
-            model,
-            methods: <H::Transport as Transport<H>>::methods(),
-            hooks: H::hooks(),
-            sources: Vec::new(),
-            addrs: Vec::new(),
-            announced: Vec::new(),
-            state: State::Bound,
-            turned_away: Vec::new(),
-            pending: VecDeque::new(),
-            lingering: Lingering::new(),
-            senders: Senders::default(),
-            next_look: None,
-            next_service: None,
-            draining: None,
-            inherited: Vec::new(),
-            spare: None,
-            timer: Timer::new()?,
-            timer_is_set: false,
-            ready: Vec::new(),
-            handles_signals: false,
-            upgrade: upgrade::Upgrade::default(),
-            stays: false,
-            workers: workers.map(workers::Workers::new),
-            left: None,
-            passed_on: 0,
-            #[cfg(feature = "admin")]
-            admin,
-            requests,
-        };
-        server.watch_own()?;
-        match own {
-            Some(listener) => server.listen_to(vec![listener]),
-            None => server.bind_places()?,
-        }
-        Ok(server)
-    }
-
-    /// Makes the table of live requests.
-    fn table(options: Options, workers: Option<usize>) -> io::Result<Arc<Requests>> {
-        let most = <H::Model as Model<H>>::most(&options);
-        let requests = Arc::new(Requests::new(options, most, workers)?);
-        #[cfg(feature = "upgrade")]
-        crate::upgrade::handover::enlist(&requests);
-        Ok(requests)
-    }
-
-    /// Takes the one connection that this process was started for, if it was.
-    fn connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
-        let kinds = <H::Transport as Transport<H>>::KINDS;
-        let Some(connection) = open::connection(kinds, options)? else {
-            return Ok(None);
-        };
-        if H::Model::HAS_WORKERS {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
-        }
-        options.announce = false; // It listens nowhere.
-        Ok(Some(Box::new(connection)))
-    }
-
-    fn bind_places(&mut self) -> io::Result<()> {
-        let last_word =
-            |socket: &socket2::Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
-        let places = open::places(
-            <H::Transport as Transport<H>>::KINDS,
-            &self.requests.options,
-            &last_word,
-        )?;
-        let most = self.requests.options.max_packet_size;
-        let listeners = places
-            .into_iter()
-            .map(|place| listener(place, most))
-            .collect();
-        self.listen_to(listeners);
-        self.multiply_sockets()?;
-        self.take_spare_sockets()
-    }
-
-    fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
-        self.addrs = listeners
-            .iter()
-            .map(|listener| listener.local_addr())
-            .collect();
-        let announced = |listener: &(dyn Listener + Send)| match listener.place() {
-            Some(place) => place.announced(),
-            None => Endpoint::Address(listener.local_addr()),
-        };
-        self.announced = listeners
-            .iter()
-            .map(|listener| announced(&**listener))
-            .collect();
-        let tokens = FIRST_LISTENER..;
-        self.sources = listeners
-            .into_iter()
-            .zip(tokens)
-            .map(|(listener, token)| Source::new(listener, token))
-            .collect();
-        let places = || {
-            self.sources
-                .iter()
-                .filter_map(|source| source.listener.place())
-        };
-        self.inherited = places()
-            .filter(|place| place.is_inherited())
-            .map(|place| place.address.clone())
-            .collect();
     }
 
     /// Starts to listen on what is bound. Harmless when it listens already.
@@ -574,13 +440,6 @@ impl<H: Declaration> Server<H> {
 /// Asks a hook whose error ends the step; its panic does, too.
 fn ask(hook: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     guard_value(Phase::Hook, hook).map_err(io::Error::other)?
-}
-
-fn listener(place: Place, max_packet_size: usize) -> Box<dyn Listener + Send> {
-    match place.kind.is_stream() {
-        true => Box::new(Streams::new(place)),
-        false => Box::new(Packets::new(place, max_packet_size)),
-    }
 }
 
 impl<H: Declaration> AsFd for Server<H> {

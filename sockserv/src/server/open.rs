@@ -1,16 +1,32 @@
-//! From endpoints to bound sockets: what each transport takes, what was handed over, and one port for two kinds.
+//! From a declaration and endpoints to bound sockets: what each transport takes, what was handed over, and one port for two
+//! kinds.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use socket2::Socket;
 
 use crate::address::{Address, Endpoint, Kind};
+use crate::concurrency::Model;
+use crate::listener::Listener;
 use crate::listener::connection::Connection;
+use crate::listener::packets::Packets;
 use crate::listener::place::{self, Place};
-use crate::options::Options;
+use crate::listener::streams::Streams;
+use crate::options::{Accept, Options};
+use crate::requests::Requests;
+#[cfg(feature = "admin")]
+use crate::server::admin;
+use crate::server::declare::{Declaration, Transport};
+use crate::server::linger::Lingering;
+use crate::server::senders::Senders;
+use crate::server::source::Source;
+use crate::server::{FIRST_LISTENER, Server, State, ask, upgrade, workers};
 use crate::sys::inherited;
+use crate::sys::poller::Timer;
 use crate::upgrade::label::Label;
 
 /// Where inetd puts what it hands over.
@@ -21,6 +37,157 @@ const ATTEMPTS: usize = 16;
 
 /// What `server_bind` says to each socket before it has a name.
 type LastWord<'a> = &'a dyn Fn(&Socket) -> io::Result<()>;
+
+/// Why a worker cannot have what inetd hands over.
+const ONE_CONNECTION: &str = "`prefork` shares a listener, and this process was started for one connection; write `sync` or `forking`";
+
+impl<H: Declaration> Server<H> {
+    /// Makes a server whose sockets have names.
+    pub(super) fn open(
+        handler: H,
+        mut model: H::Model,
+        options: Options,
+        own: Option<Box<dyn Listener + Send>>,
+    ) -> io::Result<Self> {
+        model.configure(&options)?;
+        let workers = <H::Model as Model<H>>::workers(&options);
+        let workers = H::Model::HAS_WORKERS.then_some(workers);
+        let mut options = options.with_observers();
+        let own = match own {
+            Some(listener) => Some(listener),
+            None => Self::take_connection(&mut options)?,
+        };
+        options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
+        #[cfg(feature = "admin")]
+        let admin = admin::Admin::bind(&mut options)?;
+        let requests = Self::table(options, workers)?;
+        let mut server = Self {
+            prototype: handler,
+            model,
+            methods: <H::Transport as Transport<H>>::methods(),
+            hooks: H::hooks(),
+            sources: Vec::new(),
+            addrs: Vec::new(),
+            announced: Vec::new(),
+            state: State::Bound,
+            turned_away: Vec::new(),
+            pending: VecDeque::new(),
+            lingering: Lingering::new(),
+            senders: Senders::default(),
+            next_look: None,
+            next_service: None,
+            draining: None,
+            inherited: Vec::new(),
+            spare: None,
+            timer: Timer::new()?,
+            timer_is_set: false,
+            ready: Vec::new(),
+            handles_signals: false,
+            upgrade: upgrade::Upgrade::default(),
+            stays: false,
+            workers: workers.map(workers::Workers::new),
+            shift: workers::Shift::default(),
+            #[cfg(feature = "admin")]
+            admin,
+            requests,
+        };
+        server.watch_own()?;
+        match own {
+            Some(listener) => server.listen_to(vec![listener]),
+            None => server.bind_places()?,
+        }
+        Ok(server)
+    }
+
+    /// Makes the table of live requests.
+    fn table(options: Options, workers: Option<usize>) -> io::Result<Arc<Requests>> {
+        let most = <H::Model as Model<H>>::most(&options);
+        let requests = Arc::new(Requests::new(options, most, workers)?);
+        #[cfg(feature = "upgrade")]
+        crate::upgrade::handover::enlist(&requests);
+        Ok(requests)
+    }
+
+    /// Takes the one connection that this process was started for, if it was.
+    fn take_connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
+        let kinds = <H::Transport as Transport<H>>::KINDS;
+        let Some(connection) = connection(kinds, options)? else {
+            return Ok(None);
+        };
+        if H::Model::HAS_WORKERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
+        }
+        options.announce = false; // It listens nowhere.
+        Ok(Some(Box::new(connection)))
+    }
+
+    fn bind_places(&mut self) -> io::Result<()> {
+        let last_word = |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+        let places = places(
+            <H::Transport as Transport<H>>::KINDS,
+            &self.requests.options,
+            &last_word,
+        )?;
+        let most = self.requests.options.max_packet_size;
+        let listeners = places
+            .into_iter()
+            .map(|place| listener(place, most))
+            .collect();
+        self.listen_to(listeners);
+        self.multiply_sockets()?;
+        self.take_spare_sockets()
+    }
+
+    /// Binds a further socket as the first ones were.
+    pub(super) fn bind_further(
+        &self,
+        kind: Kind,
+        at: &Address,
+    ) -> io::Result<Box<dyn Listener + Send>> {
+        let options = &self.requests.options;
+        let last_word = |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
+        let place = Place::bind(kind, at, options, &last_word)?;
+        Ok(listener(place, options.max_packet_size))
+    }
+
+    pub(super) fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
+        self.addrs = listeners
+            .iter()
+            .map(|listener| listener.local_addr())
+            .collect();
+        let announced = |listener: &(dyn Listener + Send)| match listener.place() {
+            Some(place) => place.announced(),
+            None => Endpoint::Address(listener.local_addr()),
+        };
+        self.announced = listeners
+            .iter()
+            .map(|listener| announced(&**listener))
+            .collect();
+        let tokens = FIRST_LISTENER..;
+        self.sources = listeners
+            .into_iter()
+            .zip(tokens)
+            .map(|(listener, token)| Source::new(listener, token))
+            .collect();
+        let places = || {
+            self.sources
+                .iter()
+                .filter_map(|source| source.listener.place())
+        };
+        self.inherited = places()
+            .filter(|place| place.is_inherited())
+            .map(|place| place.address.clone())
+            .collect();
+    }
+}
+
+/// Listens on a socket that has a name.
+pub(super) fn listener(place: Place, max_packet_size: usize) -> Box<dyn Listener + Send> {
+    match place.kind.is_stream() {
+        true => Box::new(Streams::new(place)),
+        false => Box::new(Packets::new(place, max_packet_size)),
+    }
+}
 
 /// Binds all endpoints, in the order of the kinds, then of the endpoints.
 pub(crate) fn places(

@@ -6,8 +6,6 @@ use std::os::fd::AsRawFd;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use socket2::Socket;
-
 use crate::address::Address;
 use crate::concurrency::Model as _;
 use crate::error::{Phase, RequestError, Throttle};
@@ -20,7 +18,7 @@ use crate::server::declare::Declaration;
 use crate::server::end::Last;
 use crate::server::operator::Operator;
 use crate::server::source::Source;
-use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, TIMER, WAKE, ask, listener};
+use crate::server::{BELL, FIRST_LISTENER, LIFE, Server, TIMER, WAKE, ask};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Threads};
 use crate::sys::poller::Interest;
@@ -68,6 +66,15 @@ impl Workers {
     }
 }
 
+/// What a worker counts for itself.
+#[derive(Debug, Default)]
+pub(super) struct Shift {
+    /// How many requests it may still serve.
+    left: Option<u64>,
+    /// How many of the clients that siblings passed on it has looked for.
+    passed_on: u32,
+}
+
 impl<H: Declaration> Server<H> {
     /// Whether requests are the workers' to take.
     pub(super) fn leaves_it_to_workers(&self) -> bool {
@@ -102,10 +109,8 @@ impl<H: Declaration> Server<H> {
                     continue;
                 };
                 check_can_share(place)?;
-                let last_word =
-                    |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
-                let place = Place::bind(place.kind, &place.address, options, &last_word)?;
-                let mut twin = Source::new(listener(place, options.max_packet_size), token);
+                let twin = self.bind_further(place.kind, &place.address)?;
+                let mut twin = Source::new(twin, token);
                 twin.worker = Some(worker);
                 more.push(twin);
             }
@@ -325,7 +330,7 @@ impl<H: Declaration> Server<H> {
             .poller
             .add(self.requests.life_line(), LIFE, Interest::IN)?;
         let options = &self.requests.options;
-        self.left = options.max_requests.map(|most| jitter(most, index));
+        self.shift.left = options.max_requests.map(|most| jitter(most, index));
         self.requests.accept_here();
         let (start, prototype) = (self.hooks.worker_start, &mut self.prototype);
         ask(|| start(prototype, index as usize))
@@ -345,10 +350,10 @@ impl<H: Declaration> Server<H> {
     /// Puts the listeners into the poll set anew if a sibling has left clients to us: only then does the kernel tell of them.
     pub(super) fn look_anew(&mut self) -> io::Result<()> {
         let passed_on = self.requests.passed_on();
-        if passed_on == self.passed_on {
+        if passed_on == self.shift.passed_on {
             return Ok(());
         }
-        self.passed_on = passed_on;
+        self.shift.passed_on = passed_on;
         let mut sources = self.sources.iter_mut();
         sources.try_for_each(|source| source.ignore(&self.requests)) // The next turn adds them.
     }
@@ -362,8 +367,8 @@ impl<H: Declaration> Server<H> {
 
     /// Counts a request against `max_requests`.
     pub(super) fn count_down(&mut self) {
-        let left = self.left.map(|left| left.saturating_sub(1));
-        self.left = left;
+        let left = self.shift.left.map(|left| left.saturating_sub(1));
+        self.shift.left = left;
         if left == Some(0) {
             self.requests.retire(); // Its grace begins; nothing more is taken.
         }
