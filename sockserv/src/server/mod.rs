@@ -39,10 +39,12 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::Methods;
 use crate::hooks::HookTable;
+use crate::listener::Incoming;
+use crate::listener::intake::Intake;
 use crate::listener::packets::Packets;
 use crate::listener::place::{Place, is_listening};
 use crate::listener::streams::Streams;
-use crate::listener::{Incoming, Listener};
+
 use crate::observer::Refusal;
 use crate::options::{Accept, Options};
 use crate::requests::{Requests, ServerHandle};
@@ -158,11 +160,10 @@ impl<H: Declaration> Server<H> {
         handler: H,
         mut model: H::Model,
         options: Options,
-        own: Option<Box<dyn Listener + Send>>,
+        own: Option<Box<dyn Intake + Send>>,
     ) -> io::Result<Self> {
         model.configure(&options)?;
-        let workers = <H::Model as Model<H>>::workers(&options);
-        let workers = H::Model::HAS_WORKERS.then_some(workers);
+        let workers = Self::WORKERS.count(&options);
         let mut options = options.with_observers();
         let own = match own {
             Some(listener) => Some(listener),
@@ -171,7 +172,8 @@ impl<H: Declaration> Server<H> {
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         #[cfg(feature = "admin")]
         let admin = admin::Admin::bind(&mut options)?;
-        let requests = Self::table(options, workers)?;
+        let most = model.most(&options);
+        let requests = Self::table(options, most, workers)?;
         let mut server = Self {
             prototype: handler,
             model,
@@ -212,8 +214,11 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Makes the table of live requests.
-    fn table(options: Options, workers: Option<usize>) -> io::Result<Arc<Requests>> {
-        let most = <H::Model as Model<H>>::most(&options);
+    fn table(
+        options: Options,
+        most: Option<usize>,
+        workers: Option<usize>,
+    ) -> io::Result<Arc<Requests>> {
         let requests = Arc::new(Requests::new(options, most, workers)?);
         #[cfg(feature = "upgrade")]
         crate::upgrade::handover::enlist(&requests);
@@ -221,12 +226,12 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Takes the one connection that this process was started for, if it was.
-    fn connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
+    fn connection(options: &mut Options) -> io::Result<Option<Box<dyn Intake + Send>>> {
         let kinds = <H::Transport as Transport<H>>::KINDS;
         let Some(connection) = open::connection(kinds, options)? else {
             return Ok(None);
         };
-        if H::Model::HAS_WORKERS {
+        if Self::WORKERS.are_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
         }
         options.announce = false; // It listens nowhere.
@@ -251,12 +256,12 @@ impl<H: Declaration> Server<H> {
         self.take_spare_sockets()
     }
 
-    fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
+    fn listen_to(&mut self, listeners: Vec<Box<dyn Intake + Send>>) {
         self.addrs = listeners
             .iter()
             .map(|listener| listener.local_addr())
             .collect();
-        let announced = |listener: &(dyn Listener + Send)| match listener.place() {
+        let announced = |listener: &(dyn Intake + Send)| match listener.place() {
             Some(place) => place.announced(),
             None => Endpoint::Address(listener.local_addr()),
         };
@@ -576,7 +581,7 @@ fn ask(hook: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     guard_value(Phase::Hook, hook).map_err(io::Error::other)?
 }
 
-fn listener(place: Place, max_packet_size: usize) -> Box<dyn Listener + Send> {
+fn listener(place: Place, max_packet_size: usize) -> Box<dyn Intake + Send> {
     match place.kind.is_stream() {
         true => Box::new(Streams::new(place)),
         false => Box::new(Packets::new(place, max_packet_size)),
