@@ -134,7 +134,8 @@ pub use std::io;
 
 pub use address::{Address, Endpoint, EndpointError, Kind};
 pub use concurrency::{
-    Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork, Unit,
+    Forking, Model, Pool, Prefork, Synchronous, Threading, UncheckedForking, UncheckedPrefork,
+    Unit, Workers,
 };
 pub use credentials::Credentials;
 pub use drain::{DrainReport, Unfinished};

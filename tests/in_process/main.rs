@@ -23,6 +23,7 @@ mod lame_duck;
 mod limits;
 mod listeners;
 mod messages;
+mod models;
 mod observer;
 mod packets;
 mod paths;
@@ -104,6 +105,7 @@ fn together() -> Vec<Test> {
         limits::tests(),
         listeners::tests(),
         messages::tests(),
+        models::tests(),
         turns::tests(),
         observer::tests(),
         packets::tests(),
@@ -127,6 +129,7 @@ fn alone() -> Vec<Test> {
         elsewhere::alone(),
         inherited::alone(),
         limits::alone(),
+        models::alone(),
         observer::alone(),
         paths::alone(),
         several::alone(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::capacity::{Machine, Need};
 use crate::cli::Parsed;
-use crate::concurrency::Model;
+use crate::concurrency::{Model as _, pool, prefork};
 use crate::options::Options;
 use crate::server::declare::{Attribute, Declaration, Transport};
 
@@ -65,12 +65,19 @@ pub(super) fn warn<H: Declaration>(attribute: &Attribute, options: &Options) {
 /// What a server with these options may come to need.
 pub(super) fn need<H: Declaration>(options: &Options) -> Need {
     let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let most = <H::Model as Model<H>>::most(options).unwrap_or(usize::MAX);
-    let (threads, processes) = <H::Model as Model<H>>::tasks(options);
+    let most = H::model().and_then(|model| model.most(options));
+    let connections = options.max_connections.min(most.unwrap_or(usize::MAX));
+    let (threads, processes) = match H::attribute().model {
+        "threading" => (connections, 0),
+        "pool" => (options.workers.unwrap_or(pool::WORKERS), 0),
+        "forking" => (0, connections),
+        "prefork" => (0, options.workers.unwrap_or(prefork::WORKERS)),
+        _ => (0, 0), // `sync` makes none, and of an own one nobody knows.
+    };
     let kinds = <H::Transport as Transport<H>>::KINDS;
     let is_stream = kinds.iter().any(|kind| kind.is_stream());
     Need {
-        connections: wide(options.max_connections.min(most)),
+        connections: wide(connections),
         threads: wide(threads),
         processes: wide(processes),
         stack: wide(options.stack_size.unwrap_or(STACK)),

@@ -27,7 +27,7 @@ macro_rules! forking {
     ($($ty:ty: $threads:expr, $check:expr;)*) => {$(
         impl<H> Model<H> for $ty {
             fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
-                Err(unit.refuse("a forking server makes its handler in the child")) // `admit` never calls it.
+                unit.move_to_child($threads) // Of a model that wraps this one: `admit` makes the handler in the child.
             }
 
             fn drain(&mut self, _until: Instant) {}
@@ -36,17 +36,11 @@ macro_rules! forking {
                 $check
             }
 
-            fn most(options: &Options) -> Option<usize> {
+            fn most(&self, options: &Options) -> Option<usize> {
                 Some(options.max_children.unwrap_or(MAX_CHILDREN))
             }
 
-            #[cfg(feature = "cli")]
-            fn tasks(options: &Options) -> (usize, usize) {
-                let most = options.max_children.unwrap_or(MAX_CHILDREN);
-                (0, most.min(options.max_connections))
-            }
-
-            fn admit(&mut self, unit: Unit<H>, prototype: &H, _stays: bool) -> Result<(), Unit<H>>
+            fn admit(&mut self, unit: Unit<H>, prototype: &H) -> Result<(), Unit<H>>
             where
                 H: Clone,
             {

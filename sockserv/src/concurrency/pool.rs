@@ -12,10 +12,9 @@ use crate::concurrency::{Model, Unit, WorkerStart};
 use crate::error::Phase;
 use crate::guard::guard_value;
 use crate::options::Options;
-use crate::sys::clock::Tick;
 
 /// How many threads there are unless the option says otherwise: some, so that a few slow requests do not stop the others.
-const WORKERS: usize = 8;
+pub(crate) const WORKERS: usize = 8;
 
 /// How many requests may wait for a thread: enough for a burst, few enough that none waits long.
 const QUEUE: usize = 64;
@@ -44,7 +43,7 @@ pub struct Pool<H> {
     /// Requests for which there is no room in the queue.
     waiting: VecDeque<Unit<H>>,
     /// When the longest silence is to be looked at again.
-    look: Option<Tick>,
+    look: Option<Instant>,
 }
 
 impl<H: Send + 'static> Model<H> for Pool<H> {
@@ -71,11 +70,6 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         Ok(())
     }
 
-    #[cfg(feature = "cli")]
-    fn tasks(options: &Options) -> (usize, usize) {
-        (options.workers.unwrap_or(WORKERS), 0)
-    }
-
     fn start(&mut self, prototype: &H, worker_start: WorkerStart<H>) -> io::Result<()>
     where
         H: Clone,
@@ -94,7 +88,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         self.waiting.is_empty() || (is_stream && !self.speaks_first)
     }
 
-    fn tend(&mut self) {
+    fn end_of_turn(&mut self) {
         while let Some(unit) = self.waiting.pop_front() {
             if let Some(unit) = self.put(unit) {
                 self.waiting.push_front(unit);
@@ -104,24 +98,25 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         self.let_silent_ones_be_greeted();
     }
 
-    fn next_due(&self) -> Option<u64> {
-        self.look.map(|look| look.0)
+    fn next_due(&self) -> Option<Instant> {
+        self.look
     }
 
-    fn admit(&mut self, mut unit: Unit<H>, _prototype: &H, stays: bool) -> Result<(), Unit<H>>
+    fn admit(&mut self, mut unit: Unit<H>, _prototype: &H) -> Result<(), Unit<H>>
     where
         H: Clone,
     {
-        unit.lend(stays);
+        let may_wait = unit.may_wait();
+        unit.lend(may_wait);
         // One that is lent a thread gives it back at once, greeting or not.
         let parked = match &self.crew {
-            Some(crew) if stays && !self.speaks_first && !unit.is_lent() => {
+            Some(crew) if may_wait && !self.speaks_first && !unit.is_lent() => {
                 crew.await_first_word(unit)
             }
             _ => Err(unit),
         };
         match parked {
-            Ok(()) => self.look = self.look.or_else(|| Some(Tick::now().after(SILENCE))),
+            Ok(()) => self.look = self.look.or_else(|| Some(Instant::now() + SILENCE)),
             Err(unit) => self.offer(unit),
         }
         Ok(())
@@ -154,9 +149,9 @@ impl<H> Pool<H> {
             return;
         };
         while let Some((token, since)) = crew.oldest() {
-            let due = since.after(SILENCE);
-            if due > Tick::now() {
-                self.look = Some(due);
+            let left = since.after(SILENCE).left();
+            if !left.is_zero() {
+                self.look = Some(Instant::now() + left);
                 return;
             }
             let kept = match self.workers {

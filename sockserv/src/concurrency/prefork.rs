@@ -4,12 +4,12 @@
 use std::io;
 use std::time::Instant;
 
-use crate::concurrency::{Model, Unit};
+use crate::concurrency::{Model, Unit, Workers};
 use crate::options::Options;
 use crate::sys::fork::{self, Threads};
 
 /// How many workers there are unless the option says otherwise.
-const WORKERS: usize = 4;
+pub(crate) const WORKERS: usize = 4;
 
 /// Runs each request in one of a fixed number of worker processes, which take them one after another.
 ///
@@ -41,22 +41,9 @@ macro_rules! prefork {
                 $check
             }
 
-            const HAS_WORKERS: bool = true;
+            const WORKERS: Workers = Workers::forked($threads);
 
-            fn workers(options: &Options) -> usize {
-                options.workers.unwrap_or(WORKERS)
-            }
-
-            #[cfg(feature = "cli")]
-            fn tasks(options: &Options) -> (usize, usize) {
-                (0, options.workers.unwrap_or(WORKERS))
-            }
-
-            fn forks_beside_threads() -> bool {
-                $threads == Threads::Allow
-            }
-
-            fn admit(&mut self, mut unit: Unit<H>, prototype: &H, _stays: bool) -> Result<(), Unit<H>>
+            fn admit(&mut self, mut unit: Unit<H>, prototype: &H) -> Result<(), Unit<H>>
             where
                 H: Clone,
             {

@@ -63,7 +63,7 @@ impl<H: Send + 'static> Model<H> for Threading {
 
     /// No thread is woken before the accept loop has taken all that is there: one that ends its request meanwhile goes on
     /// with the next, and neither sleeps nor is woken in between.
-    fn admit(&mut self, mut unit: Unit<H>, prototype: &H, _: bool) -> Result<(), Unit<H>>
+    fn admit(&mut self, mut unit: Unit<H>, prototype: &H) -> Result<(), Unit<H>>
     where
         H: Clone,
     {
@@ -74,7 +74,7 @@ impl<H: Send + 'static> Model<H> for Threading {
         }
     }
 
-    fn hand_over(&mut self) {
+    fn end_of_turn(&mut self) {
         self.crew.hand_over();
     }
 
@@ -98,14 +98,8 @@ impl<H: Send + 'static> Model<H> for Threading {
         Ok(())
     }
 
-    fn most(options: &Options) -> Option<usize> {
+    fn most(&self, options: &Options) -> Option<usize> {
         options.max
-    }
-
-    #[cfg(feature = "cli")]
-    fn tasks(options: &Options) -> (usize, usize) {
-        let most = options.max.unwrap_or(usize::MAX);
-        (most.min(options.max_connections), 0)
     }
 }
 

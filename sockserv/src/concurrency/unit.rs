@@ -19,8 +19,8 @@ use crate::message::{AnyTalk, Progress, Talks, Thread};
 use crate::request::datagram::Datagram;
 use crate::request::link::Link;
 use crate::request::stream::Stream;
-use crate::requests::Ticket;
 use crate::requests::children::Kept;
+use crate::requests::{ServerHandle, Ticket};
 use crate::sys::fork::{self, Threads};
 use crate::sys::poller::{Interest, Poller};
 
@@ -39,10 +39,16 @@ pub struct Unit<H> {
     /// Whether the poll set knows its socket.
     is_watched: bool,
     thread: Thread,
+    /// Whether the accept loop goes on by itself.
+    may_wait: bool,
 }
 
 /// The peer sends something, or its end.
 pub(crate) const NEXT_WORD: Interest = Interest::IN.union(Interest::RDHUP);
+
+/// What a model is told that runs what it was to make a handler for.
+const NO_HANDLER: &str =
+    "the model ran the request without a handler; call `clone_handler` before in `admit`";
 
 /// The end of a conversation whose thread was only lent to it.
 #[derive(Default)]
@@ -108,6 +114,7 @@ impl<H> Unit<H> {
         ticket: Ticket,
         methods: Methods<H>,
         tell: Tell<H>,
+        may_wait: bool,
     ) -> Result<Self, Address> {
         let request = match (incoming.arrived, methods.stream, methods.datagram) {
             (
@@ -140,6 +147,7 @@ impl<H> Unit<H> {
             end: None,
             is_watched: false,
             thread: Thread::Own,
+            may_wait,
         })
     }
 
@@ -150,6 +158,25 @@ impl<H> Unit<H> {
             Accepted::Stream(link, _) => &link.peer,
             Accepted::Packet(packet, _) => &packet.0.peer,
         }
+    }
+
+    /// Returns a way to the server.
+    #[must_use]
+    pub fn server(&self) -> &ServerHandle {
+        self.ticket().handle()
+    }
+
+    /// Returns whether the request is a stream, and no packet.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self.request, Accepted::Stream(..))
+    }
+
+    /// Returns whether the server goes on by itself, so that the request may wait for its peer before it is run: not in a
+    /// [`handle_request`](crate::Server::handle_request).
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// Says why the request cannot run, before it is given back from [`dispatch`](crate::Model::dispatch).
@@ -185,8 +212,9 @@ impl<H> Unit<H> {
         self.talk.is_some()
     }
 
-    /// Gives the request a clone of the prototype; `false` if cloning panicked.
-    pub(crate) fn clone_handler(&mut self, prototype: &H) -> bool
+    /// Gives the request a clone of the prototype, in a [`Model::admit`](crate::Model::admit) of one's own; `false` if
+    /// cloning panicked: then the request is given back, or dropped.
+    pub fn clone_handler(&mut self, prototype: &H) -> bool
     where
         H: Clone,
     {
@@ -253,6 +281,8 @@ impl<H> Unit<H> {
     }
 
     /// Runs the whole life cycle: setup, handle, finish, the reply, `handle_error` if anything failed, and the end.
+    ///
+    /// For a message handler that is the whole conversation, each wait for the next message included.
     ///
     /// Never panics: what panics in user's code is caught and reported.
     pub fn run(self) {
@@ -364,8 +394,11 @@ impl<H> Unit<H> {
     }
 
     /// Returns what went wrong after the handler was gone.
-    fn live(self) -> Option<Late> {
-        let handler = self.handler?;
+    fn live(mut self) -> Option<Late> {
+        let Some(handler) = self.handler.take() else {
+            let known = self.refusal.is_some(); // The clone panicked, and it was run all the same.
+            return Some(if known { self } else { self.refuse(NO_HANDLER) }.late());
+        };
         match self.request {
             Accepted::Stream(link, calls) => {
                 link.run_here();
@@ -383,37 +416,57 @@ impl<H> Unit<H> {
         }
     }
 
-    /// Runs the request in a child process; the parent keeps its place in the table.
-    pub(crate) fn run_in_child(mut self, threads: Threads, prototype: &H) -> Result<(), Self>
+    /// Runs the request in a child process, on a clone of the prototype that is made there.
+    pub(crate) fn run_in_child(self, threads: Threads, prototype: &H) -> Result<(), Self>
     where
         H: Clone,
     {
+        let Some(mut unit) = self.fork(threads)? else {
+            return Ok(());
+        };
+        let tell = unit.tell;
+        let late = match unit.clone_handler(prototype) {
+            true => unit.live(),
+            false => Some(unit.late()),
+        };
+        if let Some(Late { error, peer, .. }) = late {
+            report_on_clone(prototype, tell, &error, &peer);
+        }
+        fork::exit(0)
+    }
+
+    /// Runs the request, with its handler, in a child process.
+    pub(crate) fn move_to_child(self, threads: Threads) -> Result<(), Self> {
+        match self.fork(threads)? {
+            None => Ok(()),
+            Some(unit) => {
+                unit.run();
+                fork::exit(0)
+            }
+        }
+    }
+
+    /// Forks, and returns the request in the child; the parent keeps its place in the table.
+    fn fork(mut self, threads: Threads) -> Result<Option<Self>, Self> {
         let requests = Arc::clone(self.ticket().requests());
         let reply = self.reply_socket();
         match requests.fork(threads, reply.as_slice()) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {
+                discard(self.handler.take()); // Its `drop` is the user's.
                 requests.watch(child, self.request.into_kept());
-                Ok(())
+                Ok(None)
             }
-            Ok(None) => {
-                let tell = self.tell;
-                let failure = match self.clone_handler(prototype) {
-                    true => self.live(),
-                    false => {
-                        let peer = self.peer_addr().clone();
-                        Some(Late {
-                            requests: Arc::clone(&requests),
-                            error: self.give_up(),
-                            peer,
-                        })
-                    }
-                };
-                if let Some(Late { error, peer, .. }) = failure {
-                    report_on_clone(prototype, tell, &error, &peer);
-                }
-                fork::exit(0)
-            }
+            Ok(None) => Ok(Some(self)),
+        }
+    }
+
+    /// Closes a request that never ran, and says so when its handler cannot.
+    fn late(self) -> Late {
+        Late {
+            requests: Arc::clone(self.ticket().requests()),
+            peer: self.peer_addr().clone(),
+            error: self.give_up(),
         }
     }
 }

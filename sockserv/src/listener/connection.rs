@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use socket2::Socket;
 
 use crate::address::Address;
+use crate::listener::intake::Intake;
 use crate::listener::{Incoming, Listener};
 use crate::requests::lock;
 
@@ -46,3 +47,5 @@ impl Listener for Connection {
         self.local.clone()
     }
 }
+
+impl Intake for Connection {}

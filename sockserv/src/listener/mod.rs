@@ -1,6 +1,7 @@
 //! Where requests come from: [`Listener`], what it hands out ([`Incoming`]), and what a failed accept means.
 
 pub(crate) mod connection;
+pub(crate) mod intake;
 pub(crate) mod packets;
 mod path;
 pub(crate) mod place;
@@ -24,6 +25,15 @@ use packets::Packet;
 ///
 /// Requests need not come from a socket that the server opened, nor from a socket at all. Name an own listener in the
 /// attribute, in place of a transport: `#[server(threading, listener = Queue)]`.
+///
+/// | | |
+/// |---|---|
+/// | limits, `allow` and `deny`, `verify_request`, deadlines, statistics | as for other servers; the peer is the [`Address`] that `accept` returns |
+/// | a shutdown | `accept` is called no more, and requests drain. The listener is not closed: the next run, if there is one, begins with what it still has |
+/// | a panic in `accept` | ends the server, as an error does that it cannot survive |
+/// | `forking` | a child has a copy of the listener's memory: what a reply's closure writes there, the parent does not see |
+/// | `prefork` | each worker has such a copy, and calls `accept` on its own: descriptors are shared, a list in memory is not |
+/// | `tcp` and `unix` at once | by one listener that has both sockets, behind an epoll(7) descriptor, say |
 ///
 /// # Examples
 ///
@@ -78,7 +88,8 @@ use packets::Packet;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Listener: 'static {
-    /// Takes one request, with its peer. Called on the accepting thread.
+    /// Takes one request, with its peer. Called on the accepting thread, until it says that none is there: with a descriptor
+    /// it must not wait.
     ///
     /// # Errors
     ///
@@ -87,28 +98,12 @@ pub trait Listener: 'static {
     /// a lack of descriptors or memory pauses the listener, any other error ends the server.
     fn accept(&self) -> io::Result<(Incoming, Address)>;
 
-    /// Returns a descriptor that is readable when there may be a request, or `None`: then `accept` is called again and
-    /// again, and may itself wait a little.
+    /// Returns a descriptor that is readable when there may be a request, always the same one, or `None`: then `accept` is
+    /// called again and again, 10 ms after it had nothing, and may itself wait a little. A shutdown is noticed in between.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 
     /// Returns where it listens.
     fn local_addr(&self) -> Address;
-
-    /// Takes up to `most` requests at once. `WouldBlock`: there are no more for now, though some may have been taken.
-    #[doc(hidden)]
-    fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
-        for _ in 0..most {
-            let (incoming, peer) = self.accept()?;
-            take(incoming, peer);
-        }
-        Ok(())
-    }
-
-    /// The socket to give up when the server closes, and what it is.
-    #[doc(hidden)]
-    fn place(&self) -> Option<&place::Place> {
-        None
-    }
 }
 
 /// One request as it was accepted: a stream that nobody has read from yet, or a packet.
@@ -189,6 +184,10 @@ impl Incoming {
             }),
             Arrived::Packet(packet) => packet.local(),
         }
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.arrived, Arrived::Stream { .. })
     }
 
     /// Where it came to, if the kernel need not be asked.

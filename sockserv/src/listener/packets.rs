@@ -11,6 +11,7 @@ use bytes::Bytes;
 use socket2::{SockAddr, SockRef, Socket};
 
 use crate::address::{Address, Kind};
+use crate::listener::intake::Intake;
 use crate::listener::place::Place;
 use crate::listener::{Arrived, Incoming, Listener};
 use crate::sys::datagrams::{Batch, Received, Source, send_from};
@@ -76,6 +77,16 @@ impl Listener for Packets {
         taken.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(AsFd::as_fd(&*self.place.socket))
+    }
+
+    fn local_addr(&self) -> Address {
+        self.place.address.clone()
+    }
+}
+
+impl Intake for Packets {
     fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
         let mut batch = self.batch.borrow_mut();
         let count = batch.receive(&*self.place.socket, most)?;
@@ -93,14 +104,6 @@ impl Listener for Packets {
             true => Err(io::ErrorKind::WouldBlock.into()), // Spares the call that would find that out.
             false => Ok(()),
         }
-    }
-
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(AsFd::as_fd(&*self.place.socket))
-    }
-
-    fn local_addr(&self) -> Address {
-        self.place.address.clone()
     }
 
     fn place(&self) -> Option<&Place> {

@@ -24,7 +24,7 @@ const FIRST_INHERITED: RawFd = 3;
 
 /// A bound socket, and what must be tidied up when it closes.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// Dropped before the socket is.
     _closed_in_children: ClosedInChildren,
     pub(crate) socket: Arc<Socket>,

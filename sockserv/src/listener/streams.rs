@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::address::{Address, Kind};
+use crate::listener::intake::Intake;
 use crate::listener::place::Place;
 use crate::listener::{Incoming, Listener};
 
@@ -52,7 +53,9 @@ impl Listener for Streams {
     fn local_addr(&self) -> Address {
         self.place.address.clone()
     }
+}
 
+impl Intake for Streams {
     fn place(&self) -> Option<&Place> {
         Some(&self.place)
     }

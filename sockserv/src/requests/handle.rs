@@ -68,6 +68,13 @@ impl ServerHandle {
         self.requests.renew_workers();
     }
 
+    /// Wakes the accept loop, as if something had happened: it asks its [`Model`](crate::Model) whether it has room, and takes
+    /// a turn. For models that make room on another thread, as in the example of
+    /// [`has_room`](crate::Model::has_room). Never blocks, and may be called from anywhere.
+    pub fn wake(&self) {
+        self.requests.wake.wake();
+    }
+
     /// Asks for another process of the same program to take over, as SIGUSR2 does under [`run`](crate::Server::run) with
     /// the option `upgrade`: see [`upgrade`](mod@crate::upgrade).
     ///

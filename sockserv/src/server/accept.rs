@@ -50,7 +50,7 @@ impl<H: Declaration> Server<H> {
                 return self.failed(index, error).map(|()| served);
             }
             if self.sources[index].listener.place().is_none() {
-                self.model.hand_over(); // An own listener may wait for its next one.
+                self.model.end_of_turn(); // An own listener may wait for its next one.
             }
             let has_room = self.model.has_room(self.sources[index].is_stream());
             if most == Most::One || !has_room || !self.may_accept() {
@@ -145,6 +145,8 @@ impl<H: Declaration> Server<H> {
     /// Dispatches what was accepted, as far as there are places.
     pub(super) fn dispatch_pending(&mut self) {
         while self.begins_requests()
+            && let Some((incoming, _)) = self.pending.front()
+            && self.model.has_room(incoming.is_stream())
             && let Some((incoming, peer)) = self.pending.pop_front()
         {
             if let Some(back) = self.dispatch(incoming, peer) {
@@ -170,7 +172,7 @@ impl<H: Declaration> Server<H> {
             ticket.start(&peer, incoming.known_local(), incoming.carrier(&peer));
         }
         let (tell, request) = (self.hooks.handle_error, ticket.request());
-        let unit = match Unit::new(incoming, peer, ticket, self.methods, tell) {
+        let unit = match Unit::new(incoming, peer, ticket, self.methods, tell, self.stays) {
             Ok(unit) => unit,
             Err(peer) => {
                 let error = RequestError::new(Phase::Dispatch, UNSERVED);
@@ -182,7 +184,7 @@ impl<H: Declaration> Server<H> {
         if self.requests.worker().is_some() && self.requests.options.request_timeout.is_some() {
             self.requests.be_watched();
         }
-        match self.model.admit(unit, &self.prototype, self.stays) {
+        match self.model.admit(unit, &self.prototype) {
             Ok(()) => self.look_after(),
             Err(unit) => unit.give_up_on(&self.prototype),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::listener::Listener;
+use crate::listener::intake::{Foreign, Intake};
 use crate::observer::Observer;
 use crate::options::{Accept, IntoEndpoints, OnFull, Options, for_each_option};
 use crate::server::Server;
@@ -39,7 +40,7 @@ use crate::server::declare::{Declaration, Transport};
 pub struct Builder<H: Declaration, S = Server<H>> {
     handler: H,
     pub(crate) options: Options,
-    listener: Option<Box<dyn Listener + Send>>,
+    listener: Option<Box<dyn Intake + Send>>,
     model: Option<H::Model>,
     server: PhantomData<fn() -> S>,
 }
@@ -94,7 +95,7 @@ impl<H: Declaration, S> Builder<H, S> {
     /// Takes requests from this own listener (`listener = ...` in the attribute).
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + Send) -> Self {
-        self.listener = Some(Box::new(listener));
+        self.listener = Some(Box::new(Foreign(listener)));
         self
     }
 

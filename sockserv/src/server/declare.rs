@@ -8,6 +8,7 @@ use crate::concurrency::Model;
 use crate::handler::{Calls, DatagramHandler, Methods, StreamHandler};
 use crate::hooks::HookTable;
 use crate::listener::Listener;
+use crate::listener::intake::{Foreign, Intake};
 use crate::options::Options;
 
 /// A server's declaration: types and constants, written by `#[server(...)]`.
@@ -61,12 +62,12 @@ pub struct Attribute {
 }
 
 /// An own listener, without its type.
-pub struct OwnListener(pub(crate) Box<dyn Listener + Send>);
+pub struct OwnListener(pub(crate) Box<dyn Intake + Send>);
 
 impl OwnListener {
     /// Boxes it.
     pub fn of(listener: Option<impl Listener + Send>) -> Option<Self> {
-        listener.map(|listener| Self(Box::new(listener)))
+        listener.map(|listener| Self(Box::new(Foreign(listener))))
     }
 }
 

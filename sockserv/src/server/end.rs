@@ -65,6 +65,7 @@ impl<H: Declaration> Server<H> {
         let (ended, mut alive) = self.requests.at_shutdown();
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
             alive += self.take_the_last();
+            self.end_turn();
         }
         self.draining = Some(Draining { ended, alive });
         self.close_listeners();

@@ -11,8 +11,8 @@ use socket2::Socket;
 
 use crate::address::{Address, Endpoint, Kind};
 use crate::concurrency::Model;
-use crate::listener::Listener;
 use crate::listener::connection::Connection;
+use crate::listener::intake::Intake;
 use crate::listener::packets::Packets;
 use crate::listener::place::{self, Place};
 use crate::listener::streams::Streams;
@@ -47,11 +47,10 @@ impl<H: Declaration> Server<H> {
         handler: H,
         mut model: H::Model,
         options: Options,
-        own: Option<Box<dyn Listener + Send>>,
+        own: Option<Box<dyn Intake + Send>>,
     ) -> io::Result<Self> {
         model.configure(&options)?;
-        let workers = <H::Model as Model<H>>::workers(&options);
-        let workers = H::Model::HAS_WORKERS.then_some(workers);
+        let workers = Self::WORKERS.count(&options);
         let mut options = options.with_observers();
         let own = match own {
             Some(listener) => Some(listener),
@@ -60,7 +59,8 @@ impl<H: Declaration> Server<H> {
         options.reuse_port |= workers.is_some() && options.accept == Accept::ReusePort;
         #[cfg(feature = "admin")]
         let admin = admin::Admin::bind(&mut options)?;
-        let requests = Self::table(options, workers)?;
+        let most = model.most(&options);
+        let requests = Self::table(options, most, workers)?;
         let mut server = Self {
             prototype: handler,
             model,
@@ -100,8 +100,11 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Makes the table of live requests.
-    fn table(options: Options, workers: Option<usize>) -> io::Result<Arc<Requests>> {
-        let most = <H::Model as Model<H>>::most(&options);
+    fn table(
+        options: Options,
+        most: Option<usize>,
+        workers: Option<usize>,
+    ) -> io::Result<Arc<Requests>> {
         let requests = Arc::new(Requests::new(options, most, workers)?);
         #[cfg(feature = "upgrade")]
         crate::upgrade::handover::enlist(&requests);
@@ -109,12 +112,12 @@ impl<H: Declaration> Server<H> {
     }
 
     /// Takes the one connection that this process was started for, if it was.
-    fn take_connection(options: &mut Options) -> io::Result<Option<Box<dyn Listener + Send>>> {
+    fn take_connection(options: &mut Options) -> io::Result<Option<Box<dyn Intake + Send>>> {
         let kinds = <H::Transport as Transport<H>>::KINDS;
         let Some(connection) = connection(kinds, options)? else {
             return Ok(None);
         };
-        if H::Model::HAS_WORKERS {
+        if Self::WORKERS.are_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, ONE_CONNECTION));
         }
         options.announce = false; // It listens nowhere.
@@ -143,19 +146,19 @@ impl<H: Declaration> Server<H> {
         &self,
         kind: Kind,
         at: &Address,
-    ) -> io::Result<Box<dyn Listener + Send>> {
+    ) -> io::Result<Box<dyn Intake + Send>> {
         let options = &self.requests.options;
         let last_word = |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
         let place = Place::bind(kind, at, options, &last_word)?;
         Ok(listener(place, options.max_packet_size))
     }
 
-    pub(super) fn listen_to(&mut self, listeners: Vec<Box<dyn Listener + Send>>) {
+    pub(super) fn listen_to(&mut self, listeners: Vec<Box<dyn Intake + Send>>) {
         self.addrs = listeners
             .iter()
             .map(|listener| listener.local_addr())
             .collect();
-        let announced = |listener: &(dyn Listener + Send)| match listener.place() {
+        let announced = |listener: &(dyn Intake + Send)| match listener.place() {
             Some(place) => place.announced(),
             None => Endpoint::Address(listener.local_addr()),
         };
@@ -182,7 +185,7 @@ impl<H: Declaration> Server<H> {
 }
 
 /// Listens on a socket that has a name.
-pub(super) fn listener(place: Place, max_packet_size: usize) -> Box<dyn Listener + Send> {
+pub(super) fn listener(place: Place, max_packet_size: usize) -> Box<dyn Intake + Send> {
     match place.kind.is_stream() {
         true => Box::new(Streams::new(place)),
         false => Box::new(Packets::new(place, max_packet_size)),

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::listener::Listener;
+use crate::address::Endpoint;
+use crate::listener::intake::Intake;
 use crate::requests::Requests;
 use crate::sys::clock::Tick;
 use crate::sys::poller::Interest;
@@ -17,7 +18,7 @@ const NAP: Duration = Duration::from_millis(10);
 
 /// A listener and its state.
 pub(crate) struct Source {
-    pub(crate) listener: Box<dyn Listener + Send>,
+    pub(crate) listener: Box<dyn Intake + Send>,
     pub(crate) token: u64,
     /// Whose it is, where each worker has sockets of its own.
     pub(crate) worker: Option<usize>,
@@ -29,7 +30,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(listener: Box<dyn Listener + Send>, token: u64) -> Self {
+    pub(crate) fn new(listener: Box<dyn Intake + Send>, token: u64) -> Self {
         Self {
             listener,
             token,
@@ -70,11 +71,12 @@ impl Source {
         };
         let add = |interest| requests.poller.add(fd, self.token, interest);
         match requests.worker() {
-            None => add(Interest::IN)?,
+            None => add(Interest::IN),
             // Of the workers that wait for the same socket one is woken, not all. An own listener's descriptor may be one
             // that takes no such wish: epoll_ctl(2).
-            Some(_) => add(Interest::IN | Interest::EXCLUSIVE).or_else(|_| add(Interest::IN))?,
+            Some(_) => add(Interest::IN | Interest::EXCLUSIVE).or_else(|_| add(Interest::IN)),
         }
+        .map_err(|error| self.unpollable(&error))?;
         self.watched = true;
         Ok(())
     }
@@ -92,6 +94,18 @@ impl Source {
     /// Forgets a pause that is over.
     fn end_pause(&mut self) {
         self.paused = self.paused.filter(|until| *until > Tick::now());
+    }
+
+    fn unpollable(&self, error: &io::Error) -> io::Error {
+        let at = Endpoint::Address(self.listener.local_addr());
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "; `as_fd` returns none for what epoll_ctl(2) does not take"
+            }
+            _ => "",
+        };
+        let text = format!("cannot poll the descriptor of the listener at {at}: {error}{hint}");
+        io::Error::new(error.kind(), text)
     }
 
     /// When it is to be watched again.

@@ -78,15 +78,22 @@ impl<H: Declaration> Server<H> {
             self.reap();
         }
         turn.served |= self.ask_sources(most, turn.served)?;
-        self.model.tend();
         self.see_to_deadlines();
         self.see_to_successor();
-        self.model.hand_over();
+        self.end_turn();
         Ok(turn)
     }
 
+    /// Lets begin what the turn has brought.
+    pub(super) fn end_turn(&mut self) {
+        self.model.end_of_turn();
+        if !self.pending.is_empty() {
+            self.dispatch_pending(); // The model may have made room.
+            self.model.end_of_turn();
+        }
+    }
+
     fn await_ready(&mut self, until: Option<Tick>) -> io::Result<Vec<u64>> {
-        self.model.hand_over(); // What a drain took as it began: between two turns.
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let timeout = self.timeout(until);
@@ -190,7 +197,7 @@ impl<H: Declaration> Server<H> {
         let must_look = |_: &Tick| self.requests.active_here() > 0 || self.requests.awaits_told();
         let looks = [self.next_look, self.requests.next_unattended()].into_iter();
         let look = looks.flatten().min().filter(must_look);
-        let model = self.model.next_due().map(Tick);
+        let model = self.model.next_due().map(Tick::from);
         #[cfg(feature = "admin")]
         let look = [look, self.next_admin()].into_iter().flatten().min();
         paused
@@ -243,7 +250,7 @@ impl<H: Declaration> Server<H> {
     fn reap(&mut self) {
         self.requests.need_no_wake(); // For ends that it sees to itself: it looks anew before it waits.
         for (process, status, kept) in self.requests.reap() {
-            if let (true, Some(worker)) = (H::Model::HAS_WORKERS, kept.worker()) {
+            if let (true, Some(worker)) = (Self::WORKERS.are_some(), kept.worker()) {
                 self.worker_ended(worker, process, status);
                 continue;
             }

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::concurrency::Model as _;
+use crate::concurrency::{self, Model};
 use crate::error::{Phase, RequestError, Throttle};
 use crate::guard::guard;
 use crate::listener::place::Place;
@@ -76,9 +76,11 @@ pub(super) struct Shift {
 }
 
 impl<H: Declaration> Server<H> {
+    pub(super) const WORKERS: concurrency::Workers = <H::Model as Model<H>>::WORKERS;
+
     /// Whether requests are the workers' to take.
     pub(super) fn leaves_it_to_workers(&self) -> bool {
-        H::Model::HAS_WORKERS
+        Self::WORKERS.are_some()
             && self.stays
             && self.workers.is_some()
             && self.requests.worker().is_none()
@@ -86,7 +88,7 @@ impl<H: Declaration> Server<H> {
 
     /// Whether workers can be started, and others in their place, as long as no further thread comes.
     pub(super) fn check_forks(&self) -> io::Result<()> {
-        match H::Model::HAS_WORKERS && !H::Model::forks_beside_threads() {
+        match Self::WORKERS.are_some() && Self::WORKERS.threads() == Threads::Refuse {
             true => fork::check_alone(),
             false => Ok(()),
         }
@@ -98,7 +100,7 @@ impl<H: Declaration> Server<H> {
         let (options, Some(workers)) = (&self.requests.options, &self.workers) else {
             return Ok(());
         };
-        if !H::Model::HAS_WORKERS || options.accept != Accept::ReusePort {
+        if !Self::WORKERS.are_some() || options.accept != Accept::ReusePort {
             return Ok(());
         }
         let mut more = Vec::new();
@@ -190,10 +192,7 @@ impl<H: Declaration> Server<H> {
             return;
         };
         backoff.started = now;
-        let threads = match H::Model::forks_beside_threads() {
-            true => Threads::Allow,
-            false => Threads::Refuse,
-        };
+        let threads = Self::WORKERS.threads();
         let fds = self
             .sources
             .iter()

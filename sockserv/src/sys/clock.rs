@@ -1,7 +1,7 @@
 //! The monotonic clock as nanoseconds in a `u64`, so that a time fits an atomic that processes share.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -41,6 +41,12 @@ impl Tick {
 /// A timeout that a socket can be given: its unit is a microsecond, and none of them is for ever: socket(7).
 pub(crate) fn at_least_a_micro(timeout: Duration) -> Duration {
     timeout.max(Duration::from_micros(1))
+}
+
+impl From<Instant> for Tick {
+    fn from(time: Instant) -> Self {
+        Self::now().after(time.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl From<Timespec> for Tick {
