@@ -182,6 +182,7 @@ pub trait Model<H> {
     /// # Errors
     ///
     /// What keeps the model from working here: it ends the bind.
+    ///
     /// # Examples
     ///
     /// ```
@@ -233,6 +234,7 @@ pub trait Model<H> {
     /// with `max_connections` the rest waits in the kernel's queue, or is refused.
     ///
     /// Asked once, when the server is bound.
+    ///
     /// # Examples
     ///
     /// A thread for each request, of which there are a hundred at most:
@@ -282,6 +284,7 @@ pub trait Model<H> {
     /// The worker processes that accept in place of the one that bound the server: those of `prefork`.
     ///
     /// A model that wraps [`Prefork`] passes its constant on.
+    ///
     /// # Examples
     ///
     /// ```
@@ -328,6 +331,7 @@ pub trait Model<H> {
     /// # Errors
     ///
     /// What keeps it from starting: the run ends with it.
+    ///
     /// # Examples
     ///
     /// One thread, which makes each handler from a prototype of its own, prepared by `worker_start`:
@@ -434,6 +438,7 @@ pub trait Model<H> {
     /// listeners alone, and the kernel's queue holds the clients; [`admit`](Self::admit) is not called.
     ///
     /// The loop asks whenever it is awake. Who makes room elsewhere wakes it: [`ServerHandle::wake`](crate::ServerHandle::wake).
+    ///
     /// # Examples
     ///
     /// One request at a time, on a thread of its own; the others wait where `netstat` sees them:
@@ -510,6 +515,7 @@ pub trait Model<H> {
 
     /// Does what is due, and lets begin what was [admitted](Self::admit) and held back: at the end of each turn of the
     /// accept loop, before it waits again.
+    ///
     /// # Examples
     ///
     /// The last one to come is the first to be served:
@@ -570,6 +576,7 @@ pub trait Model<H> {
     fn end_of_turn(&mut self) {}
 
     /// Returns when [`end_of_turn`](Self::end_of_turn) has something to do even if nothing happens before.
+    ///
     /// # Examples
     ///
     /// Who comes is kept for a moment:
