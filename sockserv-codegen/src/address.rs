@@ -72,6 +72,9 @@ fn inet(text: &str) -> Result<(), String> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(format!("`{text}` has no port; write `[{text}]:7007`"));
     }
+    if text.starts_with('[') && text.ends_with(']') {
+        return Err(format!("`{text}` has no port; write `{text}:7007`"));
+    }
     let Some((host, port)) = text.rsplit_once(':') else {
         return Err(format!("`{text}` has no port; write `{text}:7007`"));
     };

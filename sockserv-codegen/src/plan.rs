@@ -169,7 +169,7 @@ impl<'a> Plan<'a> {
             rpc,
             by_hand,
             messages,
-            name: name(args, handler),
+            name: name(args, handler, errors),
             vis: visibility(args, handler, errors),
             vis_is_written: !args.visibilities.is_empty(),
             ty,
@@ -387,13 +387,21 @@ fn check_addrs<'a>(args: &'a Args, source: &Source<'_>, errors: &mut Errors) -> 
 }
 
 /// The type's name and `Server`, or the user's choice.
-fn name(args: &Args, handler: &Handler) -> Ident {
+fn name(args: &Args, handler: &Handler, errors: &mut Errors) -> Ident {
+    let own = handler.name.unraw();
+    let default = Ident::new(&format!("{own}Server"), Span::call_site());
     match args.names.first() {
+        None => default,
+        Some(name) if name.value.unraw() == own => {
+            errors.at(
+                &name.value,
+                format_args!(
+                    "`{own}` is the handler itself; write `name = {default}`, or leave it out"
+                ),
+            );
+            default
+        }
         Some(name) => name.value.clone(),
-        None => Ident::new(
-            &format!("{}Server", handler.name.unraw()),
-            Span::call_site(),
-        ),
     }
 }
 

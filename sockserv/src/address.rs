@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -207,6 +207,7 @@ impl fmt::Display for Kind {
 /// |---|---|
 /// | `127.0.0.1:7007`, `[::1]:7007` | an Internet address; port 0 takes a free one |
 /// | `localhost:7007` | every address that the name resolves to |
+/// | `[fe80::1%eth0]:7007` | an address of one link |
 /// | `unix:/run/x.sock`, `/run/x.sock`, `./x.sock` | a Unix path |
 /// | `unix:@name`, `@name` | a name in Linux's abstract namespace |
 /// | `\xff` in one of these | this byte |
@@ -266,6 +267,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
+            Self::Host(host, port) if host.contains('%') => write!(f, "[{host}]:{port}"),
             Self::Host(host, port) => write!(f, "{host}:{port}"),
             Self::Fd(fd) => write!(f, "fd:{fd}"),
             Self::Systemd(name, None) => write!(f, "systemd:{name}"),
@@ -422,12 +424,22 @@ fn parse_inet(text: &str) -> Result<Endpoint, &'static str> {
             "has no host; write `0.0.0.0:port` for every IPv4 address, `[::]:port` for all",
         );
     }
+    if let Some(host) = of_link(host) {
+        return Ok(Endpoint::Host(host.into(), port));
+    }
     if host.contains(['[', ']', ':', '/']) {
         return Err(
             "is no address; write `127.0.0.1:port`, `[::1]:port`, `host:port` or `unix:/path`",
         );
     }
     Ok(Endpoint::Host(host.into(), port))
+}
+
+/// Takes a link's address out of its brackets, with the link's name, which only the resolver can make a number of.
+fn of_link(host: &str) -> Option<&str> {
+    let host = host.strip_prefix('[')?.strip_suffix(']')?;
+    let (ip, link) = host.split_once('%')?;
+    (ip.parse::<Ipv6Addr>().is_ok() && !link.is_empty()).then_some(host)
 }
 
 impl TryFrom<&str> for Endpoint {
@@ -505,6 +517,8 @@ mod tests {
         for text in [
             "127.0.0.1:80",
             "[::1]:80",
+            "[fe80::1%2]:80",
+            "[fe80::1%eth0]:80",
             "localhost:80",
             "unix:/run/x.sock",
             "unix:@name",
@@ -558,6 +572,9 @@ mod tests {
             "localhost",
             ":80",
             "a:65536",
+            "[::1]",
+            "[::1%]:80",
+            "[x%eth0]:80",
             "unix:",
             "@",
             "fd:x",

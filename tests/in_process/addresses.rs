@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         ("f24_port_zero_is_resolved", port_zero),
         ("d22_the_family_comes_from_the_address", ipv6),
+        ("d22_a_link_is_known_by_its_name", link),
         ("p09_both_families_reach_a_dual_stack_server", dual_stack),
         ("p09_only_v6_leaves_ipv4_alone", only_v6),
         (
@@ -56,6 +57,13 @@ fn ipv6() {
         ask(&mut client, "who"),
         format!("{own} {}", running.local_addr())
     );
+}
+
+fn link() {
+    let at = "[fe80::1%lo]:0"; // Nobody has it, but there is such a link.
+    let error = tcp_sync::EchoServer::bind_to(at, tcp_sync::Echo::default()).expect_err(at);
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable, "{error}");
+    assert!(error.to_string().contains("[fe80::1%1]"), "{error}");
 }
 
 fn dual_stack() {

@@ -74,6 +74,11 @@ fn of_children() -> Vec<Trial> {
             at_max_children,
         ),
         for_each(
+            forking_streams,
+            "p03_silent_children_are_not_waited_for",
+            silent_children,
+        ),
+        for_each(
             |cell| cell.forks(),
             "d10_at_max_children_a_foreign_child_is_left_alone",
             foreign_child_at_the_limit,
@@ -458,6 +463,15 @@ fn at_max_children(cell: Cell) {
     let ended = server.wait();
     ended.expect_good_within(AT_ONCE);
     ended.expect_counts(4, 0, 0);
+}
+
+/// Each would be given a while for its first words, one after the other.
+fn silent_children(cell: Cell) {
+    let server = patience(cell).with("max-children", "1").start();
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    server.event("handle");
+    server.terminate().expect_good_within(AT_ONCE);
+    clients.iter_mut().for_each(|client| client.expect_end());
 }
 
 /// Where Python waits for any child at all, its own or not.

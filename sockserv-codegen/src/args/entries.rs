@@ -114,7 +114,8 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
     if input.parse::<Token![=]>().is_err() {
         return Value::Nothing;
     }
-    if input.is_empty() || input.peek(Token![,]) {
+    let is_empty_vis = word == "vis" && input.peek(token::Group); // A `$vis:vis` that matched nothing.
+    if (input.is_empty() || input.peek(Token![,])) && !is_empty_vis {
         needs_value(word, &Value::Nothing, errors);
         return Value::Skipped;
     }

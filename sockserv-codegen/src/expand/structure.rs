@@ -115,7 +115,7 @@ fn bind(plan: &Plan<'_>) -> TokenStream {
     quote! {
         #[doc(hidden)]
         pub fn bind<__SockservHandler: #private::NoAddr>(_: __SockservHandler) -> ::std::io::Result<Self> {
-            ::core::result::Result::Err(::std::io::ErrorKind::AddrNotAvailable.into())
+            ::core::result::Result::Err(<::std::io::Error as ::core::convert::From<_>>::from(::std::io::ErrorKind::AddrNotAvailable))
         }
     }
 }
@@ -200,7 +200,7 @@ fn no_spawn(plan: &Plan<'_>) -> TokenStream {
                 where
                     for<'__sockserv> #private::#runtime: Spawnable,
                 {
-                    ::core::result::Result::Err(::std::io::ErrorKind::Unsupported.into())
+                    ::core::result::Result::Err(<::std::io::Error as ::core::convert::From<_>>::from(::std::io::ErrorKind::Unsupported))
                 }
             }
         };

@@ -108,7 +108,7 @@ fn a_struct_declares_and_gets_a_server_as_visible_as_itself() {
         &quote! {
             #[doc(hidden)]
             pub fn bind<__SockservHandler: ::sockserv::__private::NoAddr>(_: __SockservHandler) -> ::std::io::Result<Self> {
-                ::core::result::Result::Err(::std::io::ErrorKind::AddrNotAvailable.into())
+                ::core::result::Result::Err(<::std::io::Error as ::core::convert::From<_>>::from(::std::io::ErrorKind::AddrNotAvailable))
             }
         },
     );

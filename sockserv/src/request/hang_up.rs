@@ -90,11 +90,13 @@ impl Link {
         self.slot().is_silent().then_some(Linger::Quiet)
     }
 
-    /// Drains what the peer still says, for a bounded time.
+    /// Drains what the peer still says, for a bounded time. A shutdown waits for none who has said nothing.
     fn linger(&self, linger: Linger) {
         let until = Tick::now().after(linger.time());
         let mut left = LINGER_BYTES;
         let mut sink = [0; 4096];
+        let requests = self.requests();
+        let heeds_life = linger == Linger::Quiet && requests.options.lame_duck.is_zero();
         while left > 0 {
             match self.transport.recv(&mut sink, Wait::Not) {
                 Ok(0) => return,
@@ -104,8 +106,16 @@ impl Link {
                     let Some(socket) = self.transport.descriptor() else {
                         return;
                     };
-                    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
-                    if !matches!(poll(&mut fds, Some(&timespec(until.left()))), Ok(1..)) {
+                    let life = if heeds_life {
+                        requests.life_line()
+                    } else {
+                        socket
+                    };
+                    let mut fds =
+                        [socket, life].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                    let ready = poll(&mut fds, Some(&timespec(until.left())));
+                    let is_told = heeds_life && !fds[1].revents().is_empty();
+                    if is_told || !matches!(ready, Ok(1..)) {
                         return;
                     }
                 }

@@ -3,7 +3,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Echo;
 
-#[server(tcp, addr = ["localhost", "::1"])]
+#[server(tcp, addr = ["localhost", "::1", "[::1]"])]
 impl Echo {
     fn handle(&mut self, _stream: &mut Stream) {}
 }

@@ -30,8 +30,9 @@ macro_rules! typed {
 
 greeter!(Hello, Greeting, tcp, threading, "127.0.0.1:0", "30s", &mut Stream, pub(crate), { Ok(()) });
 greeter!(Bye, Leaving, udp, sync, ADDR, "5 min", &mut Datagram, pub(self), { Ok(()) });
+greeter!(Hush, Whispering, tcp, pool, ADDR, "1s", &mut Stream, , { Ok(()) });
 typed!(Typed, struct Typed;);
 
 fn main() {
-    let _server = (Greeting::bind, Leaving::bind, TypedServer::run);
+    let _server = (Greeting::bind, Leaving::bind, Whispering::bind, TypedServer::run);
 }
