@@ -26,6 +26,9 @@ pub(crate) fn tests() -> Vec<Test> {
             choked_by("panic\n")
         }),
         ("messages_of_a_peer_that_reads_no_finish", choked_by_finish),
+        ("messages_of_a_peer_that_reads_no_long_reply", || {
+            choked_by("long\n")
+        }),
         (
             "messages_of_a_peer_that_leaves_and_reads_no_senders",
             choked_by_a_sender_in_the_end,
@@ -39,8 +42,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// More than the buffers of a connection here hold, and less than a reply may come to.
-const MUCH: usize = 1_000_000;
+/// Far more than all buffers of a connection here hold.
+const MUCH: usize = 8_000_000;
 
 /// What both ends' buffers are set to.
 const LITTLE: usize = 4096;
@@ -71,6 +74,10 @@ impl Echo {
                 replies.write_all(&vec![b'x'; MUCH])?;
                 return Err(io::Error::other("as it was asked to"));
             }
+            b"long" => {
+                replies.close();
+                return replies.send(vec![b'x'; MUCH - 1]);
+            }
             b"finish" => self.last = vec![b'x'; MUCH],
             b"panic" => {
                 replies.write_all(&vec![b'x'; MUCH])?;
@@ -90,7 +97,7 @@ macro_rules! servers {
             #[derive(Clone)]
             pub(super) struct Echo(pub(super) super::Echo);
 
-            #[server(tcp, $model $(($($options)*))?, timeout = "60s", shutdown_grace = "60s", lines(max = "1 KiB"), vis = pub(super))]
+            #[server(tcp, $model $(($($options)*))?, timeout = "60s", shutdown_grace = "60s", lines(max = "16 MiB"), vis = pub(super))]
             impl Echo {
                 fn setup(&mut self, stream: &mut Stream) -> io::Result<()> {
                     stream.socket().set_send_buffer_size(super::LITTLE)

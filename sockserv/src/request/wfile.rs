@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 use crate::request::link::Link;
 use crate::request::rate::Pace;
 
-/// How much may be buffered where nobody waits for the peer.
+/// Behind how much more is buffered where nobody waits for the peer.
 const MOST: usize = 1 << 20;
 
 /// What ties a stream's two files: reading flushes what is unsent.
@@ -21,6 +21,8 @@ pub(crate) struct Tie {
     unsent: RefCell<BytesMut>,
     /// How much is buffered; what is more is sent, waiting for the peer.
     size: Cell<usize>,
+    /// Whether nobody is to wait for the peer: as long as no more than `size` is buffered, a write of any length is, too.
+    is_lent: Cell<bool>,
     /// A flush that failed before a read; the next write reports it.
     failed: Cell<Option<io::Error>>,
     /// Whether the request still has its stream: not after it was handed to somebody else.
@@ -33,6 +35,7 @@ impl Tie {
             link,
             unsent: RefCell::default(),
             size: Cell::new(size),
+            is_lent: Cell::new(false),
             failed: Cell::new(None),
             open: Cell::new(true),
         }
@@ -68,6 +71,15 @@ impl Tie {
 
     pub(crate) fn buffer_more(&self) {
         self.size.set(self.size.get().max(MOST));
+        self.is_lent.set(true);
+    }
+
+    /// Whether so much more is to be buffered behind what is.
+    fn has_room(&self, unsent: usize, more: usize) -> bool {
+        match self.is_lent.get() {
+            true => unsent <= self.size.get(),
+            false => unsent + more <= self.size.get(),
+        }
     }
 
     /// Sends what the peer takes at once; returns whether that is all.
@@ -145,7 +157,7 @@ impl Tie {
         if unsent.len() > before {
             self.link.owe_nothing();
         }
-        if unsent.len() > self.size.get() {
+        if !self.has_room(before, unsent.len() - before) {
             let result = self.link.write_all(&unsent, &[]);
             *unsent = BytesMut::new(); // A single great message does not keep its memory.
             result?;
@@ -162,9 +174,9 @@ impl Tie {
         self.link.owe_nothing();
         let mut unsent = self.unsent.borrow_mut();
         let size = self.size.get();
-        if unsent.len() + bytes.len() <= size {
+        if self.has_room(unsent.len(), bytes.len()) {
             if unsent.capacity() == 0 {
-                unsent.reserve(size.min(512.max(bytes.len())));
+                unsent.reserve(bytes.len().max(size.min(512)));
             }
             unsent.extend_from_slice(bytes);
             return Ok(());
