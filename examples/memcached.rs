@@ -17,6 +17,8 @@ const LONGEST_LINE: usize = 1 << 20;
 const LONGEST_KEY: usize = 250;
 const LARGEST_VALUE: usize = 1 << 20;
 const MOST_MEMORY: usize = 64 << 20;
+/// One line may ask for the same item half a million times.
+const LONGEST_REPLY: usize = 16 << 20;
 /// What an item costs besides its bytes, roughly.
 const ITEM_OVERHEAD: usize = 256;
 
@@ -39,13 +41,15 @@ impl Memcached {
     /// Shows the items that are there.
     #[command("get")]
     fn get(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
-        Reply::Items(self.cache().look_up(key, keys))
+        let items = self.cache().look_up(key, keys);
+        items.map_or(TOO_MUCH, Reply::Items)
     }
 
     /// Likewise, each with a number that is another after each change.
     #[command("gets")]
     fn gets(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
-        Reply::UniqueItems(self.cache().look_up(key, keys))
+        let items = self.cache().look_up(key, keys);
+        items.map_or(TOO_MUCH, Reply::UniqueItems)
     }
 
     #[command("set")]
@@ -318,6 +322,7 @@ impl Decoder for Memcache {
 }
 
 const TOO_LARGE: &str = "SERVER_ERROR object too large for cache";
+const TOO_MUCH: Reply = Reply::Line("SERVER_ERROR out of memory writing get response");
 
 enum Reply {
     Line(&'static str),
@@ -424,18 +429,20 @@ impl Cache {
         Some(item)
     }
 
-    fn look_up(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Vec<(Bytes, Item)> {
-        let mut items = Vec::new();
+    /// Returns nothing if all of it is too much.
+    fn look_up(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Option<Vec<(Bytes, Item)>> {
+        let (mut items, mut room) = (Vec::new(), LONGEST_REPLY);
         for key in iter::once(key).chain(keys) {
             match self.get(key).cloned() {
                 Some(item) => {
                     self.hits += 1;
+                    room = room.checked_sub(cost(key, &item.value))?;
                     items.push((Bytes::copy_from_slice(key), item));
                 }
                 None => self.misses += 1,
             }
         }
-        items
+        Some(items)
     }
 
     fn set(&mut self, key: &[u8], flags: u32, expiry: Expiry, value: &[u8]) -> Reply {

@@ -251,6 +251,11 @@ fn what_is_refused() -> Outcome {
         "SERVER_ERROR object too large for cache\r\n"
     );
     assert_eq!(ask(&mut peer, "get a b")?, "END\r\n");
+    let many = format!("set a 0 0 9\r\nvaluable!\r\nget{}", " a".repeat(500_000));
+    assert_eq!(
+        ask(&mut peer, &many)?,
+        "STORED\r\nSERVER_ERROR out of memory writing get response\r\n"
+    );
     Ok(memcached.stop()?)
 }
 
