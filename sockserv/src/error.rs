@@ -43,6 +43,9 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome for Result<(), E> {
 /// How many errors a second the default [`handle_error`](crate::Hooks::handle_error) writes; the rest is counted.
 const LINES_A_SECOND: u32 = 10;
 
+/// How many errors behind a request's own are looked at.
+const LONGEST_CHAIN: usize = 64;
+
 /// Where in the life of a request something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -177,9 +180,7 @@ impl Drop for Failure {
     /// The error is the user's, and so is its `drop`: a panic in there must not end the server.
     fn drop(&mut self) {
         let cause = std::mem::replace(&mut self.cause, Cause::Panic(String::new()));
-        if let Err(payload) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(cause))) {
-            std::mem::forget(payload);
-        }
+        let _ = unless_it_panics(|| drop(cause));
     }
 }
 
@@ -288,15 +289,24 @@ impl RequestError {
         self.0.seen.cut || self.io_errors().any(is_cut)
     }
 
+    /// Each `source` is the user's own: it may panic, or lead back to where it came from.
     fn io_errors(&self) -> impl Iterator<Item = &io::Error> {
         let mut next = self.source();
-        std::iter::from_fn(move || {
+        let chain = std::iter::from_fn(move || {
             let error = next?;
-            next = error.source();
+            next = unless_it_panics(|| error.source()).flatten();
             Some(error)
-        })
-        .filter_map(|error| error.downcast_ref::<io::Error>())
+        });
+        chain
+            .take(LONGEST_CHAIN)
+            .filter_map(|error| error.downcast_ref::<io::Error>())
     }
+}
+
+/// Calls what is the user's, and forgets what that panicked with: its `drop` may panic, too.
+fn unless_it_panics<T>(call: impl FnOnce() -> T) -> Option<T> {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(call));
+    result.map_err(std::mem::forget).ok()
 }
 
 /// Whether an error means that the peer has gone.
@@ -361,11 +371,11 @@ impl Error for RequestError {
 pub(crate) fn report(error: &RequestError, peer: &Address) {
     static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
     // The text is the handler's own, and a panic in there must not end the server.
-    let text = std::panic::catch_unwind(AssertUnwindSafe(|| {
+    let text = unless_it_panics(|| {
         let is_worth_a_line = error.is_panic() || !error.is_disconnect();
         is_worth_a_line.then(|| error.to_string())
-    }));
-    let unknown = |_| Some(format!("{}: its error cannot be shown", error.phase()));
+    });
+    let unknown = || Some(format!("{}: its error cannot be shown", error.phase()));
     let Some(error) = text.unwrap_or_else(unknown) else {
         return;
     };

@@ -25,6 +25,7 @@ mod listeners;
 mod messages;
 mod models;
 mod observer;
+mod own_errors;
 mod packets;
 mod paths;
 mod pool;
@@ -108,6 +109,7 @@ fn together() -> Vec<Test> {
         models::tests(),
         turns::tests(),
         observer::tests(),
+        own_errors::tests(),
         packets::tests(),
         paths::tests(),
         pool::tests(),
