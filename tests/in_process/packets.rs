@@ -31,7 +31,7 @@ const NEAR: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0
 /// In a network namespace, where the first interface is the loopback interface, and has such an address.
 pub(crate) fn trials() -> Vec<Trial> {
     const SCRIPT: &str =
-        "ip link set lo up && ip address add fe80::1/64 dev lo && exec \"$0\" \"$@\"";
+        "ip link set lo up && ip address add fe80::1/64 dev lo nodad && exec \"$0\" \"$@\"";
     let within = |program: &Path| {
         let mut command = Command::new("unshare");
         command.args(["-rn", "sh", "-c", SCRIPT]).arg(program);
