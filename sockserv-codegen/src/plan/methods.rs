@@ -260,7 +260,7 @@ fn check_parameter(
     errors: &mut Errors,
 ) {
     let (name, words) = (&sig.ident, source.words());
-    if !matches!(ungroup(ty), Type::Reference(_)) {
+    let Type::Reference(reference) = ungroup(ty) else {
         if pointee(sig, ty).is_some() {
             errors.at(
                 ty,
@@ -268,6 +268,13 @@ fn check_parameter(
             );
         }
         return;
+    };
+    let is_object = matches!(ungroup(&reference.elem), Type::TraitObject(_));
+    if is_object || last_word(&reference.elem).is_some_and(|word| word == "Replies") {
+        errors.at(
+            ty,
+            format_args!("`{name}` is given the request itself; write `{wanted}`"),
+        );
     }
     match (source.kind(), kind_of(sig, ty)) {
         (Kind::Both, Some(Kind::Stream | Kind::Datagram)) => {

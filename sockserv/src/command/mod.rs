@@ -1,7 +1,6 @@
 //! Commands: methods of a handler that are called by the words of a message. `#[command("GET")]` writes what is in here.
 //!
 //! ```
-//! use sockserv::command::{Close, CommandError};
 //! use sockserv::prelude::*;
 //!
 //! #[derive(Clone, Default)]
