@@ -3,12 +3,13 @@
 use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Expr, FnArg, Lit, Pat, Signature, Type};
+use syn::{Expr, Lit, Pat, Signature, Type};
 
 use super::commands::{self, Commands};
 use super::methods::{Kind, check_can_be_called, check_returns_an_outcome};
 use super::opcodes::{self, Opcodes};
 use super::values::{self, Setter, Value, literal, ungroup};
+use super::verbs;
 use crate::args::{Args, FramingWord, Given, Setting};
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, last_word};
@@ -113,7 +114,7 @@ pub(super) fn messages<'a>(
     if commands.is_none() && opcodes.is_none() {
         message = find("message", MESSAGE, handler, 1..=2, errors);
         if let Codec::Built { .. } = codec {
-            message.retain(|method| takes_bytes(word, &method.sig, errors));
+            message.retain(|method| takes_bytes(word, method, errors));
         }
         if handler.named("message").next().is_none() {
             missing(handler, methods, errors);
@@ -215,12 +216,8 @@ fn check(
 }
 
 /// What a framing of ours hands out is no text yet, and not borrowed.
-fn takes_bytes(word: &Ident, sig: &Signature, errors: &mut Errors) -> bool {
-    let mut typed = sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(typed) => Some(typed),
-        FnArg::Receiver(_) => None,
-    });
-    let Some(typed) = typed.next() else {
+fn takes_bytes(word: &Ident, method: &Method, errors: &mut Errors) -> bool {
+    let Some(typed) = verbs::parameters(method).next() else {
         return true;
     };
     let name = match &*typed.pat {

@@ -315,8 +315,20 @@ pub(super) fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
             ),
         );
     }
-    if let Some(error) = unsendable_error(ty) {
-        errors.at(error, "this error cannot leave its thread; write `Box<dyn Error + Send + Sync>`, or `-> Outcome`");
+    check_error_can_be_sent(sig, ", or `-> Outcome`", errors);
+}
+
+/// Whatever returns it, an error may be reported elsewhere.
+pub(super) fn check_error_can_be_sent(sig: &Signature, shorter: &str, errors: &mut Errors) {
+    if let ReturnType::Type(_, ty) = &sig.output
+        && let Some(error) = unsendable_error(ty)
+    {
+        errors.at(
+            error,
+            format_args!(
+                "this error cannot leave its thread; write `Box<dyn Error + Send + Sync>`{shorter}"
+            ),
+        );
     }
 }
 
