@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sockserv::bytes::{BufMut, BytesMut};
 use sockserv::codec::{Decoder, Encoder, FrameError};
-use sockserv::command::{Close, CommandError, CommandHandler};
+use sockserv::command::CommandHandler;
 use sockserv::prelude::*;
 
 const MAX_ARGUMENTS: usize = 1024;

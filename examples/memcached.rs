@@ -10,7 +10,6 @@ use std::{iter, process, str};
 
 use sockserv::bytes::{Buf, BufMut, BytesMut};
 use sockserv::codec::{Decoder, Encoder, Ending, FrameError, Lines};
-use sockserv::command::{Close, CommandError};
 use sockserv::prelude::*;
 
 const LONGEST_LINE: usize = 1 << 20;

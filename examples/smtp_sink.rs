@@ -14,7 +14,7 @@ use std::{env, process};
 
 use rustix::system::uname;
 use sockserv::codec::{self, Ending, FrameError};
-use sockserv::command::{self, Close, CommandError, Lines, Rest};
+use sockserv::command;
 use sockserv::prelude::*;
 
 const LARGEST_MAIL: usize = 10 << 20;

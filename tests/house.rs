@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 /// The runtime's modules from the bottom to the top: each may name only those before it.
 const RUNTIME: &[&str] = &[
     "sys",
-    "capacity",
     "address",
     "error",
     "notify",
@@ -16,6 +15,7 @@ const RUNTIME: &[&str] = &[
     "credentials",
     "transport",
     "drain",
+    "capacity",
     "observer",
     "options",
     "signals",

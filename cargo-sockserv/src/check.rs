@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::Args;
-use sockserv::capacity::{Item, Machine, Need};
+use sockserv::capacity::{Item, Machine, Need, stop_seconds};
 use sockserv_codegen::{Amount, Inspection};
 
 use crate::Result;
@@ -22,12 +22,10 @@ const BACKLOG: u64 = 4096;
 const MAX_CONNECTIONS: u64 = 1000;
 const WORKERS: u64 = 8;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
-/// What a drain takes when the grace is over: a second for what is told, and a half for what is cut to notice.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
 /// What std gives a thread.
 const STACK: u64 = 2 << 20;
-/// What Docker gives a container to end.
-const GRACE: Duration = Duration::from_secs(10);
+/// How many seconds Docker gives a container to end.
+const GRACE: u64 = 10;
 
 impl Check {
     pub(crate) fn run(&self) -> Result {
@@ -171,9 +169,9 @@ fn idle_workers(settings: &Settings<'_>) -> Option<String> {
 
 fn grace(settings: &Settings<'_>) -> Option<String> {
     let (grace, lame) = (settings.time("shutdown_grace"), settings.time("lame_duck"));
-    let whole = lame.unwrap_or_default() + grace.unwrap_or(SHUTDOWN_GRACE) + LAST_WORDS;
-    (whole > GRACE).then(|| {
-        format!("an end may take {whole:?}, and Docker kills after {GRACE:?}; write `docker run --stop-timeout {}`", whole.as_secs() + 2)
+    let end = stop_seconds(lame.unwrap_or_default(), grace.unwrap_or(SHUTDOWN_GRACE));
+    (end > GRACE).then(|| {
+        format!("an end needs up to {end} s, and Docker kills after {GRACE} s; write `docker run --stop-timeout {end}`")
     })
 }
 

@@ -43,8 +43,9 @@ fn explanation(found: &Found) -> String {
         None => text += &entry("model", "requests run as a model of your own says"),
     }
     if let Some(framing) = server.framing {
+        let first = server.first.as_ref();
         text += &entry(
-            framing,
+            &first.map_or_else(|| framing.to_owned(), |first| format!("{framing}({first})")),
             &format!("a message {}", book::framing(framing).unwrap_or_default()),
         );
     }

@@ -134,6 +134,7 @@ fn explains_how_messages_are_read() -> io::Result<()> {
         "  codec = Resp < 'static >\n      a message is what a decoder of your own makes",
         "  ignore_case\n      whether the case of the verbs does not count\n",
         "  quoting: off, by default\n      whether a word in quotes may have spaces\n",
+        "  length_prefixed(u16_be)\n      a message follows its length",
         "  opcode(u16_le, at = 2)\n      how the number is written that calls a method, and",
         "  rpc(program = 0x2000_0001, version = 1)\n      the procedures are the methods",
     ] {
@@ -188,12 +189,11 @@ fn checks_how_long_an_end_takes() -> io::Result<()> {
         let timeout = format!("shutdown_grace = \"{grace}\", timeout");
         over(&PROGRAM.replace("timeout", &timeout), "check").map(|output| said(&output))
     };
-    let text = ends("8500ms")?;
+    let text = ends("8s")?;
     assert!(!text.contains("Docker"), "{text}");
-    // A request that was told has a second more, and one that was cut half a second to notice.
     let text = ends("9s")?;
     assert!(
-        text.contains("an end may take 10.5s, and Docker kills after 10s; write `docker run --stop-timeout 12`"),
+        text.contains("an end needs up to 11 s, and Docker kills after 10 s; write `docker run --stop-timeout 11`"),
         "{text}"
     );
     Ok(())

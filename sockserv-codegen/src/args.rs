@@ -131,7 +131,10 @@ impl Args {
     /// Never fails: what cannot be understood is reported and left out.
     pub(crate) fn new(tokens: TokenStream, errors: &mut Errors) -> Self {
         let before = errors.len();
-        let entries = (|input: ParseStream<'_>| Ok(entries::entries(input, errors))).parse2(tokens);
+        let entries = (|input: ParseStream<'_>| {
+            Ok(entries::entries(input, "addr = \"127.0.0.1:7007\"", errors))
+        })
+        .parse2(tokens);
         let mut args = Self::default();
         for entry in entries.unwrap_or_default() {
             args.take(entry, errors);

@@ -24,6 +24,8 @@ pub struct Inspection {
     pub model: Option<&'static str>,
     /// The word for where messages end, if there are messages; nothing for an own codec.
     pub framing: Option<&'static str>,
+    /// What stands first between its parentheses, if anything does.
+    pub first: Option<String>,
     /// What is no option, and how it is written or what it is by default: `addr`, `opcode` and so on.
     pub words: Vec<(String, String)>,
     /// Every option that fits, written or not.
@@ -111,6 +113,7 @@ pub fn inspect(args: TokenStream, item: TokenStream, folder: &Path) -> Option<In
             ChosenModel::Own(_) => None,
         },
         framing: framing(&plan),
+        first: first(&args),
         words: words(&args, &plan),
         settings: settings(&args, &plan),
         parts: parts.collect(),
@@ -122,6 +125,13 @@ fn framing(plan: &Plan<'_>) -> Option<&'static str> {
     match &plan.messages.as_ref()?.codec {
         Codec::Built { framing, .. } => Some(framing.word()),
         Codec::Own(_) => None,
+    }
+}
+
+fn first(args: &Args) -> Option<String> {
+    match &args.framings.first()?.value {
+        FramingWord::Built { first, .. } => first.as_ref().map(text),
+        FramingWord::Own(_) => None,
     }
 }
 

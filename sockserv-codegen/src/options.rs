@@ -114,6 +114,21 @@ impl Model {
         matches!(self, Self::Pool | Self::Prefork)
     }
 
+    /// Returns how it is written, with an option if it has any.
+    pub(crate) fn example(self) -> String {
+        let rule = self.rules().next();
+        rule.map_or_else(|| self.word().to_owned(), |rule| self.example_with(rule))
+    }
+
+    /// Returns how it is written with an option.
+    pub(crate) fn example_with(self, rule: &Rule) -> String {
+        let (word, name) = (self.word(), rule.name);
+        match rule.kind {
+            Kind::Flag => format!("{word}({name})"),
+            _ => format!("{word}({name} = {})", rule.example),
+        }
+    }
+
     /// Returns the rows that stand between its parentheses.
     pub(crate) fn rules(self) -> impl Iterator<Item = &'static Rule> {
         OPTIONS

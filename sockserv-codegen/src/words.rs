@@ -113,6 +113,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ),
     ("maxtasksperchild", "write `prefork(max_requests = 1000)`"),
     ("max_clients", "write `max_connections`"),
+    ("max_conns", "write `max_connections`"),
+    ("maxconn", "write `max_connections`"),
     ("worker_connections", "write `max_connections`"),
     ("max_connections_per_ip", "write `max_connections_per_peer`"),
     ("rate_limit", "write `accept_rate`"),

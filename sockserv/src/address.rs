@@ -24,6 +24,7 @@ const MAX_PATH: usize = 107;
 ///
 /// let address = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 7007)));
 /// assert_eq!(address.to_string(), "127.0.0.1:7007");
+/// assert!(address.ip().is_some_and(|ip| ip.is_loopback()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -61,6 +62,12 @@ impl Address {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.as_inet().map(|address| address.port())
+    }
+
+    /// Returns the Internet address without its port, if it is one: the same for all connections of a host.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.as_inet().map(|address| address.ip())
     }
 
     pub(crate) fn from_socket(address: &SockAddr) -> Self {

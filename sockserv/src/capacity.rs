@@ -26,8 +26,11 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
+
+use crate::drain::{LAST_WORDS, PATIENCE};
 
 /// How many descriptors are everything else: standard streams, poller, timer, listeners, what the application opens.
 const OTHER_DESCRIPTORS: u64 = 32;
@@ -37,6 +40,9 @@ const TOUCHED: u64 = 64 << 10;
 
 /// How many mappings a program has before its first thread, roughly; each thread adds its stack and a guard page.
 const OTHER_MAPPINGS: u64 = 200;
+
+/// By how much whoever stops a server is more patient than the server itself.
+const SPARE: Duration = Duration::from_millis(500);
 
 /// What a server may come to need, at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +86,24 @@ pub struct Item {
     has: Option<u64>,
     is_bytes: bool,
     advice: String,
+}
+
+/// How many seconds must be given to a server between the signal that ends it and the kill: the two options, what follows
+/// for those who do not hear, and a little more.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sockserv::capacity::stop_seconds;
+///
+/// let (lame_duck, shutdown_grace) = (Duration::from_secs(6), Duration::from_secs(8));
+/// assert_eq!(stop_seconds(lame_duck, shutdown_grace), 16);
+/// ```
+#[must_use]
+pub fn stop_seconds(lame_duck: Duration, shutdown_grace: Duration) -> u64 {
+    let end = lame_duck + shutdown_grace + LAST_WORDS + PATIENCE + SPARE;
+    end.as_secs() + u64::from(end.subsec_nanos() > 0)
 }
 
 impl Need {

@@ -166,6 +166,8 @@ pub mod prelude {
 
     pub use bytes::Bytes;
 
+    pub use crate::codec::FrameError;
+    pub use crate::command::{Close, CommandError, Lines, Rest};
     pub use crate::{
         Address, Datagram, DatagramHandler, Endpoint, Hooks, Outcome, Replies, Request,
         RequestError, Stream, StreamHandler, server,

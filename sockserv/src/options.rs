@@ -431,6 +431,11 @@ impl Options {
 }
 
 /// What the option `addr` takes: one endpoint, or several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says no address",
+    label = "cannot be listened at",
+    note = "write text as `\"127.0.0.1:7007\"`, a `SocketAddr`, an `Endpoint`, or a list of those"
+)]
 pub trait IntoEndpoints {
     #[doc(hidden)]
     fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>);

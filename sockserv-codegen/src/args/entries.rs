@@ -36,11 +36,11 @@ pub(super) enum Value {
     Skipped,
 }
 
-/// Reads the list to its end; an entry that cannot be read is reported and skipped.
-pub(super) fn entries(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Entry> {
+/// Reads the list to its end; an entry that cannot be read is reported and skipped. `example` shows an option of this list.
+pub(super) fn entries(input: ParseStream<'_>, example: &str, errors: &mut Errors) -> Vec<Entry> {
     let mut entries = Vec::new();
     while !input.is_empty() {
-        let entry = entry(input, errors);
+        let entry = entry(input, example, errors);
         entries.extend(errors.take(entry).flatten());
         if !input.is_empty() && !input.peek(Token![,]) {
             skip_to_comma(input);
@@ -50,12 +50,12 @@ pub(super) fn entries(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Entry>
     entries
 }
 
-fn entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Entry>> {
+fn entry(input: ParseStream<'_>, example: &str, errors: &mut Errors) -> syn::Result<Option<Entry>> {
     if input.peek(Lit) {
         let literal: Lit = input.parse()?;
         errors.at(
             literal,
-            "a value needs its option; write `addr = \"127.0.0.1:7007\"`",
+            format_args!("a value needs its option; write `{example}`"),
         );
         skip_to_comma(input);
         return Ok(None);
@@ -64,7 +64,7 @@ fn entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Entr
         let token = input.parse()?;
         let content;
         let paren = parenthesized!(content in input);
-        let inner = entries(&content, errors);
+        let inner = entries(&content, "unsafe(forking)", errors);
         let word = Ident::new("unsafe", paren.span.join());
         return Ok(Some(Entry {
             word,
@@ -121,18 +121,16 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
     }
     typed(word, input).unwrap_or_else(|| {
         let bad = skip_to_comma(input);
-        let meant = syn::parse2::<LitStr>(bad.clone()).and_then(|text| text.parse());
+        let meant = syn::parse2::<LitStr>(bad.clone()).and_then(|text| text.parse::<Ident>());
+        let meant = meant.ok().filter(|_| word == "name");
+        let example = meant
+            .as_ref()
+            .map_or_else(|| example(word).to_owned(), Ident::to_string);
         errors.at(
             bad,
-            format_args!(
-                "not a value of `{word}`; write `{word} = {}`",
-                example(word)
-            ),
+            format_args!("not a value of `{word}`; write `{word} = {example}`"),
         );
-        meant
-            .ok()
-            .filter(|_| word == "name")
-            .map_or(Value::Skipped, Value::Ident)
+        meant.map_or(Value::Skipped, Value::Ident)
     })
 }
 
@@ -140,18 +138,25 @@ fn value(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
 fn list(word: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value> {
     let content;
     parenthesized!(content in input);
-    if Model::from_word(&word.to_string()).is_some() {
-        return Ok(Value::List(entries(&content, errors)));
+    if let Some(model) = Model::from_word(&word.to_string()) {
+        return Ok(Value::List(entries(&content, &model.example(), errors)));
     }
     if let Some(framing) = Framing::from_word(&word.to_string()) {
         let first = framing.first().and_then(|_| first(&content));
-        return Ok(Value::Framed(first, entries(&content, errors)));
+        let rule = framing.rules().next();
+        let example = rule.map_or_else(|| framing.example(), |rule| framing.example_with(rule));
+        return Ok(Value::Framed(first, entries(&content, &example, errors)));
     }
     if word == "rpc" {
-        return Ok(Value::List(entries(&content, errors)));
+        let example = "rpc(program = 0x20000001, version = 1)";
+        return Ok(Value::List(entries(&content, example, errors)));
     }
     if word == "opcode" {
-        return Ok(Value::Framed(first(&content), entries(&content, errors)));
+        let first = first(&content);
+        return Ok(Value::Framed(
+            first,
+            entries(&content, "opcode(u16_be, at = 2)", errors),
+        ));
     }
     content.parse::<TokenStream>()?;
     Ok(Value::Parenthesized)

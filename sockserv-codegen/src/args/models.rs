@@ -5,7 +5,7 @@ use proc_macro2::Ident;
 use super::entries::{Entry, Value};
 use super::{Args, Given, ModelWord, Setting, UnsafeWord, setting};
 use crate::errors::Errors;
-use crate::options::{Kind, Model, Rule};
+use crate::options::{Model, Rule};
 use crate::words;
 
 impl Args {
@@ -129,10 +129,8 @@ pub(super) fn outside_of_its_model(
         Some(written) => vec![written],
         None => Rule::of_models(&name).collect(),
     };
-    let places = takers.into_iter().map(|(model, rule)| match rule.kind {
-        Kind::Flag => format!("`{}({name})`", model.word()),
-        _ => format!("`{}({name} = {})`", model.word(), rule.example),
-    });
+    let places = takers.into_iter();
+    let places = places.map(|(model, rule)| format!("`{}`", model.example_with(rule)));
     let places = alternatives(places);
     errors.at(
         word,

@@ -9,6 +9,7 @@ use syn::{
 
 use super::messages::{check_near, find};
 use super::methods::Kind;
+use super::values;
 use super::verbs::{self, attr, check_is_a_method, check_one};
 use crate::args::{Args, FramingWord, Given};
 use crate::errors::Errors;
@@ -275,6 +276,7 @@ fn entries(
                 .map(|_| input.parse::<Expr>())
                 .transpose()?;
             match (word == "when", value) {
+                (true, Some(value)) if !is_function(&value) => errors.at(value, "`when` names a method that takes `&self` and says whether the command is allowed; write `when = Self::authenticated`"),
                 (true, Some(value)) if when.is_none() => *when = Some(value),
                 (true, Some(_)) => errors.at(word, "`when` is written twice; keep one"),
                 (true, None) => errors.at(word, "`when` needs a method that says whether the command is allowed; write `when = Self::authenticated`"),
@@ -287,6 +289,10 @@ fn entries(
         }
     }
     Ok(())
+}
+
+fn is_function(value: &Expr) -> bool {
+    matches!(values::ungroup(value), Expr::Path(_) | Expr::Closure(_))
 }
 
 fn is_verb(text: &str) -> bool {

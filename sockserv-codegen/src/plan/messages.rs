@@ -3,15 +3,16 @@
 use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Expr, Lit, Signature, Type};
+use syn::{Expr, Lit, Pat, Signature, Type};
 
 use super::commands::{self, Commands};
 use super::methods::{Kind, check_can_be_called, check_returns_an_outcome};
 use super::opcodes::{self, Opcodes};
 use super::values::{self, Setter, Value, literal, ungroup};
+use super::verbs;
 use crate::args::{Args, FramingWord, Given, Setting};
 use crate::errors::Errors;
-use crate::handler::{Form, Handler, Method};
+use crate::handler::{Form, Handler, Method, last_word};
 use crate::options::{self, Framing, Rule, Width};
 use crate::words;
 
@@ -112,6 +113,9 @@ pub(super) fn messages<'a>(
     let mut message = Vec::new();
     if commands.is_none() && opcodes.is_none() {
         message = find("message", MESSAGE, handler, 1..=2, errors);
+        if let Codec::Built { .. } = codec {
+            message.retain(|method| takes_bytes(word, method, errors));
+        }
         if handler.named("message").next().is_none() {
             missing(handler, methods, errors);
         }
@@ -209,6 +213,26 @@ fn check(
             format_args!("`{}` has another signature; write `{wanted}`", sig.ident),
         );
     }
+}
+
+/// What a framing of ours hands out is no text yet, and not borrowed.
+fn takes_bytes(word: &Ident, method: &Method, errors: &mut Errors) -> bool {
+    let Some(typed) = verbs::parameters(method).next() else {
+        return true;
+    };
+    let name = match &*typed.pat {
+        Pat::Ident(pat) => pat.ident.to_string(),
+        _ => "message".to_owned(),
+    };
+    let is_text = last_word(&typed.ty).is_some_and(|word| word == "String");
+    if is_text || matches!(typed.ty.as_ref(), Type::Reference(_)) {
+        errors.at(
+            &typed.ty,
+            format_args!("`{word}` hands out its messages as `Bytes`; write `{name}: Bytes`, and `str::from_utf8(&{name})` where it has to be text"),
+        );
+        return false;
+    }
+    true
 }
 
 /// The one method that a framing needs; a near miss is pointed at.

@@ -260,7 +260,7 @@ fn check_parameter(
     errors: &mut Errors,
 ) {
     let (name, words) = (&sig.ident, source.words());
-    if !matches!(ungroup(ty), Type::Reference(_)) {
+    let Type::Reference(reference) = ungroup(ty) else {
         if pointee(sig, ty).is_some() {
             errors.at(
                 ty,
@@ -268,6 +268,13 @@ fn check_parameter(
             );
         }
         return;
+    };
+    let is_object = matches!(ungroup(&reference.elem), Type::TraitObject(_));
+    if is_object || last_word(&reference.elem).is_some_and(|word| word == "Replies") {
+        errors.at(
+            ty,
+            format_args!("`{name}` is given the request itself; write `{wanted}`"),
+        );
     }
     match (source.kind(), kind_of(sig, ty)) {
         (Kind::Both, Some(Kind::Stream | Kind::Datagram)) => {
@@ -308,8 +315,20 @@ pub(super) fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
             ),
         );
     }
-    if let Some(error) = unsendable_error(ty) {
-        errors.at(error, "this error cannot leave its thread; write `Box<dyn Error + Send + Sync>`, or `-> Outcome`");
+    check_error_can_be_sent(sig, ", or `-> Outcome`", errors);
+}
+
+/// Whatever returns it, an error may be reported elsewhere.
+pub(super) fn check_error_can_be_sent(sig: &Signature, shorter: &str, errors: &mut Errors) {
+    if let ReturnType::Type(_, ty) = &sig.output
+        && let Some(error) = unsendable_error(ty)
+    {
+        errors.at(
+            error,
+            format_args!(
+                "this error cannot leave its thread; write `Box<dyn Error + Send + Sync>`{shorter}"
+            ),
+        );
     }
 }
 

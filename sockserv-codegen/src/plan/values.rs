@@ -230,9 +230,16 @@ fn duration<'a>(rule: &Rule, literal: &Lit, zero: Zero) -> Result<Value<'a>, Str
             "no time at all cannot work; write `{name} = {example}`, or `{name} = none`"
         )),
         Some(time) => Ok(Value::Duration(time, literal.span())),
-        None => Err(format!(
-            "no duration; write `{name} = {example}`, with `ms`, `s`, `min` or `h`"
-        )),
+        None => {
+            let seconds = match literal {
+                Lit::Int(int) if int.suffix().is_empty() => Some(format!("\"{int}s\"")),
+                _ => None,
+            };
+            Err(format!(
+                "no duration; write `{name} = {}`, with `ms`, `s`, `min` or `h`",
+                seconds.as_deref().unwrap_or(example)
+            ))
+        }
     }
 }
 

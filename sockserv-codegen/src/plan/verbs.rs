@@ -2,7 +2,7 @@
 
 use syn::{Attribute, FnArg, PatType};
 
-use super::methods::check_can_be_called;
+use super::methods::{check_can_be_called, check_error_can_be_sent};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method};
 
@@ -37,6 +37,7 @@ pub(super) fn check_is_a_method(method: &Method, sort: &str, wanted: &str, error
             format_args!("{sort} a method of its handler; write `{wanted}`"),
         );
     }
+    check_error_can_be_sent(&method.sig, "", errors);
 }
 
 /// Returns the parameters behind `self`.

@@ -1,17 +1,13 @@
 //! What an operator gives to systemd, HAProxy, Kubernetes and Docker, made of the server's own settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::time::Duration;
 use std::{env, io};
 
 use crate::address::{Address, Endpoint, Kind};
-use crate::capacity::Need;
+use crate::capacity::{Need, stop_seconds};
 use crate::cli::Parsed;
 use crate::options::{Accept, Options};
 use crate::server::declare::{Attribute, Declaration, Transport};
-
-/// What a drain takes beyond its grace, and a little more: the last words, and patience with those who do not hear them.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Threads and processes beside those for requests.
 const OTHER_TASKS: u64 = 16;
@@ -74,8 +70,7 @@ impl<'a> Deployment<'a> {
 
     /// How long its end may take.
     fn end(&self) -> u64 {
-        let end = self.options.lame_duck + self.options.shutdown_grace + LAST_WORDS;
-        end.as_secs() + u64::from(end.subsec_nanos() > 0)
+        stop_seconds(self.options.lame_duck, self.options.shutdown_grace)
     }
 
     fn title(&self) -> String {

@@ -80,10 +80,8 @@ fn addresses_replace_the_attributes_own() {
 
 #[test]
 fn mistakes_name_the_flag_and_say_what_to_write() {
-    assert!(
-        refused(&["--timeout", "30"])
-            .contains("'--timeout <DURATION>': write more than no time: `30s`")
-    );
+    assert!(refused(&["--timeout", "30"]).contains("'--timeout <DURATION>': write `30s`"));
+    assert!(refused(&["--timeout", "0s"]).contains("write more than no time"));
     assert!(refused(&["--max-connections", "0"]).contains("write a whole number from 1"));
     assert!(refused(&["--allow", "10.0.0.0/33"]).contains("--allow"));
     assert!(refused(&["127.0.0.1"]).contains("has no port"));

@@ -107,12 +107,11 @@ impl<const LEAST: u64> Written<Duration> for Time<LEAST> {
     const NAME: &'static str = "DURATION";
 
     fn read(text: &str) -> Result<Duration, String> {
-        let time = units::duration(text);
-        let time = time.filter(|time| *time >= Duration::from_nanos(LEAST));
-        time.ok_or_else(|| match LEAST {
-            0 => "write `30s`, `500ms` or `5 min`".to_owned(),
-            _ => "write more than no time: `30s`, `500ms`, `5 min`".to_owned(),
-        })
+        match units::duration(text) {
+            Some(time) if time >= Duration::from_nanos(LEAST) => Ok(time),
+            Some(_) => Err("write more than no time: `30s`, `500ms`, `5 min`".to_owned()),
+            None => Err("write `30s`, `500ms` or `5 min`".to_owned()),
+        }
     }
 
     fn show(value: &Duration) -> String {

@@ -1,7 +1,6 @@
 //! Commands: methods of a handler that are called by the words of a message. `#[command("GET")]` writes what is in here.
 //!
 //! ```
-//! use sockserv::command::{Close, CommandError};
 //! use sockserv::prelude::*;
 //!
 //! #[derive(Clone, Default)]
@@ -84,7 +83,7 @@
 //! | returned | is answered with |
 //! |---|---|
 //! | anything that implements `Display` | one line; with an own codec `C`, whatever `C: Encoder<T>` makes of it |
-//! | bytes (`Bytes`, `Vec<u8>`, `&[u8]`) | one line of them |
+//! | bytes (`Bytes`, `Vec<u8>`, `&[u8]`, `[u8; 4]`) | one line of them |
 //! | `()` | nothing |
 //! | [`Lines`] | a line for each |
 //! | `Option<T>` | `T`, or [`CommandError::NotFound`] |
@@ -97,13 +96,17 @@
 //!
 //! A binary protocol says what it wants by a number. `opcode(u8)` in the attribute says how that is written, and with
 //! `at = 2` how many bytes of a message stand before it: `u8`, `u16_be`, `u16_le`, `u32_be`, `u32_le` or `varint`.
-//! `#[opcode(0x01)]` on a method takes one or more numbers, or constants. It is given what stands behind the opcode
-//! ([`Bytes`](bytes::Bytes) or `&[u8]`) and, if it wants a second one, what stands before; `&mut Stream` and `&mut Replies`
-//! as above. Replies are those of commands. What has no opcode that is known ends the connection, unless `command_error`
+//! `#[opcode(0x01)]` on a method takes one or more numbers, or constants; those of an enum as `Op::Read as u8`. It is given
+//! what stands behind the opcode ([`Bytes`](bytes::Bytes) or `&[u8]`) and, if it wants a second one, what stands before; `&mut Stream` and `&mut Replies`
+//! as above. Replies are those of commands, so a number is sent as text: for its bytes return `number.to_be_bytes()`. What has no opcode that is known ends the connection, unless `command_error`
 //! makes something else of it.
 //!
 //! ```
 //! use sockserv::prelude::*;
+//!
+//! enum Op {
+//!     Serial = 2,
+//! }
 //!
 //! #[derive(Clone)]
 //! struct Thermometer;
@@ -115,16 +118,21 @@
 //!         [b"T", channel].concat()
 //!     }
 //!
+//!     #[opcode(Op::Serial as u8)]
+//!     fn serial(&mut self) -> [u8; 2] {
+//!         258_u16.to_be_bytes()
+//!     }
+//!
 //!     #[opcode(0xff)]
 //!     fn reset(&mut self) {}
 //! }
 //!
 //! let server = ThermometerServer::bind(Thermometer)?.spawn()?;
 //! let mut client = server.connect()?;
-//! client.write_all(b"\0\x01\xff\0\x02\x01A")?;
-//! let mut reply = [0; 4];
-//! client.read_exact(&mut reply)?;
-//! assert_eq!(&reply, b"\0\x02TA");
+//! client.write_all(b"\0\x01\xff\0\x02\x01A\0\x01\x02")?;
+//! let mut replies = [0; 8];
+//! client.read_exact(&mut replies)?;
+//! assert_eq!(&replies, b"\0\x02TA\0\x02\x01\x02");
 //! # Ok::<(), io::Error>(())
 //! ```
 //!

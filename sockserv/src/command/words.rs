@@ -1,7 +1,7 @@
 //! The words of a message, taken one by one.
 
 use std::cmp::Ordering;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::Deref;
 use std::str::FromStr;
 
@@ -404,7 +404,27 @@ impl<T: FromStr<Err: Display>> Argument for T {
 
 /// The rest of a line as it stands, quotes included, but without the spaces before it: the last argument of a command.
 ///
-/// Of an own codec's list of words it is the next word.
+/// Of an own codec's list of words it is the next word. It can be shown and sent as the text that it is.
+///
+/// # Examples
+///
+/// ```
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Room;
+///
+/// #[server(tcp, lines)]
+/// impl Room {
+///     #[command("SAY")]
+///     fn say(&mut self, name: &str, text: Rest) -> String {
+///         format!("{name}: {text}")
+///     }
+/// }
+///
+/// let record = sockserv::testing::stream(Room).sends("SAY joe  how  are you?\n").eof().run();
+/// assert_eq!(record.text(), "joe: how  are you?\n");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rest<'a>(pub &'a str);
 
@@ -413,6 +433,24 @@ impl Deref for Rest<'_> {
 
     fn deref(&self) -> &str {
         self.0
+    }
+}
+
+impl AsRef<str> for Rest<'_> {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl AsRef<[u8]> for Rest<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
     }
 }
 

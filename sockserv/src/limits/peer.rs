@@ -19,7 +19,7 @@ const IPV4: u64 = 0xffff << 32;
 impl Peer {
     /// Unix peers have no address to tell them apart by, so they are under no limit of their own.
     pub(crate) fn of(peer: &Address) -> Option<Self> {
-        Some(Self::new(peer.as_inet()?.ip()))
+        Some(Self::new(peer.ip()?))
     }
 
     fn new(address: IpAddr) -> Self {

@@ -60,6 +60,40 @@ pub use talk::Talks;
 pub(crate) use talk::{AnyTalk, Progress, Thread};
 
 /// A handler that is called once for each message. A framing in the attribute, and `fn message`, write it.
+///
+/// # Examples
+///
+/// Commands on a second transport: a handler around the first.
+///
+/// ```
+/// use sockserv::message::MessageHandler;
+/// use sockserv::prelude::*;
+///
+/// #[derive(Clone, Default)]
+/// struct Sum(u64);
+///
+/// #[server(tcp, pool, lines)]
+/// impl Sum {
+///     #[command("ADD")]
+///     fn add(&mut self, number: u64) -> u64 {
+///         self.0 += number;
+///         self.0
+///     }
+/// }
+///
+/// #[derive(Clone, Default)]
+/// struct Local(Sum);
+///
+/// #[server(unix, pool, lines, addr = "/run/sum.sock")]
+/// impl Local {
+///     fn message(&mut self, line: Bytes, replies: &mut Replies) -> Outcome {
+///         MessageHandler::message(&mut self.0, line, replies)
+///     }
+/// }
+///
+/// let record = sockserv::testing::stream(Local::default()).sends("ADD 40\nADD 2\n").eof().run();
+/// assert_eq!(record.text(), "40\n42\n");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` handles no messages",
     label = "has no `fn message`",

@@ -121,7 +121,36 @@ impl<'a, C: ?Sized> Replies<'a, C> {
         }
     }
 
-    /// Returns a way to send whole messages to this peer from anywhere in the process; not on a datagram server.
+    /// Returns a way to send to this peer from anywhere in the process; nothing on a datagram server. It sends bytes as they
+    /// are: their framing is the sender's to write, or that of [`codec`](Self::codec).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sockserv::bytes::BytesMut;
+    /// use sockserv::codec::Encoder;
+    /// use sockserv::prelude::*;
+    /// # use sockserv::testing::Client;
+    ///
+    /// #[derive(Clone)]
+    /// struct Twice;
+    ///
+    /// #[server(tcp, threading, length_prefixed(u8))]
+    /// impl Twice {
+    ///     fn message(&mut self, message: Bytes, replies: &mut Replies) -> io::Result<()> {
+    ///         let mut framed = BytesMut::new();
+    ///         replies.codec().encode(&message, &mut framed)?;
+    ///         if let Some(sender) = replies.sender() {
+    ///             std::thread::spawn(move || sender.send(framed)).join().unwrap()?;
+    ///         }
+    ///         replies.send(message)
+    ///     }
+    /// }
+    ///
+    /// let server = TwiceServer::bind_to("127.0.0.1:0", Twice)?.spawn()?;
+    /// Client::connect(&server).send("\x02hi").expect("\x02hi\x02hi");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     #[must_use]
     pub fn sender(&self) -> Option<Sender> {
         match &self.to {

@@ -289,7 +289,8 @@ fn too_much(unread: usize) -> io::Error {
 /// A stream's way in: buffered, and tied to its way out.
 ///
 /// A read that finds the buffer empty first flushes [`wfile`](crate::Stream::wfile), then asks the transport. A flush that
-/// fails does not fail the read: the next write reports it.
+/// fails does not fail the read: the next write reports it. So both stay in one thread; halves for two come from
+/// [`Stream::split`](crate::Stream::split).
 #[derive(Debug)]
 pub struct Rfile {
     pub(crate) input: Input,

@@ -17,7 +17,8 @@ const MOST: usize = 1 << 20;
 
 /// Sends whole messages to one stream, from any other request or thread of the process.
 ///
-/// Made by [`Stream::sender`](crate::Stream::sender). It does not keep the request alive.
+/// Made by [`Stream::sender`](crate::Stream::sender) and [`Replies::sender`](crate::Replies::sender). It does not keep the
+/// request alive, and sends bytes as they are, without a framing.
 ///
 /// # Examples
 ///

@@ -11,9 +11,6 @@ impl Echo {
     #[command("SET", when = Self::count)]
     fn set(&mut self) {}
 
-    #[command("DEL", when = true)]
-    fn delete(&mut self) {}
-
     fn count(&self) -> u64 {
         1
     }

@@ -5,8 +5,8 @@ struct First;
 
 #[server(tcp, lines)]
 impl First {
-    fn message(&mut self, line: &str, replies: &mut Replies) -> io::Result<()> {
-        replies.send(line)
+    fn message(&mut self, line: u64, replies: &mut Replies) -> io::Result<()> {
+        replies.send(line.to_string())
     }
 }
 

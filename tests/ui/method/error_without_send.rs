@@ -10,4 +10,15 @@ impl Echo {
     }
 }
 
+#[derive(Clone)]
+struct Store;
+
+#[server(tcp, lines)]
+impl Store {
+    #[command("GET")]
+    fn get(&mut self) -> Result<String, Box<dyn std::error::Error>> {
+        Ok(String::new())
+    }
+}
+
 fn main() {}
