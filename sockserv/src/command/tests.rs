@@ -215,11 +215,7 @@ impl Lengths {
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "as every error is passed")]
-    fn frame_error(
-        &mut self,
-        error: FrameError,
-        replies: &mut Replies,
-    ) -> io::Result<()> {
+    fn frame_error(&mut self, error: FrameError, replies: &mut Replies) -> io::Result<()> {
         writeln!(replies, "? {error}")
     }
 }
