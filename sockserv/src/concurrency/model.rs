@@ -12,8 +12,8 @@ use crate::sys::fork::Threads;
 /// [`dispatch`](Self::dispatch) and [`drain`](Self::drain) make a model: limits, deadlines, drain, statistics, packets and
 /// message handlers work as under ours. [`Unit::run`] is the whole request: a connection of a message handler keeps its
 /// thread between two messages, as under `threading`. To park it there, as `pool` does, hand it to a
-/// [`Pool`](crate::Pool) of yours: any
-/// model may be wrapped by one that passes on the calls that it does not change, as the second example does.
+/// [`Pool`](crate::Pool) of yours: any model may be wrapped by one that passes on the calls that it does not change, as the
+/// second example does.
 ///
 /// | a model that | has |
 /// |---|---|
