@@ -9,6 +9,16 @@ use sockserv::Running;
 use sockserv::prelude::*;
 use sockserv_tests::DEADLINE;
 
+/// Echoes lines to the end.
+pub(crate) fn echo_lines(stream: &mut Stream) -> io::Result<()> {
+    let mut line = String::new();
+    while stream.rfile.read_line(&mut line)? > 0 {
+        stream.wfile.write_all(line.as_bytes())?;
+        line.clear();
+    }
+    Ok(())
+}
+
 /// Echoes lines; `who` is answered with both addresses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {

@@ -12,6 +12,7 @@ use sockserv::testing::Client;
 use sockserv_tests::{DEADLINE, wait_until};
 
 use crate::Test;
+use crate::echo::echo_lines;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -44,17 +45,8 @@ impl Lines {
     }
 
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        echo(stream)
+        echo_lines(stream)
     }
-}
-
-fn echo(stream: &mut Stream) -> io::Result<()> {
-    let mut line = String::new();
-    while stream.rfile.read_line(&mut line)? > 0 {
-        stream.wfile.write_all(line.as_bytes())?;
-        line.clear();
-    }
-    Ok(())
 }
 
 fn lines(greeting: &'static [u8]) -> Running {
@@ -139,7 +131,7 @@ impl Takes {
             self.taken.lock().expect("nobody panics").push(socket);
             return Ok(());
         }
-        echo(stream)
+        echo_lines(stream)
     }
 }
 

@@ -16,6 +16,7 @@ use sockserv_tests::{DEADLINE, Folder, wait_until};
 
 use super::two_methods::Spawning;
 use crate::Test;
+use crate::echo::echo_lines;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![
@@ -78,22 +79,13 @@ impl Listener for Both {
     }
 }
 
-fn echo(stream: &mut Stream) -> io::Result<()> {
-    let mut line = String::new();
-    while stream.rfile.read_line(&mut line)? > 0 {
-        stream.wfile.write_all(line.as_bytes())?;
-        line.clear();
-    }
-    Ok(())
-}
-
 #[derive(Clone)]
 struct Echo;
 
 #[server(listener = Both, model = Spawning, timeout = "30s", shutdown_grace = "30s")]
 impl Echo {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        echo(stream)
+        echo_lines(stream)
     }
 }
 
@@ -229,7 +221,7 @@ struct Inside;
 #[server(listener = Tunnels, model = Spawning, timeout = "30s", shutdown_grace = "30s")]
 impl Inside {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        echo(stream)
+        echo_lines(stream)
     }
 }
 
