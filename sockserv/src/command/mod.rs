@@ -97,9 +97,10 @@
 //! A binary protocol says what it wants by a number. `opcode(u8)` in the attribute says how that is written, and with
 //! `at = 2` how many bytes of a message stand before it: `u8`, `u16_be`, `u16_le`, `u32_be`, `u32_le` or `varint`.
 //! `#[opcode(0x01)]` on a method takes one or more numbers, or constants; those of an enum as `Op::Read as u8`. It is given
-//! what stands behind the opcode ([`Bytes`](bytes::Bytes) or `&[u8]`) and, if it wants a second one, what stands before; `&mut Stream` and `&mut Replies`
-//! as above. Replies are those of commands, so a number is sent as text: for its bytes return `number.to_be_bytes()`. What has no opcode that is known ends the connection, unless `command_error`
-//! makes something else of it.
+//! what stands behind the opcode ([`Bytes`](bytes::Bytes) or `&[u8]`) and, if it wants a second one, what stands before;
+//! `&mut Stream` and `&mut Replies` as above. Replies are those of commands, so a number is sent as text: for its bytes return
+//! `number.to_be_bytes()`. What has no opcode that is known ends the connection, unless `command_error` makes something else
+//! of it.
 //!
 //! ```
 //! use sockserv::prelude::*;

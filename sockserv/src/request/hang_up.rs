@@ -106,15 +106,11 @@ impl Link {
                     let Some(socket) = self.transport.descriptor() else {
                         return;
                     };
-                    let life = if heeds_life {
-                        requests.life_line()
-                    } else {
-                        socket
-                    };
-                    let mut fds =
-                        [socket, life].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-                    let ready = poll(&mut fds, Some(&timespec(until.left())));
-                    let is_told = heeds_life && !fds[1].revents().is_empty();
+                    let mut fds = [socket, requests.life_line()]
+                        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                    let heeded = &mut fds[..1 + usize::from(heeds_life)];
+                    let ready = poll(heeded, Some(&timespec(until.left())));
+                    let is_told = !fds[1].revents().is_empty();
                     if is_told || !matches!(ready, Ok(1..)) {
                         return;
                     }
