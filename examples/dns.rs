@@ -1,6 +1,7 @@
 //! An authoritative name server for one small zone, over udp and tcp (RFC 1035, 2308, 6891, 7766).
 //! Run:  `cargo run --example dns`
-//! Talk: `dig -p 5300 @127.0.0.1 www.sockserv.test`, or `big.sockserv.test TXT`, which needs tcp
+//! Talk: `dig -p 5300 @127.0.0.1 www.sockserv.test`, or with `big.sockserv.test TXT`, which needs tcp
+//! See:  two addresses in dig's answer section; for `big`, dig says `Truncated, retrying in TCP mode`
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use simple_dns::{
     CLASS, CharacterString, Name, OPCODE, Packet, PacketFlag, RCODE, ResourceRecord,
     SimpleDnsError, header_buffer,
 };
+use sockserv::codec::{LengthPrefixed, Width};
 use sockserv::prelude::*;
 
 #[server(udp, tcp, threading, addr = "127.0.0.1:5300", timeout = "10s")]
@@ -27,17 +29,12 @@ impl DatagramHandler for Dns {
 }
 
 impl StreamHandler for Dns {
-    /// Messages follow each other, each after its length in two bytes.
+    /// Any number of messages, each after its length in two bytes.
     fn handle(&mut self, stream: &mut Stream) -> Outcome {
-        let mut length = [0; 2];
-        while !stream.rfile.fill_buf()?.is_empty() {
-            stream.rfile.read_exact(&mut length)?;
-            let query = stream.rfile.read_bytes(u16::from_be_bytes(length).into())?;
+        let mut messages = stream.framed(LengthPrefixed::new(Width::U16Be, u16::MAX.into()));
+        while let Some(query) = messages.next()? {
             if let Some(reply) = self.zone.reply(&query, Carrier::Stream)? {
-                stream
-                    .wfile
-                    .write_all(&u16::try_from(reply.len())?.to_be_bytes())?;
-                stream.wfile.write_all(&reply)?;
+                messages.send(reply)?;
             }
         }
         Ok(())
@@ -62,7 +59,7 @@ impl Carrier {
 
 const ORIGIN: &str = "sockserv.test";
 const TTL: u32 = 300;
-/// What fits into a packet on every path without fragments (DNS flag day 2020).
+/// What passes every path in one piece (DNS flag day 2020).
 const OUR_PACKET_SIZE: u16 = 1232;
 
 struct Zone {
@@ -100,8 +97,10 @@ impl Zone {
                 v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80]),
             ),
         ];
-        let big = (1..=20).map(|line| text(format!("{line:02} {}", "=".repeat(180))));
-        records.extend(big.map(|rdata| record("big.sockserv.test", rdata)));
+        for line in 1..=20 {
+            let line = format!("{line:02} {}", "=".repeat(180));
+            records.push(record("big.sockserv.test", text(line)));
+        }
         Zone {
             origin: Name::new_unchecked(ORIGIN),
             soa,
@@ -109,7 +108,7 @@ impl Zone {
         }
     }
 
-    /// Returns the reply on the wire, but none to a reply: two servers could go on for ever.
+    /// Returns the reply's bytes; `None` to what is itself a reply, or two servers could go on for ever.
     fn reply(&self, message: &[u8], by: Carrier) -> simple_dns::Result<Option<Vec<u8>>> {
         if header_buffer::has_flags(message, PacketFlag::RESPONSE).unwrap_or(true) {
             return Ok(None);
@@ -145,7 +144,7 @@ impl Zone {
         reply
     }
 
-    /// Fills in what the zone knows about the question.
+    /// Adds what the zone knows about the question.
     fn look_up(&self, reply: &mut Packet<'_>) {
         let question = reply.questions[0].clone();
         let name = &question.qname;
@@ -156,32 +155,23 @@ impl Zone {
             return;
         }
         reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
-        let mut known = self
-            .records
-            .iter()
-            .filter(|record| record.name == *name)
-            .peekable();
-        if known.peek().is_none() {
-            *reply.rcode_mut() = RCODE::NameError;
+        *reply.rcode_mut() = RCODE::NameError;
+        for record in self.records.iter().filter(|record| record.name == *name) {
+            *reply.rcode_mut() = RCODE::NoError;
+            if record.match_qtype(question.qtype) {
+                // With the name as the client spelled it: resolvers check that its case comes back.
+                let name = name.clone().into_owned();
+                let record = record.clone();
+                reply.answers.push(ResourceRecord { name, ..record });
+            }
         }
-        reply.answers.extend(
-            known
-                .filter(|record| record.match_qtype(question.qtype))
-                .map(|record| {
-                    // The name as the client spelled it: resolvers check the case that they sent.
-                    ResourceRecord {
-                        name: name.clone().into_owned(),
-                        ..record.clone()
-                    }
-                }),
-        );
         if reply.answers.is_empty() {
             reply.name_servers.push(self.soa.clone());
         }
     }
 }
 
-/// A query has one question; its counts are checked first because the parser reserves room by them.
+/// A query has one question. The counts are checked first, because the parser allocates by them.
 fn parse(message: &[u8]) -> Result<Packet<'_>, RCODE> {
     if header_buffer::opcode(message) != Ok(OPCODE::StandardQuery) {
         return Err(RCODE::NotImplemented);
@@ -196,7 +186,7 @@ fn parse(message: &[u8]) -> Result<Packet<'_>, RCODE> {
     })
 }
 
-/// A bare header: nothing after it could be understood.
+/// A bare header, because nothing after it could be understood.
 fn refusal(message: &[u8], rcode: RCODE) -> simple_dns::Result<Vec<u8>> {
     let mut reply = Packet::new_reply(header_buffer::id(message)?);
     *reply.opcode_mut() = header_buffer::opcode(message)?;
