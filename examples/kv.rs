@@ -1,9 +1,9 @@
-//! A key-value store that speaks a part of redis' protocol (RESP2, inline commands too).
+//! A key-value store that speaks part of the Redis protocol (RESP2, inline commands included).
 //! Run:  `cargo run --release --example kv`
 //! Talk: `redis-cli -p 6380 set key value EX 60`, or `redis-benchmark -p 6380 -P 16 -t set,get`
+//! See:  `OK`, and with `redis-cli -p 6380 get key` the value
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const MAX_ARGUMENTS: usize = 1024;
 const MAX_COMMAND: usize = 16 * 1024 * 1024;
 const MAX_INLINE: usize = 64 * 1024;
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
-/// What an entry costs besides its bytes, roughly.
+/// Roughly what an entry costs besides its bytes.
 const ENTRY_OVERHEAD: usize = 96;
 
 #[derive(Clone, Default)]
@@ -106,10 +106,8 @@ impl Kv {
     fn info(&mut self, _sections: &[&[u8]], replies: &mut Replies<Resp>) -> Reply {
         let stats = replies.server().stats();
         let store = self.store();
-        let expires = store
-            .entries
-            .values()
-            .filter(|entry| entry.expires.is_some());
+        let entries = store.entries.values();
+        let expires = entries.filter(|entry| entry.expires.is_some());
         Reply::Bulk(Bytes::from(format!(
             "# Server\r\nprocess_id:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n# Memory\r\n\
              used_memory:{}\r\n\r\n# Stats\r\ntotal_connections_received:{}\r\n\r\n# Keyspace\r\n\
@@ -135,10 +133,8 @@ impl Kv {
     ) -> io::Result<()> {
         let text = match error {
             CommandError::Unknown { verb } => {
-                format!(
-                    "unknown command '{}'",
-                    verb[..verb.len().min(64)].escape_ascii()
-                )
+                let verb = &verb[..verb.len().min(64)];
+                format!("unknown command '{}'", verb.escape_ascii())
             }
             CommandError::Missing { command, .. } | CommandError::TooMany { command } => {
                 let verb = command.verb.to_ascii_lowercase();
@@ -149,7 +145,7 @@ impl Kv {
         replies.send(Reply::Error(text))
     }
 
-    /// A client that breaks the protocol is told so, and nothing more.
+    /// A client that breaks the protocol is told so, then disconnected.
     fn frame_error(&mut self, error: FrameError, replies: &mut Replies<Resp>) -> io::Result<()> {
         let FrameError::Malformed(what) = error else {
             return Err(error.into());
@@ -158,12 +154,12 @@ impl Kv {
         replies.send(Reply::Error(format!("Protocol error: {what}")))
     }
 
-    /// What has expired and is never asked for again must go too.
+    /// Removes what has expired and is never asked for again.
     fn service_actions(&self) {
         self.store().sweep();
     }
 
-    /// One command at a time, as in redis.
+    /// One command at a time, as in Redis.
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,9 +167,33 @@ impl Kv {
 
 /// RESP2: a command is an array of bulk strings, or words on one line.
 #[derive(Default)]
-struct Resp {
-    /// Where the words of the command stand that is being read.
-    words: Vec<Range<usize>>,
+struct Resp;
+
+impl Decoder for Resp {
+    type Item = Vec<Bytes>;
+    type Error = FrameError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
+        let words = match src.first() {
+            None => return Ok(None),
+            Some(b'*') => array(src),
+            Some(_) => inline(src),
+        };
+        match words {
+            Ok(words) => Ok(Some(words)),
+            Err(Stop::Incomplete) => Ok(None),
+            Err(Stop::Malformed(what)) => Err(FrameError::Malformed(what)),
+        }
+    }
+
+    /// Half a command is neither obeyed nor worth an error.
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
+        let command = self.decode(src)?;
+        if command.is_none() {
+            src.clear();
+        }
+        Ok(command)
+    }
 }
 
 /// Why a command cannot be read.
@@ -183,44 +203,46 @@ enum Stop {
     Malformed(&'static str),
 }
 
-/// Finds the words of an array, and returns where it ends.
-fn array(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<usize, Stop> {
+/// Takes `*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n`: the number of words, then each after its length.
+fn array(src: &mut BytesMut) -> Result<Vec<Bytes>, Stop> {
     let (count, mut end) = number(src, 0, MAX_ARGUMENTS, "invalid multibulk length")?;
     let mut room = MAX_COMMAND;
-    while words.len() < count {
+    let mut places = Vec::new();
+    while places.len() < count {
         if *src.get(end).ok_or(Stop::Incomplete)? != b'$' {
             return Err(Stop::Malformed("expected '$'"));
         }
         let (length, start) = number(src, end, room, "invalid bulk length")?;
-        let word = start..start + length;
-        end = word.end + 2;
-        if src.get(word.end..end).ok_or(Stop::Incomplete)? != b"\r\n" {
+        let place = start..start + length;
+        end = place.end + 2;
+        if src.get(place.end..end).ok_or(Stop::Incomplete)? != b"\r\n" {
             return Err(Stop::Malformed("a bulk string ends with CRLF"));
         }
-        words.push(word);
+        places.push(place);
         room -= length;
     }
-    Ok(end)
+    let command = src.split_to(end).freeze();
+    Ok(places
+        .into_iter()
+        .map(|place| command.slice(place))
+        .collect())
 }
 
-/// Finds the words of a line, and returns where it ends.
-fn inline(src: &[u8], words: &mut Vec<Range<usize>>) -> Result<usize, Stop> {
+/// Takes `GET key`, as typed into telnet or nc.
+fn inline(src: &mut BytesMut) -> Result<Vec<Bytes>, Stop> {
     let Some(end) = src.iter().position(|&byte| byte == b'\n') else {
         return Err(match src.len() > MAX_INLINE {
             true => Stop::Malformed("too big inline request"),
             false => Stop::Incomplete,
         });
     };
-    let all = src[..end].split(u8::is_ascii_whitespace);
-    let place = |word: &[u8]| {
-        let start = word.as_ptr().addr() - src.as_ptr().addr();
-        start..start + word.len()
-    };
-    words.extend(all.filter(|word| !word.is_empty()).map(place));
-    Ok(end + 1)
+    let line = src.split_to(end + 1).freeze();
+    let words = line.split(u8::is_ascii_whitespace);
+    let words = words.filter(|word| !word.is_empty());
+    Ok(words.map(|word| line.slice_ref(word)).collect())
 }
 
-/// Reads a number behind a mark, up to the end of its line; returns also where the next line begins.
+/// Reads the number after the mark at `from`; returns it, and where the next line begins.
 fn number(src: &[u8], from: usize, max: usize, what: &'static str) -> Result<(usize, usize), Stop> {
     let line = &src[from + 1..src.len().min(from + 32)];
     let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
@@ -230,44 +252,15 @@ fn number(src: &[u8], from: usize, max: usize, what: &'static str) -> Result<(us
         });
     };
     let digits = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
-    let add = |number: usize, digit: &u8| match digit {
-        b'0'..=b'9' => Some(number * 10 + usize::from(digit - b'0')).filter(|&sum| sum <= max),
-        _ => None,
-    };
-    let number = digits.iter().try_fold(0, add);
-    let number = number.filter(|_| !digits.is_empty());
-    Ok((number.ok_or(Stop::Malformed(what))?, from + end + 2))
-}
-
-impl Decoder for Resp {
-    type Item = Vec<Bytes>;
-    type Error = FrameError;
-
-    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
-        self.words.clear();
-        let end = match src.first() {
-            None => Err(Stop::Incomplete),
-            Some(b'*') => array(src, &mut self.words),
-            Some(_) => inline(src, &mut self.words),
-        };
-        let end = match end {
-            Ok(end) => end,
-            Err(Stop::Incomplete) => return Ok(None),
-            Err(Stop::Malformed(what)) => return Err(FrameError::Malformed(what)),
-        };
-        let command = src.split_to(end).freeze();
-        let words = self.words.drain(..);
-        Ok(Some(words.map(|word| command.slice(word)).collect()))
-    }
-
-    /// Half a command is not obeyed, and not worth an error.
-    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Vec<Bytes>>, FrameError> {
-        let command = self.decode(src)?;
-        if command.is_none() {
-            src.clear();
+    let mut number = None;
+    for digit in digits {
+        let sum = number.unwrap_or(0) * 10 + usize::from(digit.wrapping_sub(b'0'));
+        if !digit.is_ascii_digit() || sum > max {
+            return Err(Stop::Malformed(what));
         }
-        Ok(command)
+        number = Some(sum);
     }
+    Ok((number.ok_or(Stop::Malformed(what))?, from + end + 2))
 }
 
 enum Reply {
@@ -323,7 +316,7 @@ impl Entry {
 struct Store {
     entries: HashMap<Bytes, Entry>,
     memory: usize,
-    swept: Option<Instant>,
+    next_sweep: Option<Instant>,
 }
 
 impl Store {
@@ -335,7 +328,7 @@ impl Store {
         self.entries.get_mut(key)
     }
 
-    /// Keys and values are copied: what came with them need not be kept.
+    /// Copies the key, so that the buffer it came in can be freed.
     fn put(&mut self, key: &[u8], entry: Entry) -> Result<(), String> {
         let cost = entry.cost(key);
         if self.memory + cost > MAX_MEMORY {
@@ -361,20 +354,16 @@ impl Store {
         entry.is_live(Instant::now())
     }
 
+    /// Removes what has expired, once a second.
     fn sweep(&mut self) {
         let now = Instant::now();
-        if self
-            .swept
-            .is_none_or(|at| now - at >= Duration::from_secs(1))
-        {
-            self.swept = Some(now);
-            self.entries.retain(|_, entry| entry.is_live(now));
-            self.memory = self
-                .entries
-                .iter()
-                .map(|(key, entry)| entry.cost(key))
-                .sum();
+        if self.next_sweep.is_some_and(|at| now < at) {
+            return;
         }
+        self.next_sweep = Some(now + Duration::from_secs(1));
+        self.entries.retain(|_, entry| entry.is_live(now));
+        let costs = self.entries.iter().map(|(key, entry)| entry.cost(key));
+        self.memory = costs.sum();
     }
 
     fn set(&mut self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<Reply, String> {
@@ -386,13 +375,9 @@ impl Store {
         if !allowed {
             return Ok(Reply::Nil);
         }
-        self.put(
-            key,
-            Entry {
-                value: Bytes::copy_from_slice(value),
-                expires: options.expires,
-            },
-        )?;
+        let value = Bytes::copy_from_slice(value);
+        let expires = options.expires;
+        self.put(key, Entry { value, expires })?;
         Ok(Reply::Simple("OK"))
     }
 
@@ -404,13 +389,8 @@ impl Store {
         let new = old
             .checked_add(1)
             .ok_or("increment or decrement would overflow")?;
-        self.put(
-            key,
-            Entry {
-                value: new.to_string().into(),
-                expires,
-            },
-        )?;
+        let value = Bytes::from(new.to_string());
+        self.put(key, Entry { value, expires })?;
         Ok(Reply::Integer(new))
     }
 
@@ -418,13 +398,13 @@ impl Store {
         let Some(entry) = self.get(key) else {
             return Ok(Reply::Integer(0));
         };
-        if seconds <= 0 {
-            self.remove(key);
-        } else {
-            entry.expires = Some(after(
-                Duration::from_secs(seconds.unsigned_abs()),
-                "expire",
-            )?);
+        match u64::try_from(seconds) {
+            Ok(seconds @ 1..) => {
+                entry.expires = Some(after(Duration::from_secs(seconds), "expire")?);
+            }
+            _ => {
+                self.remove(key);
+            }
         }
         Ok(Reply::Integer(1))
     }
@@ -439,13 +419,13 @@ impl Store {
 
     fn keys(&self, pattern: &[u8]) -> Reply {
         let now = Instant::now();
-        let live = self.entries.iter().filter(|(_, entry)| entry.is_live(now));
-        Reply::Array(
-            live.map(|(key, _)| key)
-                .filter(|key| glob(pattern, key))
-                .cloned()
-                .collect(),
-        )
+        let mut keys = Vec::new();
+        for (key, entry) in &self.entries {
+            if entry.is_live(now) && glob(pattern, key) {
+                keys.push(key.clone());
+            }
+        }
+        Reply::Array(keys)
     }
 }
 
@@ -500,15 +480,17 @@ fn integer(text: &[u8]) -> Result<i64, String> {
     number.ok_or_else(|| "value is not an integer or out of range".to_owned())
 }
 
+/// Answers with how many of the keys `counts` is true for.
 fn count(key: &[u8], keys: &[&[u8]], mut counts: impl FnMut(&[u8]) -> bool) -> Reply {
     let keys = [key].into_iter().chain(keys.iter().copied());
     Reply::Integer(keys.filter(|key| counts(key)).count() as i64)
 }
 
-/// Matches as redis' KEYS does: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before a plain character.
+/// Matches as Redis' KEYS does: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before a plain character.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    let mut retry = None; // After the last `*`: there, with one byte more taken by it.
+    // Where to go on if the rest does not match: after the last `*`, with one more byte taken by it.
+    let mut retry = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
             p += 1;
@@ -526,7 +508,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-/// Returns how much of the pattern stands for `byte`, if its beginning does.
+/// Returns how much of the pattern `byte` matches, if it matches its beginning.
 fn glob_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [] => None,
