@@ -1,6 +1,7 @@
 //! Who has an account here, from /etc/passwd (RFC 1288).
 //! Run:  `cargo run --example finger` as root, or `cargo run --example finger -- 127.0.0.1:7979`
 //! Talk: `finger root@127.0.0.1`, `finger -l @127.0.0.1`, or `echo /W root | nc 127.0.0.1 7979`
+//! See:  the login and the name of root; with `-l` or `/W` the home directory and the shell, too
 
 use std::fs;
 
@@ -15,25 +16,28 @@ impl Finger {
         let mut line = String::new();
         stream.rfile.read_line(&mut line)?;
         let passwd = fs::read_to_string("/etc/passwd")?;
-        let users = passwd.lines().filter_map(User::parse);
+        let users: Vec<User> = passwd.lines().filter_map(User::parse).collect();
         match Query::parse(&line) {
-            Query::Forward => write!(stream.wfile, "Finger forwarding service denied\r\n"),
+            Query::Forward => write!(stream.wfile, "Finger forwarding service denied\r\n")?,
             Query::Everybody(detail) => {
-                let mut people = users.filter(User::is_person);
-                people.try_for_each(|user| user.write(&mut stream.wfile, detail))
+                for user in users.iter().filter(|user| user.is_person()) {
+                    user.write(&mut stream.wfile, detail)?;
+                }
             }
             Query::One(name, detail) => {
-                let mut found = users.filter(|user| user.answers_to(name)).peekable();
-                if found.peek().is_none() {
-                    return write!(stream.wfile, "{}: no such user\r\n", name.escape_debug());
+                if !users.iter().any(|user| user.answers_to(name)) {
+                    write!(stream.wfile, "{}: no such user\r\n", name.escape_debug())?;
                 }
-                found.try_for_each(|user| user.write(&mut stream.wfile, detail))
+                for user in users.iter().filter(|user| user.answers_to(name)) {
+                    user.write(&mut stream.wfile, detail)?;
+                }
             }
         }
+        Ok(())
     }
 }
 
-/// What the one line of a request asks for.
+/// What the request's one line asks for.
 enum Query<'a> {
     Everybody(Detail),
     One(&'a str, Detail),
@@ -47,7 +51,7 @@ enum Detail {
 }
 
 impl<'a> Query<'a> {
-    /// `[/W] [user] [@host...]`: a host asks us to ask another server, which we do for nobody.
+    /// `[/W] [user] [@host...]`; with a host, the client wants us to ask another server, which we never do.
     fn parse(line: &'a str) -> Self {
         let line = line.trim();
         let (detail, name) = match line.strip_prefix("/W").or(line.strip_prefix("/w")) {
@@ -83,12 +87,12 @@ impl<'a> User<'a> {
         })
     }
 
-    /// Accounts of daemons can be asked for by name, but are not listed.
+    /// Daemons' accounts can be asked for by name, but are not listed.
     fn is_person(&self) -> bool {
         self.id == 0 || (1000..60_000).contains(&self.id)
     }
 
-    /// The login, or any word of the real name, in any case.
+    /// To the login, and to any word of the real name, whatever its case.
     fn answers_to(&self, name: &str) -> bool {
         self.login == name
             || self
