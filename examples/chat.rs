@@ -1,6 +1,7 @@
-//! A chat room: what one says, all others read; who reads too slowly is dropped.
+//! A chat room: what one member says, all the others read; whoever reads too slowly is dropped.
 //! Run:  `cargo run --example chat`
-//! Talk: `nc 127.0.0.1 6667` in several terminals; `/nick NAME`, `/who`, `/quit`
+//! Talk: `nc 127.0.0.1 6667` in two terminals; `/nick NAME`, `/who` and `/quit` are commands
+//! See:  `* who are you?`; after your answer `* welcome, ann; here: `, and then what the others say
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
@@ -22,18 +23,18 @@ impl Chat {
         let mut line = Vec::new();
         while stream.rfile.read_until(b'\n', &mut line)? > 0 {
             let text = printable(&line);
-            match (text.as_str(), self.nick.as_deref()) {
-                ("/quit", _) => break,
-                ("", _) => {}
-                (nick, None) => self.enter(nick, stream)?,
-                ("/who", Some(_)) => tell(stream, &format!("* here: {}", self.room().nicks()))?,
-                (text, Some(nick)) => match text.strip_prefix("/nick ") {
+            match (self.nick.as_deref(), text.as_str()) {
+                (_, "") => {}
+                (_, "/quit") => break,
+                (None, nick) => self.enter(nick, stream)?,
+                (Some(_), "/who") => tell(stream, &format!("* here: {}", self.room().nicks()))?,
+                (Some(nick), text) => match text.strip_prefix("/nick ") {
                     Some(new) => self.rename(new, stream)?,
-                    None => self.room().say(nick, &format!("{nick}: {text}\n")),
+                    None => self.room().tell_others(nick, &format!("{nick}: {text}")),
                 },
             }
             line.clear();
-            stream.idle(); // Nobody waits for an answer: a shutdown need not wait either.
+            stream.idle(); // Nobody waits for an answer, so a shutdown need not wait either.
         }
         if stream.server().is_shutting_down() {
             tell(stream, "* the room closes")?;
@@ -41,10 +42,10 @@ impl Chat {
         Ok(())
     }
 
-    /// Runs however `handle` ended, so that nobody stays in the room as a ghost.
+    /// Runs however `handle` ended, so nobody stays in the room as a ghost.
     fn finish(&mut self, _stream: &mut Stream) {
-        if let Some(nick) = self.nick.take() {
-            self.room().leave(&nick);
+        if let Some(nick) = &self.nick {
+            self.room().leave(nick);
         }
     }
 
@@ -53,14 +54,14 @@ impl Chat {
         if !room.is_free(nick) {
             return tell(stream, &format!("* {nick} cannot be taken; who are you?"));
         }
-        tell(
-            stream,
-            &format!("* welcome, {nick}; here: {}", room.nicks()),
-        )?;
-        let (sender, socket) = (stream.sender(), stream.socket().try_clone()?);
-        room.members
-            .insert(nick.to_owned(), Member { sender, socket });
-        room.say(nick, &format!("* {nick} joined\n"));
+        let nicks = room.nicks();
+        tell(stream, &format!("* welcome, {nick}; here: {nicks}"))?;
+        let member = Member {
+            sender: stream.sender(),
+            socket: stream.socket().try_clone()?,
+        };
+        room.members.insert(nick.to_owned(), member);
+        room.tell_others(nick, &format!("* {nick} joined"));
         drop(room);
         self.nick = Some(nick.to_owned());
         Ok(())
@@ -72,10 +73,10 @@ impl Chat {
             return tell(stream, &format!("* {new} cannot be taken"));
         }
         let old = self.nick.as_deref().unwrap_or_default();
-        // Gone if he was dropped in this very moment.
+        // No longer a member if dropped at this very moment.
         if let Some(member) = room.members.remove(old) {
             room.members.insert(new.to_owned(), member);
-            room.say(new, &format!("* {old} is now {new}\n"));
+            room.tell_others(new, &format!("* {old} is now {new}"));
         }
         drop(room);
         self.nick = Some(new.to_owned());
@@ -87,18 +88,19 @@ impl Chat {
     }
 }
 
-/// Tells the handler's own peer, through the queue that the others use too: in order, and without waiting for who does
-/// not read, because the room may be locked.
+/// Tells the handler's own peer something.
+///
+/// Through the queue that the other members use: that keeps the order, and never waits while the room is locked.
 fn tell(stream: &Stream, message: &str) -> io::Result<()> {
     let sent = stream.sender().send(format!("{message}\n"));
     if sent == Err(SendError::Full) {
-        // Nothing waits for him at the end of `handle` either. It fails if he is already gone, which is as good.
+        // Or the end of `handle` would wait for this peer. An error means that it has left already.
         let _ = stream.socket().shutdown(Shutdown::Both);
     }
     Ok(sent?)
 }
 
-/// Reaches one peer from any thread: `sender` never waits, `socket` ends who cannot keep up.
+/// Reaches one peer from any thread: `sender` never waits, and `socket` drops a peer that cannot keep up.
 struct Member {
     sender: Sender,
     socket: Socket,
@@ -110,39 +112,35 @@ struct Room {
 }
 
 impl Room {
-    /// Tells everyone but `nick`. Whose queue is full is dropped, and the others are told.
-    fn say(&mut self, nick: &str, message: &str) {
+    /// Tells everybody but `nick`. A member whose queue is full is dropped, and the rest are told so.
+    fn tell_others(&mut self, nick: &str, message: &str) {
+        let line = format!("{message}\n");
         let mut slow = Vec::new();
-        for (name, member) in self.members.iter().filter(|(name, _)| *name != nick) {
-            if member.sender.send(message) == Err(SendError::Full) {
+        for (name, member) in &self.members {
+            if name != nick && member.sender.send(&line) == Err(SendError::Full) {
                 slow.push(name.clone());
             }
         }
         for name in slow {
             if let Some(member) = self.members.remove(&name) {
-                // It fails if he is already gone, which is as good.
+                // An error means that the peer has left already.
                 let _ = member.socket.shutdown(Shutdown::Both);
-                self.say(
-                    &name,
-                    &format!("* {name} reads too slowly and was dropped\n"),
-                );
+                let news = format!("* {name} reads too slowly and was dropped");
+                self.tell_others(&name, &news);
             }
         }
     }
 
-    /// Says so, unless he was dropped before.
+    /// Announces that a member left, unless it was dropped before.
     fn leave(&mut self, nick: &str) {
         if self.members.remove(nick).is_some() {
-            self.say(nick, &format!("* {nick} left\n"));
+            self.tell_others(nick, &format!("* {nick} left"));
         }
     }
 
     fn nicks(&self) -> String {
-        self.members
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(" ")
+        let nicks: Vec<&str> = self.members.keys().map(String::as_str).collect();
+        nicks.join(" ")
     }
 
     fn is_free(&self, nick: &str) -> bool {
@@ -152,7 +150,7 @@ impl Room {
     }
 }
 
-/// One peer's bytes end on the terminals of others: no control characters.
+/// One peer's bytes end up on other people's terminals: no control characters.
 fn printable(line: &[u8]) -> String {
     String::from_utf8_lossy(line)
         .trim()
