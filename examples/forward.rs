@@ -1,6 +1,7 @@
-//! A TCP proxy: two copies at once over a split stream, each end of file passed on by itself.
+//! A TCP proxy: two copies at once over a split stream, each passing on its own end-of-file.
 //! Run:  `cargo run --example forward -- --to 127.0.0.1:8080`
 //! Talk: `curl http://127.0.0.1:8081/`, while `http_hello` runs as the upstream
+//! See:  `Hello, world!`, from the upstream
 
 use std::env;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -14,7 +15,7 @@ struct Forward {
     to: String,
 }
 
-// Silence is for the two ends to judge; `keepalive` finds the ends that are gone.
+// The two ends judge silence for themselves; `keepalive` finds ends that are gone.
 #[server(
     tcp,
     threading,
@@ -27,32 +28,36 @@ impl Forward {
     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
         let upstream = connect(&self.to)?;
         let peer = TcpStream::from(stream.socket().try_clone()?);
-        // Only the two ends know whether an answer is owed: a shutdown grants its full grace.
+        // Only the two ends know whether an answer is owed, so a shutdown grants its full grace.
         let _busy = stream.busy();
         let (mut reader, mut writer) = stream.split();
         thread::scope(|scope| {
-            let up = || {
-                io::copy(&mut reader, &mut &upstream)
-                    .and_then(|_| upstream.shutdown(Shutdown::Write))
-                    .inspect_err(|_| give_up(&upstream)) // What it has answered still arrives.
-            };
             let thread = thread::Builder::new().name("forward-up".to_owned());
-            let up = thread.spawn_scoped(scope, up)?;
-            let down = io::copy(&mut &upstream, &mut writer)
-                .and_then(|_| writer.shutdown_write())
-                .inspect_err(|_| [&upstream, &peer].into_iter().for_each(give_up));
+            let up = thread.spawn_scoped(scope, || {
+                let done = io::copy(&mut reader, &mut &upstream)
+                    .and_then(|_| upstream.shutdown(Shutdown::Write));
+                if done.is_err() {
+                    give_up(&upstream); // What it has answered still arrives.
+                }
+                done
+            })?;
+            let down = io::copy(&mut &upstream, &mut writer).and_then(|_| writer.shutdown_write());
+            if down.is_err() {
+                give_up(&upstream);
+                give_up(&peer);
+            }
             up.join().expect("a copy does not panic").and(down)
         })
     }
 }
 
-/// Ends every wait for this socket, also in another thread.
+/// Ends every wait on this socket, in the other thread too.
 fn give_up(socket: &TcpStream) {
-    // It fails only if the socket is disconnected already.
+    // An error means that it is disconnected already.
     let _ = socket.shutdown(Shutdown::Both);
 }
 
-/// Tries each address that the name has.
+/// Tries each address of the name.
 fn connect(to: &str) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, format!("`{to}` has no address"));
     for address in to.to_socket_addrs()? {
