@@ -1,6 +1,7 @@
-//! A log sink on a Unix socket: each packet becomes one line on stdout (RFC 3164, RFC 5424).
+//! A log sink on a Unix socket: each packet becomes one line on the server's stdout (RFC 3164, RFC 5424).
 //! Run:  `cargo run --example syslog`
 //! Talk: `logger -d -u /tmp/sockserv-log.sock -p mail.warning -t me "it works"`
+//! See:  the server prints `mail.warning Nov 21 15:30:00 me: it works`
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use sockserv::prelude::*;
 #[derive(Clone)]
 struct Syslog;
 
-// Anyone on the machine may write to a log, and one thread keeps the lines in order.
+// Anybody on this machine may write to the log, and a single thread keeps its lines in order.
 #[server(
     unix_datagram,
     sync,
@@ -31,8 +32,15 @@ const FACILITIES: [&str; 24] = [
 const SEVERITIES: [&str; 8] = [
     "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
 ];
-/// What a message without a priority counts as (RFC 3164, 4.3.3): user.notice.
+/// The priority of a message that states none, user.notice (RFC 3164, 4.3.3).
 const DEFAULT_PRIORITY: usize = 13;
+
+/// How long a time of RFC 3164 is.
+const TIME: &str = "Mmm dd hh:mm:ss ";
+
+fn is_time(text: &str) -> bool {
+    text.ends_with(' ') && text.matches(':').count() == 2
+}
 
 struct Record<'a> {
     priority: usize,
@@ -42,39 +50,35 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Never fails: what fits neither RFC is all message.
+    /// Never fails: what fits neither RFC is a message as a whole.
     fn parse(text: &'a str) -> Self {
         let text = text.trim_end_matches(['\n', '\0']);
         let (priority, rest) = priority(text).unwrap_or((DEFAULT_PRIORITY, text));
         Self::modern(priority, rest).unwrap_or_else(|| Self::classic(priority, rest))
     }
 
-    /// RFC 5424: `1 TIME HOST APP PROCESS ID DATA MESSAGE`, with `-` for what is not known.
+    /// RFC 5424: `1 TIME HOST APP PROCESS ID DATA MESSAGE`, with `-` for anything unknown.
     fn modern(priority: usize, rest: &'a str) -> Option<Self> {
         let mut fields = rest.strip_prefix("1 ")?.splitn(6, ' ');
-        let [time, host, app, process, _id, data] = std::array::from_fn(|_| fields.next());
-        let message = after_structured_data(data?)?;
-        let source = format!("{} {}[{}]", host?, app?, process?);
+        let time = fields.next()?;
+        let (host, app, process) = (fields.next()?, fields.next()?, fields.next()?);
+        let (_id, data) = (fields.next()?, fields.next()?);
+        let message = after_structured_data(data)?;
         Some(Record {
             priority,
-            time: time?,
-            source,
+            time,
+            source: format!("{host} {app}[{process}]"),
             message: message.trim_start_matches('\u{feff}'),
         })
     }
 
     /// RFC 3164: `Mmm dd hh:mm:ss SOURCE: MESSAGE`, where a local client leaves out the host.
     fn classic(priority: usize, rest: &'a str) -> Self {
-        let stamp = |time: &&str| time.ends_with(' ') && time.matches(':').count() == 2;
-        let time = rest.get(..16).filter(stamp).unwrap_or("");
-        let (source, message) = rest[time.len()..]
-            .split_once(": ")
-            .unwrap_or(("-", &rest[time.len()..]));
-        let time = if time.is_empty() {
-            "-"
-        } else {
-            time.trim_end()
+        let (time, rest) = match rest.split_at_checked(TIME.len()) {
+            Some((time, rest)) if is_time(time) => (time.trim_end(), rest),
+            _ => ("-", rest),
         };
+        let (source, message) = rest.split_once(": ").unwrap_or(("-", rest));
         Record {
             priority,
             time,
@@ -85,7 +89,7 @@ impl<'a> Record<'a> {
 }
 
 impl fmt::Display for Record<'_> {
-    /// Control characters are escaped: one packet is one line, whoever sent it.
+    /// Escapes control characters: one packet is one line, whoever sent it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facility = FACILITIES[self.priority / 8];
         let severity = SEVERITIES[self.priority % 8];
@@ -93,27 +97,24 @@ impl fmt::Display for Record<'_> {
             "{facility}.{severity} {} {}: {}",
             self.time, self.source, self.message
         );
-        line.chars().try_for_each(|c| {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())
-            } else {
-                write!(f, "{c}")
+        for c in line.chars() {
+            match c.is_control() {
+                true => write!(f, "{}", c.escape_default())?,
+                false => write!(f, "{c}")?,
             }
-        })
+        }
+        Ok(())
     }
 }
 
-/// `<PRI>`, the facility times eight plus the severity.
+/// `<PRI>`: eight times the facility, plus the severity.
 fn priority(text: &str) -> Option<(usize, &str)> {
     let (number, rest) = text.strip_prefix('<')?.split_once('>')?;
-    let number = number
-        .parse()
-        .ok()
-        .filter(|&number| number < 8 * FACILITIES.len())?;
-    Some((number, rest))
+    let number: usize = number.parse().ok()?;
+    (number < 8 * FACILITIES.len()).then_some((number, rest))
 }
 
-/// `-`, or `[id name="value"]...`, where a quoted `]` does not count, nor an escaped quote.
+/// Skips `-`, or `[id name="value"]...`, in whose quotes there may be `]` and `\"`.
 fn after_structured_data(data: &str) -> Option<&str> {
     if let Some(rest) = data.strip_prefix('-') {
         return Some(rest.strip_prefix(' ').unwrap_or(rest));
