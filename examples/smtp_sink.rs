@@ -1,6 +1,7 @@
-//! A mail server that keeps whatever it is given (RFC 5321; SIZE, 8BITMIME, PIPELINING: RFC 1870, 6152, 2920).
+//! A mail server that keeps every mail it is given (RFC 5321; SIZE, 8BITMIME, PIPELINING: RFC 1870, 6152, 2920).
 //! Run:  `cargo run --example smtp_sink -- --dir /tmp/mail`; without `--dir` the maildir is `./maildir`
-//! Talk: `swaks --server 127.0.0.1:2525 --to joe@example.org`, then look into `maildir/new`
+//! Talk: `swaks --server 127.0.0.1:2525 --to joe@example.org`
+//! See:  `250 it is safe`, and a new file in `/tmp/mail/new`
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind};
@@ -18,15 +19,15 @@ use sockserv::command;
 use sockserv::prelude::*;
 
 const LARGEST_MAIL: usize = 10 << 20;
-/// What RFC 5321 asks for at least.
+/// The minimum of RFC 5321.
 const MOST_RECIPIENTS: usize = 100;
-/// A line of a mail: far more than the thousand bytes of RFC 5321, because some programs write long ones.
+/// Of a mail: far more than RFC 5321's thousand bytes, because some programs write long lines.
 const LONGEST_LINE: usize = 1 << 20;
 
 #[derive(Clone)]
 struct Sink {
     maildir: Arc<Maildir>,
-    /// Who the client says that he is.
+    /// What the client calls itself.
     client: String,
     sender: Option<Mailbox>,
     recipients: Vec<Mailbox>,
@@ -57,10 +58,8 @@ impl Sink {
     fn ehlo(&mut self, name: Name) -> Lines {
         self.helo(name);
         let size = format!("SIZE {LARGEST_MAIL}");
-        lines(
-            250,
-            &[&self.maildir.host, &size, "8BITMIME", "PIPELINING", "HELP"],
-        )
+        let texts = [&self.maildir.host, &size, "8BITMIME", "PIPELINING", "HELP"];
+        lines(250, &texts)
     }
 
     /// Begins a mail.
@@ -95,18 +94,17 @@ impl Sink {
         "250 OK"
     }
 
-    /// Takes the mail itself, up to a line with only a dot.
+    /// Takes the mail itself, which ends with a line of just a dot.
     #[command("DATA", when = Self::has_recipients)]
     fn data(&mut self, stream: &mut Stream) -> io::Result<&'static str> {
         stream.wfile.write_all(b"354 end with a dot\r\n")?;
         let mut mail = self.begin(stream.peer_addr());
         let mut lines = stream.framed(codec::Lines::new(LONGEST_LINE).ending(Ending::CrLf));
+        // After a failure the rest of the mail is read, too: what follows it are commands again.
         loop {
             mail = match lines.next() {
                 Ok(Some(line)) if line == "." => break,
-                Ok(Some(line)) => {
-                    mail.and_then(|mail| mail.add(line.strip_prefix(b".").unwrap_or(&line)))
-                }
+                Ok(Some(line)) => mail.and_then(|mail| mail.add(undotted(&line))),
                 Ok(None) => return Err(ErrorKind::UnexpectedEof.into()),
                 Err(FrameError::TooLong { .. }) => Err(ErrorKind::InvalidData.into()),
                 Err(error) => return Err(error.into()),
@@ -133,7 +131,7 @@ impl Sink {
         "250 OK"
     }
 
-    /// Tells whether somebody is known: everybody is.
+    /// Says whether a name is known: every name is.
     #[command("VRFY")]
     fn verify(&mut self, _name: Rest) -> &'static str {
         "252 whoever it is, the mail is kept"
@@ -148,8 +146,9 @@ impl Sink {
     /// Lists the commands.
     #[command("HELP")]
     fn help(&mut self, _about: Option<Rest>) -> Lines {
-        let known = command::help::<Self>().0;
-        lines(214, &known.iter().map(String::as_str).collect::<Vec<_>>())
+        let Lines(known) = command::help::<Self>();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        lines(214, &known)
     }
 
     /// Ends the session.
@@ -185,13 +184,11 @@ impl Sink {
         self.recipients.clear();
     }
 
-    /// Begins the file with what the mail itself does not say.
+    /// Begins the mail's file with what the mail itself does not say.
     fn begin(&self, peer: &Address) -> io::Result<Mail> {
         let Sink { client, sender, .. } = self;
-        let (host, date) = (
-            &self.maildir.host,
-            httpdate::fmt_http_date(SystemTime::now()),
-        );
+        let host = &self.maildir.host;
+        let date = httpdate::fmt_http_date(SystemTime::now());
         let mut mail = self.maildir.create()?;
         if let Some(sender) = sender {
             mail = mail.add(format!("Return-Path: <{}>", sender.0).as_bytes())?;
@@ -205,15 +202,18 @@ impl Sink {
 
 const TOO_LARGE: &str = "552 the mail is too large";
 
-/// A reply of several lines: all but the last have a hyphen behind the code.
+/// A reply of several lines: all but the last have a hyphen after the code.
 fn lines(code: u16, texts: &[&str]) -> Lines {
-    let line = |(at, text)| {
-        format!(
-            "{code}{}{text}",
-            if at + 1 < texts.len() { '-' } else { ' ' }
-        )
-    };
-    texts.iter().enumerate().map(line).collect()
+    let lines = texts.iter().enumerate().map(|(at, text)| {
+        let mark = if at + 1 < texts.len() { '-' } else { ' ' };
+        format!("{code}{mark}{text}")
+    });
+    lines.collect()
+}
+
+/// Takes away the dot that a client puts before a line that begins with one.
+fn undotted(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b".").unwrap_or(line)
 }
 
 /// What a client calls itself.
@@ -222,7 +222,7 @@ struct Name(String);
 impl FromStr for Name {
     type Err = &'static str;
 
-    /// No control characters: it will stand in a header.
+    /// Without control characters, because it will stand in a header.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(Name(text.to_owned())),
@@ -231,7 +231,7 @@ impl FromStr for Name {
     }
 }
 
-/// An address between `<` and `>`; none is who sends what nobody should answer.
+/// An address between `<` and `>`; an empty one sends what nobody should answer.
 #[derive(Clone)]
 struct Mailbox(String);
 
@@ -240,20 +240,19 @@ impl FromStr for Mailbox {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Name(path) = text.parse()?;
-        let path = path
-            .strip_prefix('<')
-            .and_then(|path| path.strip_suffix('>'));
+        let path = path.strip_prefix('<');
+        let path = path.and_then(|path| path.strip_suffix('>'));
         let path = path.ok_or("write <user@host>")?;
-        let route = if path.starts_with('@') {
-            path.find(':').map_or(0, |at| at + 1)
-        } else {
-            0
+        // `@host,@host:user@host`: a route is accepted and ignored (RFC 5321, C).
+        let mailbox = match path.split_once(':') {
+            Some((route, mailbox)) if route.starts_with('@') => mailbox,
+            _ => path,
         };
-        Ok(Mailbox(path[route..].to_owned())) // RFC 5321, C: a route is accepted and ignored.
+        Ok(Mailbox(mailbox.to_owned()))
     }
 }
 
-/// A folder as mail programs read it: `tmp` for what is being written, `new` for what has come.
+/// A folder as mail programs read it: `tmp` for mails that are being written, `new` for those that have come.
 struct Maildir {
     path: PathBuf,
     host: String,
@@ -265,23 +264,18 @@ impl Maildir {
             let path = path.join(folder);
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("cannot make `{}`: {error}", path.display()),
-                )
+                let message = format!("cannot make `{}`: {error}", path.display());
+                io::Error::new(error.kind(), message)
             })?;
         }
-        let host = uname()
-            .nodename()
-            .to_string_lossy()
-            .replace(['/', ':'], "-");
+        let host = uname().nodename().to_string_lossy().into_owned();
         Ok(Maildir {
             path: path.to_owned(),
-            host,
+            host: host.replace(['/', ':'], "-"),
         })
     }
 
-    /// Creates a mail under a name that no other has.
+    /// Creates a mail under a unique name.
     fn create(&self) -> io::Result<Mail> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -331,7 +325,7 @@ impl Mail {
         Ok(self)
     }
 
-    /// Returns when the mail would survive a power cut.
+    /// Returns once the mail would survive a power cut.
     fn keep(mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
@@ -342,7 +336,7 @@ impl Mail {
 
 impl Drop for Mail {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.part); // It is not there any more if it was kept.
+        let _ = fs::remove_file(&self.part); // It is gone already if the mail was kept.
     }
 }
 
