@@ -1,6 +1,7 @@
 //! A cache that speaks memcached's text protocol (its `doc/protocol.txt`).
 //! Run:  `cargo run --release --example memcached`
-//! Talk: `printf 'set a 0 60 5\r\nhello\r\nget a\r\n' | nc -N 127.0.0.1 11211`, or any client of memcached
+//! Talk: `printf 'set a 0 60 5\r\nhello\r\nget a\r\n' | nc -N 127.0.0.1 11211`, or any memcached client
+//! See:  `STORED`, `VALUE a 0 5`, `hello` and `END`
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
@@ -16,9 +17,9 @@ const LONGEST_LINE: usize = 1 << 20;
 const LONGEST_KEY: usize = 250;
 const LARGEST_VALUE: usize = 1 << 20;
 const MOST_MEMORY: usize = 64 << 20;
-/// One line may ask for the same item half a million times.
+/// One line can ask for the same item half a million times.
 const LONGEST_REPLY: usize = 16 << 20;
-/// What an item costs besides its bytes, roughly.
+/// Roughly what an item costs besides its bytes.
 const ITEM_OVERHEAD: usize = 256;
 
 #[derive(Clone)]
@@ -37,14 +38,14 @@ struct Memcached {
     keepalive
 )]
 impl Memcached {
-    /// Shows the items that are there.
+    /// Sends those of the items that are there.
     #[command("get")]
     fn get(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
         let items = self.cache().look_up(key, keys);
         items.map_or(TOO_MUCH, Reply::Items)
     }
 
-    /// Likewise, each with a number that is another after each change.
+    /// The same, each with a number that changes when the item does.
     #[command("gets")]
     fn gets(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Reply {
         let items = self.cache().look_up(key, keys);
@@ -84,7 +85,7 @@ impl Memcached {
         self.cache().grow(key, |old| [value, old].concat())
     }
 
-    /// Sets what nobody has changed since `gets`.
+    /// Sets an item that nobody has changed since `gets`.
     #[command("cas")]
     fn cas(&mut self, key: &[u8], flags: u32, expiry: Expiry, value: &[u8], unique: u64) -> Reply {
         let mut cache = self.cache();
@@ -127,7 +128,7 @@ impl Memcached {
         }
     }
 
-    /// Forgets everything, at once or in some seconds.
+    /// Forgets everything, now or in some seconds.
     #[command("flush_all")]
     fn flush_all(&mut self, delay: Option<u32>) -> Reply {
         let delay = Duration::from_secs(delay.unwrap_or(0).into());
@@ -162,7 +163,7 @@ impl Memcached {
         Reply::Line(concat!("VERSION ", env!("CARGO_PKG_VERSION"), "-sockserv"))
     }
 
-    /// Does nothing: there is nothing to be verbose about.
+    /// Does nothing, as there is nothing to be verbose about.
     #[command("verbosity")]
     fn verbosity(&mut self, _level: i32) -> Reply {
         Reply::Line("OK")
@@ -206,14 +207,14 @@ impl Memcached {
 
 const BAD_LINE: &str = "CLIENT_ERROR bad command line format";
 
-/// A command is a line of words, behind some of which there is a value.
+/// A command is a line of words; after some commands comes a value, of any bytes.
 struct Memcache {
     lines: Lines,
-    /// A command that waits for a value of so many bytes.
+    /// A command that waits for its value, and that value's length.
     waits: Option<(Vec<Bytes>, usize)>,
-    /// How much of a value that is too large is still to come.
+    /// How much of a too large value is still to come.
     skips: usize,
-    /// Whether the command wants no reply.
+    /// Whether the command said `noreply`.
     is_quiet: bool,
     has_ended: bool,
 }
@@ -231,13 +232,13 @@ impl Default for Memcache {
 }
 
 impl Memcache {
-    /// Where a value ends is unknown: what follows may not be taken for commands.
+    /// Ends the connection: nobody knows where the value ends, and it may not be taken for commands.
     fn give_up<T>(&mut self, why: &'static str) -> Result<T, FrameError> {
         self.has_ended = true;
         Err(FrameError::Malformed(why))
     }
 
-    /// Returns the length of the value behind a command, if there is one.
+    /// Returns the length of the value after this line, if there is one.
     fn length(&mut self, words: &[Bytes]) -> Result<Option<usize>, FrameError> {
         match words {
             [verb, _, _, _, length, ..] if HAVE_VALUES.contains(&&verb[..]) => {
@@ -250,7 +251,7 @@ impl Memcache {
         }
     }
 
-    /// Takes the word from a command that says that it wants no reply.
+    /// Checks the words of a whole command, and removes `noreply` from them.
     fn whole(&mut self, mut words: Vec<Bytes>) -> Result<Vec<Bytes>, FrameError> {
         if words.iter().any(|word| word.len() > LONGEST_KEY) {
             return Err(FrameError::Malformed(BAD_LINE));
@@ -269,7 +270,7 @@ impl Memcache {
 
 const HAVE_VALUES: [&[u8]; 6] = [b"set", b"add", b"replace", b"append", b"prepend", b"cas"];
 
-/// The place of the length in a line. It becomes the place of the value.
+/// Which word is the length of the value. The value takes its place.
 const LENGTH: usize = 4;
 
 impl Decoder for Memcache {
@@ -288,9 +289,8 @@ impl Decoder for Memcache {
             let Some(line) = self.lines.decode(src)? else {
                 return Ok(None);
             };
-            let words = line
-                .split(|&byte| byte == b' ')
-                .filter(|word| !word.is_empty());
+            let words = line.split(|&byte| byte == b' ');
+            let words = words.filter(|word| !word.is_empty());
             let words: Vec<Bytes> = words.map(|word| line.slice_ref(word)).collect();
             let Some(length) = self.length(&words)? else {
                 return self.whole(words).map(Some);
@@ -365,14 +365,14 @@ impl Encoder<Reply> for Memcache {
     }
 }
 
-/// When an item goes by itself.
+/// When an item disappears by itself.
 #[derive(Clone, Copy)]
 struct Expiry(Option<Instant>);
 
 impl FromStr for Expiry {
     type Err = std::num::ParseIntError;
 
-    /// Seconds from now, or a time in seconds if that is more than thirty days; what is below zero is over.
+    /// Seconds from now; a Unix time if that is more than thirty days; below zero, at once.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const LONGEST: u64 = 30 * 24 * 60 * 60;
         let now = Instant::now();
@@ -398,12 +398,12 @@ struct Item {
     used: u64,
 }
 
-/// The items, of which those that were not used for the longest time go when there is no room.
+/// The items; when room runs out, the least recently used ones go.
 #[derive(Default)]
 struct Cache {
     items: HashMap<Bytes, Item>,
     by_use: BTreeMap<u64, Bytes>,
-    /// Counts uses and changes.
+    /// Ticks at each use and each change.
     clock: u64,
     memory: usize,
     flush_at: Option<Instant>,
@@ -428,7 +428,7 @@ impl Cache {
         Some(item)
     }
 
-    /// Returns nothing if all of it is too much.
+    /// Returns the items that are there; `None` if they are too much for one reply.
     fn look_up(&mut self, key: &[u8], keys: Vec<&[u8]>) -> Option<Vec<(Bytes, Item)>> {
         let (mut items, mut room) = (Vec::new(), LONGEST_REPLY);
         for key in iter::once(key).chain(keys) {
@@ -483,10 +483,7 @@ impl Cache {
         let Some(old) = self.get(key).cloned() else {
             return Reply::Line("NOT_FOUND");
         };
-        let Some(number) = str::from_utf8(&old.value)
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-        else {
+        let Ok(Ok(number)) = str::from_utf8(&old.value).map(str::parse) else {
             return Reply::Line("CLIENT_ERROR cannot increment or decrement non-numeric value");
         };
         let number = next(number);
@@ -503,7 +500,7 @@ impl Cache {
         true
     }
 
-    /// Forgets everything if it is time to.
+    /// Does what `flush_all` asked for, once its time has come.
     fn flush(&mut self) {
         if self.flush_at.take_if(|at| *at <= Instant::now()).is_some() {
             self.items.clear();
