@@ -1,6 +1,7 @@
-//! Files for machines that boot, over udp (RFC 1350 and 1123, with the options of RFC 2347 to 2349).
-//! Run:  `cargo run --example tftp -- --dir /srv/tftp`; without `--dir` it shows this folder and takes nothing
+//! Files over udp, for machines that boot (RFC 1350 and 1123, with the options of RFC 2347 to 2349).
+//! Run:  `cargo run --example tftp -- --dir /tmp`; without `--dir` it serves the current folder, read only
 //! Talk: `curl -O tftp://127.0.0.1:6969/NAME`, `curl -T FILE tftp://127.0.0.1:6969`, `tftp 127.0.0.1 6969 -c get NAME`
+//! See:  the file at the other end, byte for byte
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -25,16 +26,16 @@ const DATA: u16 = 3;
 const ACK: u16 = 4;
 const ERROR: u16 = 5;
 const OACK: u16 = 6;
-/// An opcode and the number of a block; `DATA` goes on after it.
+/// An opcode and a block's number; in `DATA`, the block follows.
 const HEADER: usize = 4;
 
-/// The first wait for an answer; a later one is eight times what the last answer took. Each try doubles it.
+/// How long the first answer may take. Later ones may take eight times as long as the one before; each try doubles that.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const TRIES: u32 = 8;
-/// Longer than clients wait before they repeat a block, which is 5 seconds.
+/// Longer than the 5 seconds after which clients repeat a block.
 const LINGER: Duration = Duration::from_secs(6);
-/// Nobody has to say who he is: an upload may not fill the disk.
+/// Anybody may upload, so an upload may not fill the disk.
 const LARGEST_UPLOAD: u64 = 1 << 30;
 
 #[derive(Clone)]
@@ -43,7 +44,7 @@ struct Tftp {
     asked: Arc<Mutex<Asked>>,
 }
 
-/// Who asked for what, and when that ended: a request that comes twice is one.
+/// Who asked for what, and when that ended: a request that arrives twice is served once.
 type Asked = HashMap<(Address, Vec<u8>), Option<Instant>>;
 
 #[server(udp, threading, addr = "127.0.0.1:6969")]
@@ -51,7 +52,7 @@ impl Tftp {
     fn handle(&mut self, datagram: &mut Datagram) -> io::Result<()> {
         let packet = datagram.packet();
         if !packet.starts_with(&READ.to_be_bytes()) && !packet.starts_with(&WRITE.to_be_bytes()) {
-            return Ok(()); // Not even an error: two servers would go on for ever.
+            return Ok(()); // Without even an error, or two servers could go on for ever.
         }
         let mut transfer = Transfer::new(datagram.conversation()?);
         let this = (datagram.peer_addr().clone(), packet.to_vec());
@@ -76,7 +77,7 @@ impl Tftp {
                     transfer.send(BufReader::new(file))
                 }
                 Text::Netascii => {
-                    transfer.agree(&request, |_| None); // Nobody knows its length on the wire.
+                    transfer.agree(&request, |_| None); // Its length on the wire is not known yet.
                     let text = BufReader::new(file).bytes();
                     transfer.send(ToNetascii { text, owed: None })
                 }
@@ -96,7 +97,7 @@ impl Tftp {
         }
     }
 
-    /// Its duplicate may come to its turn when it has just ended.
+    /// A duplicate may get its turn when the request has just ended.
     fn is_new(&self, this: &(Address, Vec<u8>)) -> bool {
         let mut asked = self.asked();
         asked.retain(|_, ended| ended.is_none_or(|ended| ended.elapsed() < FIRST_WAIT));
@@ -112,7 +113,7 @@ struct Request<'a> {
     opcode: u16,
     name: &'a Path,
     mode: Text,
-    /// Names and values by turns.
+    /// Names and values alternate.
     options: Vec<&'a [u8]>,
 }
 
@@ -150,9 +151,9 @@ struct Transfer {
     blksize: u16,
     timeout: Option<Duration>,
     wait: Duration,
-    /// What goes before the first block, if options were agreed.
+    /// What precedes the first block if options were agreed.
     oack: Option<Vec<u8>>,
-    /// The number of the last block that came, which nothing answers.
+    /// The number of an upload's last block, not yet acknowledged.
     last: Option<u16>,
     received: Vec<u8>,
 }
@@ -170,7 +171,7 @@ impl Transfer {
         }
     }
 
-    /// Takes the options that make sense; the peer learns which, and forgets the others.
+    /// Accepts the options that make sense; the peer is told which, and forgets the others.
     fn agree(&mut self, request: &Request, tsize: impl FnOnce(u64) -> Option<u64>) {
         let blksize = request.option("blksize").filter(|&size| size >= 8);
         let blksize = blksize.map(|size| u16::try_from(size).map_or(65464, |size| size.min(65464)));
@@ -208,7 +209,7 @@ impl Transfer {
             if length < self.blksize.into() {
                 return Ok(());
             }
-            block = block.wrapping_add(1); // Every client that takes more than 65535 blocks goes on with 0.
+            block = block.wrapping_add(1); // Clients that take more than 65535 blocks go on with 0.
         }
     }
 
@@ -237,8 +238,8 @@ impl Transfer {
 
     /// Sends a packet until the answer comes, and returns the answer's length.
     ///
-    /// A duplicate is no reason to send again: who answers each doubles all that follows (RFC 1123, 4.2.3.1). A block
-    /// that comes again late is one, because its acknowledgement was lost.
+    /// A duplicate answer is no reason to send again, or all that follows would be doubled (RFC 1123, 4.2.3.1). A block
+    /// that comes again late is a reason: its acknowledgement was lost.
     fn exchange(&mut self, packet: &[u8], opcode: u16, block: u16) -> io::Result<usize> {
         let mut wait = self.wait;
         for attempt in 0..TRIES {
@@ -255,7 +256,7 @@ impl Transfer {
                     break;
                 }
             }
-            // An acknowledgement that comes again starts some clients' clocks anew: the second waits for theirs.
+            // A repeated acknowledgement restarts some clients' clocks, so the second one outwaits them.
             wait = if opcode == DATA { LINGER } else { wait * 2 };
         }
         Err(ErrorKind::TimedOut.into())
@@ -277,7 +278,7 @@ impl Transfer {
         }
     }
 
-    /// Acknowledges the last block of an upload, and does so again for a client that did not hear it.
+    /// Acknowledges the last block of an upload, again if the client did not hear it.
     fn finish(&mut self, server: &ServerHandle) -> io::Result<()> {
         let Some(last) = self.last else {
             return Ok(());
@@ -294,7 +295,7 @@ impl Transfer {
         Ok(())
     }
 
-    /// Tells the peer; what is no mistake of his own is an error here, too.
+    /// Tells the peer; what is not the peer's mistake is an error here, too.
     fn fail(&self, error: io::Error) -> io::Result<()> {
         let (code, message) = match error.kind() {
             ErrorKind::NotFound => (1, "file not found"),
@@ -324,7 +325,7 @@ fn is_over(error: &io::Error) -> bool {
     )
 }
 
-/// What can be named: plain files below one folder, by no symbolic link.
+/// The files that can be named: plain ones below one folder, reached without symbolic links.
 struct Folder {
     root: OwnedFd,
     access: Access,
@@ -334,7 +335,7 @@ struct Folder {
 #[derive(PartialEq, Eq)]
 enum Access {
     Read,
-    /// Files may come, too.
+    /// And upload.
     Write,
 }
 
@@ -352,7 +353,7 @@ impl Folder {
 
     fn open(&self, name: &Path) -> io::Result<(File, u64)> {
         let (folder, name) = self.find(name)?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK; // A pipe would wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK; // Opening a pipe would wait for its other end.
         let file = File::from(open_below(&folder, name, flags, Mode::empty())?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -361,7 +362,7 @@ impl Folder {
         Ok((file, metadata.len()))
     }
 
-    /// Creates a file that takes its name when it is whole.
+    /// Creates a file that gets its name once it is whole.
     fn create<'a>(&self, name: &'a Path, transfer: &Transfer) -> io::Result<Upload<'a>> {
         if self.access == Access::Read {
             return Err(ErrorKind::PermissionDenied.into());
@@ -383,7 +384,7 @@ impl Folder {
         })
     }
 
-    /// Opens the folder that a file is in, and returns the file's own name. An absolute name begins here, too.
+    /// Opens the folder that a file is in, and returns it with the file's own name. `/NAME` begins at the root, too.
     fn find<'a>(&self, name: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
         let parts = name.components();
         let parts = parts.filter(|part| !matches!(part, Component::RootDir | Component::CurDir));
@@ -424,12 +425,12 @@ impl Upload<'_> {
 
 impl Drop for Upload<'_> {
     fn drop(&mut self) {
-        // It is not there any more if it was kept.
+        // It is gone already if the upload was kept.
         let _ = unlinkat(&self.folder, &self.part, AtFlags::empty());
     }
 }
 
-/// Reads a text as it goes over the network (RFC 764): LF as CR LF, CR as CR NUL.
+/// Reads a text as it goes over the wire (RFC 764): LF as CR LF, CR as CR NUL.
 struct ToNetascii<R> {
     text: io::Bytes<R>,
     /// The second byte of two.
@@ -453,7 +454,7 @@ impl<R: Read> Read for ToNetascii<R> {
     }
 }
 
-/// Writes what came from the network as a text of this machine; a CR waits for what follows it, also in the next block.
+/// Writes a text from the wire as one of this machine. A CR waits for what follows it, even if that is in the next block.
 struct FromNetascii<W> {
     text: W,
     after_cr: bool,
