@@ -1,6 +1,7 @@
 //! HTTP/1.1 that says hello: keep-alive, pipelining, bodies, bad input (RFC 9110, 9112).
 //! Run:  `cargo run --release --example http_hello`
 //! Talk: `curl -i http://127.0.0.1:8080/`, or `wrk -c 64 http://127.0.0.1:8080/`
+//! See:  `HTTP/1.1 200 OK`, some headers, and `Hello, world!`
 
 use std::mem::MaybeUninit;
 use std::time::SystemTime;
@@ -14,11 +15,12 @@ const MAX_BODY: u64 = 1024 * 1024;
 
 #[derive(Clone, Default)]
 struct Hello {
+    /// The head of the request, and a line between its chunks: buffers that are used again.
     head: Vec<u8>,
     line: Vec<u8>,
 }
 
-// A slow peer holds a thread that only waits, and not for long: 500 bytes a second is what Apache's mod_reqtimeout asks for.
+// A slow peer holds a thread, but not for long; 500 bytes a second is what Apache's mod_reqtimeout asks for.
 #[server(
     tcp,
     threading,
@@ -40,21 +42,21 @@ impl Hello {
         }
     }
 
-    /// One request and its reply; replies to pipelined requests leave together.
+    /// Reads one request and answers it; replies to pipelined requests leave together.
     fn exchange(&mut self, stream: &mut Stream) -> Result<Then, Refusal> {
         if !self.read_head(stream)? {
             return Ok(Then::Close);
         }
-        let asked = Asked::parse(&self.head)?;
-        if asked.expects_continue {
+        let head = Head::parse(&self.head)?;
+        if head.expects_continue {
             stream.wfile.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        match asked.body {
+        match head.body {
             Body::Length(length) => skip(stream, length)?,
             Body::Chunked => self.skip_chunks(stream)?,
         }
-        let keep_alive = asked.keep_alive && !stream.server().is_shutting_down();
-        asked.answer(&mut stream.wfile, keep_alive)?;
+        let keep_alive = head.keep_alive && !stream.server().is_shutting_down();
+        head.answer(&mut stream.wfile, keep_alive)?;
         Ok(if keep_alive { Then::Next } else { Then::Close })
     }
 
@@ -79,7 +81,7 @@ impl Hello {
         }
     }
 
-    /// Chunks, the empty one at the end, and what may stand after it.
+    /// Skips chunks, the empty one that ends them, and the trailer fields after it.
     fn skip_chunks(&mut self, stream: &mut Stream) -> Result<(), Refusal> {
         let mut total = 0;
         loop {
@@ -118,7 +120,7 @@ enum Then {
     Close,
 }
 
-/// Why there is no proper reply: the peer can still be told, or not even that.
+/// Why there is no proper reply: the peer can be told with a status, or cannot be told at all.
 enum Refusal {
     Answer(Status),
     Lost(io::Error),
@@ -160,7 +162,7 @@ enum Body {
 }
 
 /// What matters here of a request's head.
-struct Asked {
+struct Head {
     status: Status,
     only_head: bool,
     keep_alive: bool,
@@ -168,12 +170,12 @@ struct Asked {
     body: Body,
 }
 
-impl Asked {
+impl Head {
     fn parse(head: &[u8]) -> Result<Self, Status> {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut headers) {
-            Ok(httparse::Status::Complete(_)) => Fields::read(request.headers)?.asked(&request),
+            Ok(httparse::Status::Complete(_)) => Fields::read(request.headers)?.head(&request),
             Ok(httparse::Status::Partial) => Err(Status::BAD),
             Err(httparse::Error::TooManyHeaders) => Err(Status::HEAD_TOO_LARGE),
             Err(httparse::Error::Version) => Err(Status::VERSION),
@@ -182,26 +184,20 @@ impl Asked {
     }
 
     fn answer(&self, out: &mut impl Write, keep_alive: bool) -> io::Result<()> {
-        let text = if self.status == Status::OK {
-            "Hello, world!"
-        } else {
-            self.status.0
+        let text = match self.status {
+            Status::OK => "Hello, world!",
+            Status(reason) => reason,
         };
-        respond(
-            out,
-            self.status,
-            text,
-            if keep_alive { "keep-alive" } else { "close" },
-        )?;
-        if self.only_head {
-            Ok(())
-        } else {
-            writeln!(out, "{text}")
+        let connection = if keep_alive { "keep-alive" } else { "close" };
+        respond(out, self.status, text, connection)?;
+        if !self.only_head {
+            writeln!(out, "{text}")?;
         }
+        Ok(())
     }
 }
 
-/// The header fields that say where a request ends, and what comes after it.
+/// The header fields that say where a request ends, and whether another may follow.
 #[derive(Default)]
 struct Fields {
     hosts: usize,
@@ -240,8 +236,8 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Refuses what two servers could read in two ways (RFC 9112, 11.2).
-    fn asked(&self, request: &httparse::Request<'_, '_>) -> Result<Asked, Status> {
+    /// Refuses what two servers might read differently (RFC 9112, 11.2).
+    fn head(&self, request: &httparse::Request<'_, '_>) -> Result<Head, Status> {
         let modern = request.version == Some(1);
         let ambiguous = self.chunked && (self.length.is_some() || !modern);
         if ambiguous || self.hosts > 1 || (modern && self.hosts == 0) {
@@ -257,7 +253,7 @@ impl Fields {
         } else {
             Body::Length(self.length.unwrap_or(0))
         };
-        Ok(Asked {
+        Ok(Head {
             status: match method {
                 "GET" | "HEAD" | "POST" | "PUT" if path.split('?').next() == Some("/") => {
                     Status::OK
@@ -273,21 +269,22 @@ impl Fields {
     }
 }
 
-/// Digits only: a sign or a list here is how requests are smuggled.
+/// Takes digits only: requests are smuggled by signs and lists here.
 fn length(value: &[u8]) -> Result<u64, Status> {
-    let digits = str::from_utf8(value)
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|text| text.parse().ok()).ok_or(Status::BAD)
+    let digits = str::from_utf8(value).map_err(|_| Status::BAD)?;
+    if !value.iter().all(u8::is_ascii_digit) {
+        return Err(Status::BAD);
+    }
+    digits.parse().map_err(|_| Status::BAD)
 }
 
+/// Whether a comma-separated list has this word, in any case.
 fn lists(value: &[u8], word: &[u8]) -> bool {
-    value
-        .split(|&byte| byte == b',')
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
+    let mut items = value.split(|&byte| byte == b',');
+    items.any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
 }
 
-/// Appends one line; the end of the stream is no line.
+/// Appends one line, which the end of the stream is not.
 fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<(), Refusal> {
     match stream.rfile.read_until(b'\n', line) {
         Ok(1..) if line.ends_with(b"\n") => Ok(()),
@@ -317,18 +314,16 @@ fn refuse(stream: &mut Stream, status: Status) -> io::Result<()> {
     writeln!(stream.wfile, "{}", status.0)
 }
 
-/// The head of a reply whose body is `text` and the end of a line.
+/// Writes the head of a reply whose body is `text` and a line feed.
 fn respond(out: &mut impl Write, status: Status, text: &str, connection: &str) -> io::Result<()> {
-    let (date, length) = (HttpDate::from(SystemTime::now()), text.len() + 1);
+    let (Status(status), date) = (status, HttpDate::from(SystemTime::now()));
+    let length = text.len() + 1;
+    write!(out, "HTTP/1.1 {status}\r\nDate: {date}\r\n")?;
     write!(
         out,
-        "HTTP/1.1 {}\r\nDate: {date}\r\nContent-Type: text/plain\r\n",
-        status.0
+        "Content-Type: text/plain\r\nContent-Length: {length}\r\n"
     )?;
-    write!(
-        out,
-        "Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
-    )
+    write!(out, "Connection: {connection}\r\n\r\n")
 }
 
 pub(crate) fn main() -> io::Result<()> {
