@@ -1,6 +1,7 @@
-//! A calculator over Sun RPC, on tcp and udp: its types and its dispatch come from `calculator.x` (RFC 5531, RFC 4506).
-//! Run:  `cargo run --features rpc --example calculator_rpc`, with `-- --rpcbind` if an rpcbind is to know the ports
-//! Talk: `rpcinfo -a 127.0.0.1.27.153 -T tcp 536871169 1`, or a client made by `rpcgen calculator.x`
+//! A calculator over Sun RPC, on tcp and udp; its types and dispatch come from `calculator.x` (RFC 5531, RFC 4506).
+//! Run:  `cargo run --features rpc --example calculator_rpc`; add `-- --rpcbind` to register its ports with rpcbind
+//! Talk: `rpcinfo -a 127.0.0.1.27.153 -T tcp 536871169 1`, or a client that `rpcgen calculator.x` made
+//! See:  `program 536871169 version 1 ready and waiting`
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,7 +11,7 @@ use calculator::{Answer, Calculation, Caller, Cell, Operation, Statistics};
 use sockserv::prelude::*;
 use sockserv::rpc::{Call, Credentials, Fault};
 
-/// So many values are remembered.
+/// How many values are remembered.
 const MAX_MEMORY: usize = 100;
 
 #[derive(Clone, Default)]
@@ -32,14 +33,14 @@ impl Calculator {
     }
 
     fn sum(&mut self, terms: &[i64]) -> Answer {
-        answer(
-            terms
-                .iter()
-                .try_fold(0, |sum: i64, term| sum.checked_add(*term)),
-        )
+        let mut sum = Some(0_i64);
+        for &term in terms {
+            sum = sum.and_then(|sum| sum.checked_add(term));
+        }
+        answer(sum)
     }
 
-    /// Of nothing there are none.
+    /// An empty list has no statistics.
     fn statistics(&mut self, terms: &[i64]) -> Result<Option<Statistics>, Fault> {
         let (Some(smallest), Some(largest)) = (terms.iter().min(), terms.iter().max()) else {
             return Ok(None);
@@ -52,7 +53,7 @@ impl Calculator {
         }))
     }
 
-    /// Remembers a whole list, or says that the memory is full.
+    /// Remembers the cells of a list; `false` if the memory is full.
     fn store(&mut self, mut cell: Cell) -> bool {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -69,10 +70,13 @@ impl Calculator {
 
     fn recall(&mut self) -> Option<Box<Cell>> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.iter().rev().fold(None, |next, (key, &value)| {
+        let mut next = None;
+        // Backwards, because each cell owns the one after it.
+        for (key, &value) in memory.iter().rev() {
             let key = key.clone();
-            Some(Box::new(Cell { key, value, next }))
-        })
+            next = Some(Box::new(Cell { key, value, next }));
+        }
+        next
     }
 
     fn who_am_i(&mut self, call: &Call) -> Caller {
@@ -90,19 +94,23 @@ impl Calculator {
 }
 
 fn answer(value: Option<i64>) -> Answer {
-    let too_large = || Answer::Overflow("the result has more than 64 bits".to_owned());
-    value.map_or_else(too_large, Answer::Good)
+    match value {
+        Some(value) => Answer::Good(value),
+        None => Answer::Overflow("the result has more than 64 bits".to_owned()),
+    }
 }
 
 fn main() -> io::Result<()> {
-    let mut addrs: Vec<String> = env::args().skip(1).collect();
-    let before = addrs.len();
-    addrs.retain(|arg| arg != "--rpcbind");
-    let wants_rpcbind = addrs.len() < before;
+    let (flags, addrs): (Vec<_>, Vec<_>) = env::args()
+        .skip(1)
+        .partition(|argument| argument == "--rpcbind");
     let server = CalculatorServer::builder(Calculator::default())
         .addrs(addrs)
         .bind()?;
-    // Until the server has ended.
-    let _registration = wants_rpcbind.then(|| server.register()).transpose()?;
+    // Lasts until the end of `main`.
+    let _registration = match flags.is_empty() {
+        true => None,
+        false => Some(server.register()?),
+    };
     server.run()
 }
