@@ -1,6 +1,7 @@
-//! Each request in a process of its own: it may abort, leak or panic; the server lives on.
+//! Each request in a process of its own: it may abort, leak or panic, and the server lives on.
 //! Run:  `cargo run --example isolation`
 //! Talk: `nc 127.0.0.1 7008`, then `echo TEXT`, `leak`, `panic`, `exit 3`, `overflow` or `abort`
+//! See:  `echo` answers with its process id; `abort` ends your connection, and the server says how
 
 use std::hint::black_box;
 use std::process;
@@ -32,24 +33,24 @@ impl Isolation {
         Ok(())
     }
 
-    /// Runs in the child after an error or a panic, in the parent for a child that just ended.
+    /// Runs in the child after an error or a panic, and in the parent if the child died.
     fn handle_error(&mut self, error: &RequestError, peer: &Address) {
         let line = match error.exit_status() {
             Some(status) => format!("{peer}: its process ended with {status}"),
             None => format!("{peer}: {error}"),
         };
-        // If stdout is closed, nobody is left to be told.
+        // If stdout is closed, nobody is left to tell.
         let _ = writeln!(io::stdout(), "{line}");
     }
 }
 
-/// Gone for good here; the kernel takes it back when the child ends.
+/// Lost to the child for good; the kernel takes it back when the child ends.
 fn leak() -> usize {
     const SIZE: usize = 64 * 1024 * 1024;
     vec![1_u8; SIZE].leak().len()
 }
 
-#[allow(unconditional_recursion, reason = "to run out of stack is its purpose")]
+#[allow(unconditional_recursion, reason = "it is meant to run out of stack")]
 fn overflow(depth: u64) -> u64 {
     let frame = black_box([depth; 512]);
     overflow(depth + 1) + frame[0]
