@@ -1,6 +1,7 @@
 //! Echo, the program of the README (in the spirit of RFC 862).
 //! Run:  `cargo run --example echo`
 //! Talk: `nc 127.0.0.1 7007`
+//! See:  every line that you type comes back
 
 use sockserv::prelude::*;
 

@@ -1,6 +1,7 @@
-//! Echo with every option on its command line and in its environment.
-//! Run:  `cargo run --features cli --example echo_cli -- --help`, or `-- --check`, or `-- 127.0.0.1:7007 --timeout 10s`
+//! Echo again, with every option as a flag and as an environment variable.
+//! Run:  `cargo run --features cli --example echo_cli -- 127.0.0.1:7007 --timeout 10s`; try `-- --help` and `-- --check`, too
 //! Talk: `nc 127.0.0.1 7007`
+//! See:  every line that you type comes back, until you are silent for ten seconds
 
 use sockserv::prelude::*;
 

@@ -124,7 +124,8 @@ fn published_crates_have_their_licences() {
     }
 }
 
-/// The gallery lists every example once, and each says in the same three lines what it is, how to run it and how to talk to it.
+/// The gallery lists every example once. Each says in the same four lines what it is, how to run it, how to talk to it and what
+/// one sees then.
 #[test]
 fn examples_stand_in_the_gallery() {
     let gallery = text(&root().join("examples/README.md"));
@@ -150,14 +151,16 @@ fn examples_stand_in_the_gallery() {
     );
     for (name, file) in examples {
         let code = text(&file);
-        let [what, run, talk, blank] = [0, 1, 2, 3].map(|n| code.lines().nth(n).unwrap_or("..."));
+        let [what, run, talk, see, blank] =
+            [0, 1, 2, 3, 4].map(|n| code.lines().nth(n).unwrap_or("..."));
         assert!(
             what.starts_with("//! ")
                 && run.starts_with("//! Run:  `cargo run ")
                 && run.contains(&format!("--example {name}"))
                 && talk.starts_with("//! Talk: `")
+                && see.starts_with("//! See:  ")
                 && blank.is_empty(),
-            "{} begins with other lines than `//! what it is`, `//! Run:  ...`, `//! Talk: ...` and a blank one",
+            "{} begins with other lines than `//! what it is`, `//! Run:  ...`, `//! Talk: ...`, `//! See:  ...` and a blank one",
             file.display()
         );
     }
