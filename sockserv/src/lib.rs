@@ -1,4 +1,4 @@
-//! Write what one connection says, in plain blocking Rust; one attribute makes it a server under any concurrency model.
+//! Write the conversation with one client in plain blocking Rust; one attribute makes it a server, under any concurrency model.
 //!
 //! ```
 //! use sockserv::prelude::*;
@@ -24,9 +24,9 @@
 //! }
 //! ```
 //!
-//! `threading` is the one word to change: `sync` serves one request after another, `pool` on a fixed number of threads,
-//! `forking` gives each a process of its own, `prefork` has a fixed number of those. `tcp` may be `udp`, `unix`,
-//! `unix_datagram`, or a stream and a datagram kind together.
+//! `threading` gives each request a thread. It is the one word to change: `sync` serves one request after another, `pool`
+//! has a fixed number of threads, `forking` gives each request a process, `prefork` has a fixed number of processes. In
+//! place of `tcp` there may be `udp`, `unix` or `unix_datagram`, or a stream and a datagram kind together.
 //!
 //! # What to read
 //!
@@ -34,41 +34,43 @@
 //! |---|---|
 //! | [`guide`] | how to write, choose, test and run a server, chapter by chapter |
 //! | [`server`] | the attribute: transports, models, options |
-//! | [`Stream`], [`Datagram`], [`Request`] | what a handler is given |
-//! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have beside `handle` |
+//! | [`Stream`], [`Datagram`], [`Request`] | what a handler is called with |
+//! | [`StreamHandler`], [`DatagramHandler`], [`Hooks`] | what a handler may have besides `handle` |
 //! | [`Server`], [`Builder`], [`ServerHandle`], [`Running`] | what the attribute makes, and how to run it |
-//! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong, what became of it, how much there was |
-//! | [`observer`] | being told of each request's start and end, and of what else happens: logs, traces, metrics |
-//! | `admin` | the same for operators, over HTTP; with the feature `admin` |
-//! | [`upgrade`] | a new version in the place of the old one, and no client notices |
-//! | [`message`], [`command`] | a handler that is called once for each message; methods that its words call |
-//! | [`codec`], [`Framed`] | where one message ends and the next begins, and messages read by hand |
-//! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where one may listen, who may come |
-//! | [`Listener`], [`Transport`], [`Model`] | the doors for what is not here: own sources, own carriers, own models |
-//! | [`testing`], [`conformance!`] | a handler in memory, with a clock of its own; over a socket; under every model |
-//! | [`compile_errors`] | every message of the attribute, with its cure |
+//! | [`RequestError`], [`DrainReport`], [`Stats`] | what went wrong in a request, how a shutdown ended, and the counters |
+//! | [`observer`] | hear of each request's start and end, and of other events: logs, traces, metrics |
+//! | `admin` | health, metrics and live numbers over HTTP; with the feature `admin` |
+//! | [`upgrade`] | replace a running server by a new version without refusing a connection |
+//! | [`message`], [`command`] | handlers that are called once for each message; methods that a message's words call |
+//! | [`codec`], [`Framed`] | where one message ends and the next begins; messages read by hand |
+//! | [`Address`], [`Endpoint`], [`Network`] | where a peer is, where to listen, who may connect |
+//! | [`Listener`], [`Transport`], [`Model`] | bring your own source of connections, your own carrier of bytes, your own model |
+//! | [`testing`], [`conformance!`] | test a handler in memory, with a clock that jumps; over a socket; under every model |
+//! | [`compile_errors`] | every message of the attribute, and what to do about it |
 //!
 //! # The life of a request
 //!
-//! `setup`, `handle`, flush, `finish`, flush (or the datagram's reply), `handle_error` if anything failed (once, with the
-//! first failure), end-of-file to the peer, close. After an error or a panic in `setup` neither `handle` nor `finish` runs;
-//! `finish` runs whenever `setup` succeeded. What a stream handler wrote before an error is still sent. Every request has
-//! its own clone of the handler; what requests share stands behind an `Arc` in a field.
+//! Every request gets its own clone of the handler; what requests share stands behind an `Arc` in a field. Then come, in
+//! this order: `setup`, `handle`, flush, `finish`, flush (or the datagram's reply), `handle_error` if anything failed (once,
+//! with the first failure), end-of-file to the peer, close.
+//!
+//! `finish` runs whenever `setup` succeeded; after an error or a panic in `setup`, neither `handle` nor `finish` runs. What
+//! a stream handler wrote before an error is still sent.
 //!
 //! # Platforms, features, version
 //!
-//! Linux: the runtime is built on epoll, eventfd and pidfd (Linux 5.4). Rust 1.88 or later.
+//! Linux 5.4 or later, for epoll, eventfd and pidfd; Rust 1.88 or later. No feature is on by default:
 //!
-//! | feature | |
+//! | feature | what it adds |
 //! |---|---|
 //! | `admin` | `admin = "127.0.0.1:9100"` in the attribute: health, metrics for Prometheus and a page of live numbers, over HTTP |
-//! | `cli` | `EchoServer::from_args(handler)`: every option as a flag and a variable of the environment, see [`cli`](https://docs.rs/sockserv/latest/sockserv/cli/) |
-//! | `log` | the default `handle_error` writes through the [`log`](https://docs.rs/log) facade instead of to stderr; `access_log` |
-//! | `tracing` | `observer::Tracing`: a span a request, for [`tracing`](https://docs.rs/tracing) |
-//! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, types and dispatch from an interface file |
+//! | `cli` | `EchoServer::from_args(handler)`: every option as a flag and an environment variable, see [`cli`](https://docs.rs/sockserv/latest/sockserv/cli/) |
+//! | `log` | the default `handle_error` logs through [`log`](https://docs.rs/log) instead of writing to stderr; `access_log` |
+//! | `tracing` | `observer::Tracing`: a span for each request, for [`tracing`](https://docs.rs/tracing) |
+//! | `rpc` | `rpc = "interface.x"` in the attribute: Sun RPC, with types and dispatch from an interface file |
 //! | `metrics` | `observer::Metrics`: counters, gauges and a histogram, for [`metrics`](https://docs.rs/metrics) |
-//! | `upgrade` | a new process takes over from the old one, and no client notices: [`upgrade`] |
-//! | `tokio-util` | `codec::Bridge`: codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and those here there |
+//! | `upgrade` | the option `upgrade`: a new process takes over from the old one, see [`upgrade`] |
+//! | `tokio-util` | `codec::Bridge`: the codecs of [`tokio-util`](https://docs.rs/tokio-util) here, and ours there |
 
 #![doc(test(attr(deny(warnings))))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -159,7 +161,7 @@ pub use server::spawn::{Client, Running};
 pub use std::io::{BufRead, Read, Write};
 pub use transport::{Transport, Wait};
 
-/// Everything that a small server needs: `use sockserv::prelude::*;`.
+/// What a small server needs: `use sockserv::prelude::*;`.
 pub mod prelude {
     #[doc(no_inline)]
     pub use std::io::{self, BufRead, Read, Write};
