@@ -1,19 +1,19 @@
-//! The guide: fourteen short chapters, from a first server to what happens inside. Each stands by itself.
+//! The guide: fourteen short chapters, from a first server to the internals. Each can be read by itself.
 //!
-//! | chapter | the question that it answers |
+//! | chapter | the question it answers |
 //! |---|---|
 //! | [`first_server`] | How do I write a server, and run it? |
 //! | [`choosing_a_model`] | Which word: `sync`, `threading`, `pool`, `forking` or `prefork`? What does each cost? |
-//! | [`state`] | Where does what requests share belong, and what has each for itself? |
-//! | [`errors_and_panics`] | What goes wrong, who learns of it, and what goes on? |
-//! | [`timeouts_and_limits`] | What keeps slow, greedy and many peers in bounds? |
-//! | [`draining`] | How does a server end without cutting anybody off? |
+//! | [`state`] | Where do I keep what requests share, and what each has for itself? |
+//! | [`errors_and_panics`] | What happens when a request fails, and who hears of it? |
+//! | [`timeouts_and_limits`] | What stops peers that are slow, greedy or too many? |
+//! | [`draining`] | How does a server stop without cutting anybody off? |
 //! | [`testing`] | How do I test a handler? |
-//! | [`framing_and_commands`] | How do I get messages, commands and calls in place of bytes? |
+//! | [`framing_and_commands`] | How do I handle messages, commands and calls instead of bytes? |
 //! | [`from_python`] | What is Python's `socketserver` called here? |
 //! | [`from_tokio`] | When is an asynchronous runtime the better choice? |
-//! | [`operating`] | What does it say, which signals does it heed, how is it watched and replaced? |
-//! | [`deploying`] | What do HAProxy, systemd, Docker and Kubernetes need, and how is a server replaced behind them? |
+//! | [`operating`] | What does a server print, which signals does it handle, how do I watch and replace it? |
+//! | [`deploying`] | How do I run it behind HAProxy, under systemd, in Docker and Kubernetes? |
 //! | [`inside`] | How does it work? |
 //! | [`unsafe_code`] | Where is the unsafe code, and why is it sound? |
 
