@@ -181,6 +181,31 @@ fn the_guide_has_every_chapter() {
     }
 }
 
+/// What the guide says a thing costs is what was measured last.
+#[test]
+fn the_guide_quotes_measured_figures() {
+    let measured = text(&root().join("benches/results/figures.md"));
+    for page in files("sockserv/src/guide", "md") {
+        let guide = text(&page);
+        for (before, _) in guide
+            .match_indices(" µs")
+            .chain(guide.match_indices(" KiB"))
+        {
+            let number = guide[..before]
+                .rsplit([' ', '(', '"'])
+                .next()
+                .unwrap_or_default();
+            let is_measured = guide[before..].starts_with(" µs") || number.contains('.');
+            let cost = format!("{number} ");
+            assert!(
+                !is_measured || measured.contains(&cost),
+                "{} says {cost}, which is not in benches/results/figures.md",
+                page.display()
+            );
+        }
+    }
+}
+
 fn is_test(file: &Path) -> bool {
     file.components().any(|part| {
         ["tests", "tests.rs"]
