@@ -296,17 +296,12 @@ fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<(), Refusal> {
     }
 }
 
-fn skip(stream: &mut Stream, mut length: u64) -> Result<(), Refusal> {
-    while length > 0 {
-        let there = stream.rfile.fill_buf()?.len();
-        if there == 0 {
-            return Err(Status::BAD.into());
-        }
-        let taken = usize::try_from(length).unwrap_or(there).min(there);
-        stream.rfile.consume(taken);
-        length -= taken as u64;
+fn skip(stream: &mut Stream, length: u64) -> Result<(), Refusal> {
+    let mut bytes = stream.rfile.by_ref().take(length);
+    match io::copy(&mut bytes, &mut io::sink())? {
+        skipped if skipped < length => Err(Status::BAD.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn refuse(stream: &mut Stream, status: Status) -> io::Result<()> {
