@@ -16,6 +16,7 @@ const MAX_ARGUMENTS: usize = 1024;
 const MAX_COMMAND: usize = 16 * 1024 * 1024;
 const MAX_INLINE: usize = 64 * 1024;
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
+const NO_INTEGER: &str = "value is not an integer or out of range";
 /// Roughly what an entry costs besides its bytes.
 const ENTRY_OVERHEAD: usize = 96;
 
@@ -38,7 +39,10 @@ struct Kv {
 impl Kv {
     #[command("PING")]
     fn ping(&mut self, text: Option<Bytes>) -> Reply {
-        text.map_or(Reply::Simple("PONG"), Reply::Bulk)
+        match text {
+            Some(text) => Reply::Bulk(text),
+            None => Reply::Simple("PONG"),
+        }
     }
 
     #[command("ECHO")]
@@ -54,8 +58,10 @@ impl Kv {
 
     #[command("GET")]
     fn get(&mut self, key: &[u8]) -> Reply {
-        let entry = self.store().get(key).map(|entry| entry.value.clone());
-        entry.map_or(Reply::Nil, Reply::Bulk)
+        match self.store().get(key) {
+            Some(entry) => Reply::Bulk(entry.value.clone()),
+            None => Reply::Nil,
+        }
     }
 
     #[command("DEL")]
@@ -76,8 +82,8 @@ impl Kv {
     }
 
     #[command("EXPIRE")]
-    fn expire(&mut self, key: &[u8], seconds: &[u8]) -> Result<Reply, String> {
-        self.store().expire(key, integer(seconds)?)
+    fn expire(&mut self, key: &[u8], seconds: i64) -> Result<Reply, String> {
+        self.store().expire(key, seconds)
     }
 
     #[command("TTL")]
@@ -94,9 +100,7 @@ impl Kv {
     fn command(&mut self, about: Option<&str>, _names: &[&[u8]]) -> Reply {
         let names = Self::COMMANDS.iter().map(|command| command.verb);
         match about {
-            Some(count) if count.eq_ignore_ascii_case("COUNT") => {
-                Reply::Integer(names.len() as i64)
-            }
+            Some(word) if word.eq_ignore_ascii_case("COUNT") => Reply::Integer(names.len() as i64),
             Some(_) => Reply::Array(Vec::new()),
             None => Reply::Array(names.map(Bytes::from).collect()),
         }
@@ -140,6 +144,10 @@ impl Kv {
                 let verb = command.verb.to_ascii_lowercase();
                 format!("wrong number of arguments for '{verb}' command")
             }
+            CommandError::Malformed {
+                argument: "seconds",
+                ..
+            } => NO_INTEGER.to_owned(),
             error => error.to_string(),
         };
         replies.send(Reply::Error(text))
@@ -477,7 +485,7 @@ fn after(wait: Duration, command: &str) -> Result<Instant, String> {
 
 fn integer(text: &[u8]) -> Result<i64, String> {
     let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| "value is not an integer or out of range".to_owned())
+    number.ok_or_else(|| NO_INTEGER.to_owned())
 }
 
 /// Answers with how many of the keys `counts` is true for.
