@@ -35,12 +35,8 @@ const SEVERITIES: [&str; 8] = [
 /// The priority of a message that states none, user.notice (RFC 3164, 4.3.3).
 const DEFAULT_PRIORITY: usize = 13;
 
-/// How long a time of RFC 3164 is.
+/// A time in RFC 3164.
 const TIME: &str = "Mmm dd hh:mm:ss ";
-
-fn is_time(text: &str) -> bool {
-    text.ends_with(' ') && text.matches(':').count() == 2
-}
 
 struct Record<'a> {
     priority: usize,
@@ -112,6 +108,10 @@ fn priority(text: &str) -> Option<(usize, &str)> {
     let (number, rest) = text.strip_prefix('<')?.split_once('>')?;
     let number: usize = number.parse().ok()?;
     (number < 8 * FACILITIES.len()).then_some((number, rest))
+}
+
+fn is_time(text: &str) -> bool {
+    text.ends_with(' ') && text.matches(':').count() == 2
 }
 
 /// Skips `-`, or `[id name="value"]...`, in whose quotes there may be `]` and `\"`.
