@@ -194,7 +194,7 @@ fn the_guide_quotes_measured_figures() {
                 let cost = format!(" {number} {unit} ");
                 assert!(
                     measured.contains(&cost),
-                    "{} says{cost}, benches/results/figures.md does not",
+                    "{} says `{number} {unit}`, benches/results/figures.md does not",
                     page.display()
                 );
             }
