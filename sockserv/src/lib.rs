@@ -26,7 +26,8 @@
 //!
 //! `threading` gives each request a thread. It is the one word to change: `sync` serves one request after another, `pool`
 //! has a fixed number of threads, `forking` gives each request a process, `prefork` has a fixed number of processes. In
-//! place of `tcp` there may be `udp`, `unix` or `unix_datagram`, or a stream and a datagram kind together.
+//! place of `tcp` there may be `unix`; or `udp` or `unix_datagram`, for which `handle` takes a [`Datagram`]; or a stream and
+//! a datagram kind together, for which it takes any [`Request`].
 //!
 //! # What to read
 //!
