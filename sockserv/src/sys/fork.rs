@@ -111,7 +111,8 @@ pub(crate) fn check_alone() -> io::Result<()> {
     let names = names.join(", ");
     Err(io::Error::other(format!(
         "cannot fork while other threads run ({names}): a lock that one of them holds would stay locked in the child; \
-         start the server before them, or vouch for them with `unsafe(forking)` or `unsafe(prefork)`"
+         start them in `setup` or `worker_start`, which run in the child, or vouch for them with `unsafe(forking)` or \
+         `unsafe(prefork)`"
     )))
 }
 
