@@ -155,7 +155,7 @@ impl Zone {
             return;
         }
         reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
-        *reply.rcode_mut() = RCODE::NameError;
+        *reply.rcode_mut() = RCODE::NameError; // Until a record has that name.
         for record in self.records.iter().filter(|record| record.name == *name) {
             *reply.rcode_mut() = RCODE::NoError;
             if record.match_qtype(question.qtype) {
@@ -171,11 +171,12 @@ impl Zone {
     }
 }
 
-/// A query has one question. The counts are checked first, because the parser allocates by them.
+/// Takes a query with one question.
 fn parse(message: &[u8]) -> Result<Packet<'_>, RCODE> {
     if header_buffer::opcode(message) != Ok(OPCODE::StandardQuery) {
         return Err(RCODE::NotImplemented);
     }
+    // The counts come first, because the parser allocates by them: a question, no answer, no authority, at most two more.
     if message[4..10] != [0, 1, 0, 0, 0, 0] || message[10..12] > [0, 2][..] {
         return Err(RCODE::FormatError);
     }
