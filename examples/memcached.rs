@@ -211,7 +211,7 @@ const BAD_LINE: &str = "CLIENT_ERROR bad command line format";
 struct Memcache {
     lines: Lines,
     /// A command that waits for its value, and that value's length.
-    waits: Option<(Vec<Bytes>, usize)>,
+    waiting: Option<(Vec<Bytes>, usize)>,
     /// How much of a too large value is still to come.
     skips: usize,
     /// Whether the command said `noreply`.
@@ -223,7 +223,7 @@ impl Default for Memcache {
     fn default() -> Self {
         Memcache {
             lines: Lines::new(LONGEST_LINE).ending(Ending::Any),
-            waits: None,
+            waiting: None,
             skips: 0,
             is_quiet: false,
             has_ended: false,
@@ -239,7 +239,7 @@ impl Memcache {
     }
 
     /// Returns the length of the value after this line, if there is one.
-    fn length(&mut self, words: &[Bytes]) -> Result<Option<usize>, FrameError> {
+    fn value_length(&mut self, words: &[Bytes]) -> Result<Option<usize>, FrameError> {
         match words {
             [verb, _, _, _, length, ..] if HAVE_VALUES.contains(&&verb[..]) => {
                 match str::from_utf8(length).map(str::parse::<u32>) {
@@ -252,7 +252,7 @@ impl Memcache {
     }
 
     /// Checks the words of a whole command, and removes `noreply` from them.
-    fn whole(&mut self, mut words: Vec<Bytes>) -> Result<Vec<Bytes>, FrameError> {
+    fn checked(&mut self, mut words: Vec<Bytes>) -> Result<Vec<Bytes>, FrameError> {
         if words.iter().any(|word| word.len() > LONGEST_KEY) {
             return Err(FrameError::Malformed(BAD_LINE));
         }
@@ -285,24 +285,24 @@ impl Decoder for Memcache {
         if self.has_ended || self.skips > 0 {
             return Ok(None);
         }
-        if self.waits.is_none() {
+        if self.waiting.is_none() {
             let Some(line) = self.lines.decode(src)? else {
                 return Ok(None);
             };
             let words = line.split(|&byte| byte == b' ');
             let words = words.filter(|word| !word.is_empty());
             let words: Vec<Bytes> = words.map(|word| line.slice_ref(word)).collect();
-            let Some(length) = self.length(&words)? else {
-                return self.whole(words).map(Some);
+            let Some(length) = self.value_length(&words)? else {
+                return self.checked(words).map(Some);
             };
             if length > LARGEST_VALUE {
                 self.skips = length + 2;
                 return Err(FrameError::Malformed(TOO_LARGE));
             }
-            self.waits = Some((words, length));
+            self.waiting = Some((words, length));
         }
         let is_there = |(_, length): &mut (_, usize)| src.len() >= *length + 2;
-        let Some((words, length)) = self.waits.take_if(is_there) else {
+        let Some((words, length)) = self.waiting.take_if(is_there) else {
             return Ok(None);
         };
         let value = src.split_to(length).freeze();
@@ -310,7 +310,7 @@ impl Decoder for Memcache {
             return self.give_up("CLIENT_ERROR bad data chunk");
         }
         src.advance(2);
-        let mut words = self.whole(words)?;
+        let mut words = self.checked(words)?;
         words[LENGTH] = value;
         Ok(Some(words))
     }

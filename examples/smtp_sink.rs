@@ -100,7 +100,7 @@ impl Sink {
         stream.wfile.write_all(b"354 end with a dot\r\n")?;
         let mut mail = self.begin(stream.peer_addr());
         let mut lines = stream.framed(codec::Lines::new(LONGEST_LINE).ending(Ending::CrLf));
-        // After a failure the rest of the mail is read, too: what follows it are commands again.
+        // After a failure the rest of the mail is read all the same, because commands follow it.
         loop {
             mail = match lines.next() {
                 Ok(Some(line)) if line == "." => break,

@@ -55,12 +55,12 @@ impl Tftp {
             return Ok(()); // Without even an error, or two servers could go on for ever.
         }
         let mut transfer = Transfer::new(datagram.conversation()?);
-        let this = (datagram.peer_addr().clone(), packet.to_vec());
-        if !self.is_new(&this) {
+        let key = (datagram.peer_addr().clone(), packet.to_vec());
+        if !self.is_new(&key) {
             return Ok(());
         }
         let served = self.serve(packet, &mut transfer);
-        self.asked().insert(this, Some(Instant::now()));
+        self.asked().insert(key, Some(Instant::now()));
         match served.and_then(|()| transfer.finish(datagram.server())) {
             Err(error) if !is_over(&error) => transfer.fail(error),
             _ => Ok(()),
@@ -72,12 +72,12 @@ impl Tftp {
         if request.opcode == READ {
             let (file, length) = self.folder.open(request.name)?;
             match request.mode {
-                Text::AsItIs => {
-                    transfer.agree(&request, |_| Some(length));
+                Encoding::Octet => {
+                    transfer.agree(&request, Some(length));
                     transfer.send(BufReader::new(file))
                 }
-                Text::Netascii => {
-                    transfer.agree(&request, |_| None); // Its length on the wire is not known yet.
+                Encoding::Netascii => {
+                    transfer.agree(&request, None); // Its length on the wire is not known yet.
                     let text = BufReader::new(file).bytes();
                     transfer.send(ToNetascii { text, owed: None })
                 }
@@ -85,10 +85,10 @@ impl Tftp {
         } else {
             let upload = self.folder.create(request.name, transfer)?;
             let file = BufWriter::new(&upload.file);
-            transfer.agree(&request, Some);
+            transfer.agree(&request, request.option("tsize"));
             match request.mode {
-                Text::AsItIs => transfer.receive(file)?,
-                Text::Netascii => transfer.receive(FromNetascii {
+                Encoding::Octet => transfer.receive(file)?,
+                Encoding::Netascii => transfer.receive(FromNetascii {
                     text: file,
                     after_cr: false,
                 })?,
@@ -98,10 +98,10 @@ impl Tftp {
     }
 
     /// A duplicate may get its turn when the request has just ended.
-    fn is_new(&self, this: &(Address, Vec<u8>)) -> bool {
+    fn is_new(&self, key: &(Address, Vec<u8>)) -> bool {
         let mut asked = self.asked();
         asked.retain(|_, ended| ended.is_none_or(|ended| ended.elapsed() < FIRST_WAIT));
-        !asked.contains_key(this) && asked.insert(this.clone(), None).is_none()
+        !asked.contains_key(key) && asked.insert(key.clone(), None).is_none()
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -112,13 +112,16 @@ impl Tftp {
 struct Request<'a> {
     opcode: u16,
     name: &'a Path,
-    mode: Text,
+    mode: Encoding,
     /// Names and values alternate.
     options: Vec<&'a [u8]>,
 }
 
-enum Text {
-    AsItIs,
+/// How a file goes over the wire.
+enum Encoding {
+    /// As it is.
+    Octet,
+    /// As lines of text.
     Netascii,
 }
 
@@ -130,8 +133,8 @@ impl<'a> Request<'a> {
             opcode: u16::from_be_bytes(*opcode),
             name: Path::new(OsStr::from_bytes(words.next()?)),
             mode: match words.next()?.to_ascii_lowercase().as_slice() {
-                b"octet" => Text::AsItIs,
-                b"netascii" => Text::Netascii,
+                b"octet" => Encoding::Octet,
+                b"netascii" => Encoding::Netascii,
                 _ => return None,
             },
             options: words.collect(),
@@ -172,22 +175,22 @@ impl Transfer {
     }
 
     /// Accepts the options that make sense; the peer is told which, and forgets the others.
-    fn agree(&mut self, request: &Request, tsize: impl FnOnce(u64) -> Option<u64>) {
+    fn agree(&mut self, request: &Request, tsize: Option<u64>) {
         let blksize = request.option("blksize").filter(|&size| size >= 8);
         let blksize = blksize.map(|size| u16::try_from(size).map_or(65464, |size| size.min(65464)));
         let timeout = request.option("timeout").filter(|s| (1..=255).contains(s));
-        let tsize = request.option("tsize").and_then(tsize);
-        let all = [
+        let tsize = request.option("tsize").and(tsize);
+        let options = [
             ("blksize", blksize.map(u64::from)),
             ("timeout", timeout),
             ("tsize", tsize),
         ];
-        let agreed: Vec<u8> = all
-            .iter()
-            .filter_map(|(name, value)| Some(format!("{name}\0{}\0", (*value)?)))
-            .flat_map(String::into_bytes)
-            .collect();
-        self.oack = (!agreed.is_empty()).then(|| [&OACK.to_be_bytes()[..], &agreed].concat());
+        for (name, value) in options {
+            if let Some(value) = value {
+                let oack = self.oack.get_or_insert(OACK.to_be_bytes().to_vec());
+                oack.extend(format!("{name}\0{value}\0").bytes());
+            }
+        }
         self.timeout = timeout.map(Duration::from_secs);
         self.blksize = blksize.unwrap_or(self.blksize);
         self.received = vec![0; HEADER + usize::from(self.blksize) + 1];
