@@ -184,6 +184,7 @@ fn report(model: &str) -> Outcome {
         head.starts_with("sockserv: process ") && head.ends_with(&at),
         "{head}"
     );
+    assert!(!head.contains("ns,"), "{head}"); // Its age is in seconds, even if that is none.
     let numbers = said.next().expect("a report")?;
     assert!(numbers.contains("1 taken, 1 alive"), "{numbers}");
     assert!(said.next().expect("a report")?.contains("max_connections "));

@@ -3,7 +3,6 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use crate::limits::List;
 use crate::requests::Requests;
@@ -26,9 +25,9 @@ pub(super) fn answer_beside_requests(servers: &[Arc<Requests>], listeners: &str,
 
 /// Writes a report to stderr.
 pub(super) fn print(servers: &[Arc<Requests>], listeners: &str, began: Tick) {
-    let age = Duration::from_secs(Tick::now().since(began).as_secs());
+    let age = Tick::now().since(began).as_secs();
     let process = std::process::id();
-    let mut text = format!("sockserv: process {process}, up {age:?}, listening on {listeners}\n");
+    let mut text = format!("sockserv: process {process}, up {age}s, listening on {listeners}\n");
     for server in servers {
         // A text takes all that is written to it.
         let _ = describe(server, &mut text);
