@@ -34,8 +34,8 @@ pub use crate::server::builder::Builder;
 #[cfg(feature = "cli")]
 pub use crate::server::declare::Attribute;
 pub use crate::server::declare::{
-    Both, Datagrams, Declaration, DefaultProbe, NoAddr, NoDefault, Own, OwnListener, Streams, Tcp,
-    Transport, Udp, Unix, UnixDatagram,
+    Both, Datagrams, Declaration, DefaultProbe, NoAddr, NoDefault, Own, OwnListener, Spawnable,
+    Streams, Tcp, Transport, Udp, Unix, UnixDatagram,
 };
 pub use crate::server::several::Serve;
 pub use crate::server::spawn::Running;

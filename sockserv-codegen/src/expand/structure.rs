@@ -13,7 +13,6 @@ pub(super) fn server(plan: &Plan<'_>) -> TokenStream {
     [
         structure(plan),
         calls(plan),
-        no_spawn(plan),
         conversions(plan),
         descriptors(plan),
     ]
@@ -120,16 +119,22 @@ fn bind(plan: &Plan<'_>) -> TokenStream {
     }
 }
 
-// pub fn spawn(self) -> ::std::io::Result<Running> { self.server.spawn() }
+// pub fn spawn(self) -> ::std::io::Result<Running> { self.server.spawn() }; under `forking`: where Forking: Spawnable
 fn spawn(plan: &Plan<'_>) -> TokenStream {
-    let (private, ty, model) = (
-        private(plan, Span::call_site()),
-        &plan.ty,
-        spawned_model(plan),
-    );
-    if forks_unpromised(plan).is_some() {
-        return TokenStream::new();
+    let (private, ty) = (private(plan, Span::call_site()), &plan.ty);
+    if let Some(model) = forks_unpromised(plan) {
+        let model = Ident::new(model.type_name(false), Span::call_site());
+        return quote! {
+            #[doc(hidden)]
+            pub fn spawn(self) -> ::std::io::Result<#private::Running>
+            where
+                for<'__sockserv> #private::#model: #private::Spawnable,
+            {
+                ::core::result::Result::Err(<::std::io::Error as ::core::convert::From<_>>::from(::std::io::ErrorKind::Unsupported))
+            }
+        };
     }
+    let model = spawned_model(plan);
     quote! {
         /// Serves in a background thread.
         pub fn spawn(self) -> ::std::io::Result<#private::Running>
@@ -159,51 +164,6 @@ fn spawned_model(plan: &Plan<'_>) -> TokenStream {
         }
         ChosenModel::Own(model) => quote!(for<'__sockserv> #model: ::core::marker::Send + 'static,),
         _ => TokenStream::new(),
-    }
-}
-
-// impl EchoServer { pub fn spawn(self) -> ::std::io::Result<Running> where Forking: Spawnable { ... } }
-fn no_spawn(plan: &Plan<'_>) -> TokenStream {
-    let Some(model) = forks_unpromised(plan) else {
-        return TokenStream::new();
-    };
-    let (word, runtime) = (
-        model.word(),
-        Ident::new(model.type_name(false), Span::call_site()),
-    );
-    let message = format!("a server under `{word}` cannot be spawned");
-    let label = format!("`spawn` starts a thread, and `{word}` does not fork beside one");
-    let note =
-        format!("call `run`, or promise that the other threads do no harm: `unsafe({word})`");
-    let Plan {
-        name,
-        generics,
-        server_generics,
-        ..
-    } = plan;
-    let private = private(plan, Span::call_site());
-    let (impl_generics, _, _) = generics.split_for_impl();
-    let (_, arguments, _) = server_generics.split_for_impl();
-    let where_clause = bounds(plan, generics);
-    quote! {
-        const _: () = {
-            #[diagnostic::on_unimplemented(
-                message = #message,
-                label = #label,
-                note = #note
-            )]
-            pub trait Spawnable {}
-            #[automatically_derived]
-            impl #impl_generics #name #arguments #where_clause {
-                #[doc(hidden)]
-                pub fn spawn(self) -> ::std::io::Result<#private::Running>
-                where
-                    for<'__sockserv> #private::#runtime: Spawnable,
-                {
-                    ::core::result::Result::Err(<::std::io::Error as ::core::convert::From<_>>::from(::std::io::ErrorKind::Unsupported))
-                }
-            }
-        };
     }
 }
 

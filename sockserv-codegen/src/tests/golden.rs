@@ -227,15 +227,7 @@ fn prefork_declares_its_options_and_cannot_be_spawned() {
                     .max_requests(1000u64)
             }
         },
-        quote! {
-            #[diagnostic::on_unimplemented(
-                message = "a server under `prefork` cannot be spawned",
-                label = "`spawn` starts a thread, and `prefork` does not fork beside one",
-                note = "call `run`, or promise that the other threads do no harm: `unsafe(prefork)`"
-            )]
-            pub trait Spawnable {}
-        },
-        quote!(for<'__sockserv> ::sockserv::__private::Prefork: Spawnable),
+        quote!(for<'__sockserv> ::sockserv::__private::Prefork: ::sockserv::__private::Spawnable),
     ] {
         assert_contains(&code, &part);
     }

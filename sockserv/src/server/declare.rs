@@ -218,3 +218,11 @@ own! {
     note = "write `addr = \"127.0.0.1:7007\"` in the attribute, or use `bind_to(\"127.0.0.1:7007\", handler)`"
 )]
 pub trait NoAddr {}
+
+/// No model has this: `spawn` under one that forks asks for it.
+#[diagnostic::on_unimplemented(
+    message = "a server under `{Self}` cannot be spawned",
+    label = "`spawn` starts a thread, and `{Self}` does not fork beside one",
+    note = "call `run`, or promise that the other threads do no harm: `unsafe(forking)`, `unsafe(prefork)`"
+)]
+pub trait Spawnable {}

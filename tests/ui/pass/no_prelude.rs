@@ -38,6 +38,23 @@ impl Numbers {
     }
 }
 
+#[derive(::std::clone::Clone)]
+struct Apart;
+
+#[::sockserv::server(tcp, forking, addr = "127.0.0.1:0")]
+impl Apart {
+    fn handle(&mut self, _: &mut ::sockserv::Stream) {}
+}
+
+#[derive(::std::clone::Clone)]
+struct Ahead;
+
+#[::sockserv::server(unix, prefork)]
+impl Ahead {
+    fn handle(&mut self, _: &mut ::sockserv::Stream) {}
+}
+
 fn main() {
     let _servers = (BareServer::builder, WordsServer::run, NumbersServer::run);
+    let _forks = (ApartServer::run, AheadServer::run);
 }
