@@ -110,7 +110,7 @@ impl Plan {
     }
 }
 
-/// What a shutdown made of the requests that were alive when it was asked for.
+/// What a shutdown made of the requests that were alive when it was asked for, and of those that waited to be accepted.
 #[derive(Clone, Debug, Default)]
 pub struct DrainReport {
     pub(crate) finished: u64,

@@ -20,6 +20,10 @@ pub(crate) fn tests() -> Vec<Test> {
         ("p02_whatever_an_error_does_pool_serves_on", || {
             serves_on(pool::start)
         }),
+        (
+            "p02_a_worker_whose_error_cannot_be_shown_is_missed",
+            misses_a_worker,
+        ),
     ]
 }
 
@@ -132,4 +136,26 @@ fn serves_on(start: fn() -> sockserv::Running) {
     wait_until(|| running.handle().stats().active == 0);
     let stats = running.handle().stats();
     assert_eq!((stats.finished, stats.failed), (4, 4), "{stats:?}");
+}
+
+#[derive(Clone)]
+struct Hindered;
+
+#[server(tcp, pool(workers = 2), addr = "127.0.0.1:0", accept_timeout = "1ms")]
+impl Hindered {
+    fn handle(&mut self, _: &mut Stream) {}
+
+    fn worker_start(&mut self, worker: usize) -> io::Result<()> {
+        match worker {
+            0 => Ok(()),
+            _ => Err(io::Error::other(Hostile::DisplayPanics)),
+        }
+    }
+}
+
+fn misses_a_worker() {
+    let mut server = HinderedServer::bind(Hindered).expect("a free port");
+    let error = server.handle_request().expect_err("one worker is missing");
+    let error = error.to_string();
+    assert!(error.starts_with("`worker_start` of worker 1: "), "{error}");
 }

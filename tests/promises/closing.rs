@@ -16,6 +16,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             end_at_once,
         ),
         for_each_stream_cell(
+            "p05_who_sees_the_end_finds_itself_counted",
+            counted_at_the_end,
+        ),
+        for_each_stream_cell(
             "p05_a_peer_that_goes_on_talking_is_cut_in_time",
             endless_talker,
         ),
@@ -66,6 +70,22 @@ fn unread_input(cell: Cell) {
     let ended = server.stop();
     ended.expect_counts(1, 0, 0);
     assert!(ended.events("error").is_empty());
+}
+
+fn counted_at_the_end(cell: Cell) {
+    let server = Server::start(cell);
+    let mut watcher = cell.is_concurrent().then(|| server.connect());
+    for round in 1..=20 {
+        let mut client = server.connect();
+        client.send("bye");
+        client.expect_end();
+        let counts = watcher.get_or_insert_with(|| server.connect()).ask("stats");
+        let finished = counts.split(' ').nth(2);
+        assert_eq!(finished, Some(&*round.to_string()), "{counts}");
+        if !cell.is_concurrent() {
+            break; // The one unit is the watcher's now.
+        }
+    }
 }
 
 fn end_at_once(cell: Cell) {

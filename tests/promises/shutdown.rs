@@ -389,6 +389,7 @@ fn queued_client(cell: Cell) {
     let ended = server.wait();
     ended.expect_good_within(AT_ONCE);
     ended.expect_counts(21, 0, 0);
+    assert_eq!(ended.summary().number("drained"), 21);
 }
 
 fn ctrl_c(cell: Cell) {

@@ -205,11 +205,15 @@ impl<H: Send + Clone + 'static> Pool<H> {
         crew.join();
         let own = Arc::clone(crew);
         let thread = builder.spawn(move || {
-            let ready = guard_value(Phase::Hook, || worker_start(&mut prototype, worker));
-            let ready = ready.map_err(io::Error::other).and_then(|ready| ready);
+            // The error is the user's, too: what it says, and its `drop`.
+            let ready = guard_value(Phase::Hook, || {
+                worker_start(&mut prototype, worker).map_err(|error| failed(worker, &error))
+            });
+            let panicked = |error| Err(failed(worker, &io::Error::other(error)));
+            let ready = ready.unwrap_or_else(panicked);
             let is_ready = ready.is_ok();
             // The server waits for it, unless another worker has failed before.
-            let _ = result.send(ready.map_err(|error| failed(worker, &error)));
+            let _ = result.send(ready);
             if is_ready {
                 own.serve(&prototype);
             }

@@ -55,7 +55,7 @@ impl Link {
         let (requests, linger) = (self.requests(), self.why_linger(unread));
         let here = linger.filter(|_| requests.is_child());
         if here.is_some() {
-            requests.wake.wake(); // The parent's: it counts the request as ended while this child still drains.
+            requests.wake.wake(); // The parent's: it tells of the request's end while this child still drains.
         }
         if let (Some(linger), None) = (linger, here) {
             // Before the request counts as ended: a server that drains must find it.

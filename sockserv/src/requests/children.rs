@@ -133,15 +133,15 @@ impl Requests {
         failed
     }
 
-    /// Counts the requests that are done while their children still drain what the peers say: that may take two seconds, and
-    /// keeps the place of a process, but is no part of the request.
-    pub(crate) fn settle_done(&self) {
+    /// Tells of the requests that are done while their children still drain what the peers say: that may take two seconds,
+    /// and keeps the place of a process, but is no part of the request.
+    pub(crate) fn tell_done(&self) {
         let running = lock(&self.children.running);
         let tickets = running.iter().filter_map(|running| running.kept.ticket());
         let done = tickets.filter(|ticket| ticket.ended() != Ended::Not);
         let done: Vec<u32> = done.map(|ticket| ticket.index).collect();
         drop(running);
-        done.into_iter().for_each(|index| self.settle(index));
+        done.into_iter().for_each(|index| self.stopped(index));
     }
 
     /// Tells, and then kills, the children whose time is over. Returns when to look again.

@@ -41,6 +41,12 @@ impl Requests {
         counters.accepted.load(Ordering::Relaxed) + counters.refused.load(Ordering::Relaxed)
     }
 
+    /// How many requests were alive when so many had ended, or came later.
+    pub(crate) fn alive_since(&self, ended: u64) -> u64 {
+        let accepted = self.counters().accepted.load(Ordering::Relaxed);
+        accepted.saturating_sub(ended)
+    }
+
     /// How many requests have ended so far, well or not.
     pub(crate) fn ended(&self) -> u64 {
         let counters = self.counters();

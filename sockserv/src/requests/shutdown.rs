@@ -1,7 +1,7 @@
 //! How a shutdown reaches everybody, and how far it has come.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::drain::{Plan, Stage};
@@ -19,9 +19,8 @@ pub(super) struct Shutdown {
     begun: Once,
     /// When a second signal ended its grace.
     over: Once,
-    /// How many requests had ended, and how many were alive, for the report.
+    /// How many requests had ended, for the report.
     ended_before: AtomicU64,
-    alive_then: AtomicU32,
 }
 
 impl Requests {
@@ -67,23 +66,14 @@ impl Requests {
     }
 
     fn count_for_report(&self) {
-        let Shutdown {
-            ended_before,
-            alive_then,
-            ..
-        } = &self.control().shutdown;
+        let ended_before = &self.control().shutdown.ended_before;
         ended_before.store(self.ended(), Ordering::Relaxed);
-        alive_then.store(self.active(), Ordering::Relaxed);
     }
 
-    /// How many requests had ended, and how many were alive, when the shutdown was asked for.
-    pub(crate) fn at_shutdown(&self) -> (u64, u64) {
-        let shutdown = &self.control().shutdown;
-        let alive = shutdown.alive_then.load(Ordering::Relaxed);
-        (
-            shutdown.ended_before.load(Ordering::Relaxed),
-            u64::from(alive),
-        )
+    /// How many requests had ended when the shutdown was asked for.
+    pub(crate) fn ended_before(&self) -> u64 {
+        let ended_before = &self.control().shutdown.ended_before;
+        ended_before.load(Ordering::Relaxed)
     }
 
     /// The end of the grace is readable: in a child, or a worker, it is its own business alone.

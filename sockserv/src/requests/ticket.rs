@@ -57,26 +57,26 @@ impl Ticket {
 }
 
 impl Requests {
-    /// Counts a request as ended: before its peer can see the end, so that who saw it finds it counted.
+    /// Counts a request as ended: before its peer can see the end, so that who saw it finds it counted. A child does so
+    /// itself; what is the parent's follows when that looks.
     pub(crate) fn settle(&self, index: u32) {
         let slot = self.slot(index);
-        if self.is_child() || !slot.live.load(Ordering::Relaxed) {
-            return; // In a child the parent counts.
+        if slot.owed.load(Ordering::Relaxed) {
+            slot.live.store(false, Ordering::Release);
+            self.conclude(index);
         }
-        slot.live.store(false, Ordering::Release);
-        self.conclude(index);
     }
 
-    /// What is left of the end of a request that is not live any more; a worker's parent does it if the worker could not.
+    /// What is left of the end of a request that is not live any more; a parent does it if its child or worker could not.
     pub(super) fn conclude(&self, index: u32) {
         let slot = self.slot(index);
         self.limits.ended(index);
-        if !self.options.observers.is_empty() {
+        if !self.is_child() {
             self.stopped(index);
-        }
-        if slot.has_side() {
-            let side = std::mem::take(&mut *lock(self.sides.of(index)));
-            drop(side); // Closing may take a system call: not under the lock.
+            if slot.has_side() {
+                let side = std::mem::take(&mut *lock(self.sides.of(index)));
+                drop(side); // Closing may take a system call: not under the lock.
+            }
         }
         let counters = self.counters();
         // Last, so that who finds it ended finds everything done.
@@ -96,6 +96,7 @@ impl Drop for Ticket {
             return; // The parent has a ticket for the same slot.
         }
         self.requests().settle(self.index);
+        self.requests().stopped(self.index); // A child has counted it, and told nobody.
         self.requests().give_back(self.index);
         self.requests().wake_if_wanted();
     }

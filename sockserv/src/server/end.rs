@@ -27,8 +27,10 @@ pub(super) enum Last {
 /// What a drain counts from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
+    /// How many requests had ended before.
     ended: u64,
-    alive: u64,
+    /// How many requests of this process had not, or came then.
+    own: u64,
 }
 
 impl<H: Declaration> Server<H> {
@@ -62,12 +64,13 @@ impl<H: Declaration> Server<H> {
         }
         self.give_up_upgrade();
         self.requests.options.observers.tell(|| Event::Draining);
-        let (ended, mut alive) = self.requests.at_shutdown();
+        let ended = self.requests.ended_before();
+        let mut own = u64::from(self.requests.active_here());
         if last == Last::Served && self.state == State::Active && self.are_mine_to_take() {
-            alive += self.take_the_last();
+            own += self.take_the_last();
             self.end_turn();
         }
-        self.draining = Some(Draining { ended, alive });
+        self.draining = Some(Draining { ended, own });
         self.close_listeners();
         self.see_to_deadlines();
     }
@@ -132,7 +135,7 @@ impl<H: Declaration> Server<H> {
 
     /// Reports, and lets go of everything that belonged to this run.
     pub(super) fn end_drain(&mut self) {
-        let Some(Draining { ended, alive }) = self.draining.take() else {
+        let Some(Draining { ended, own }) = self.draining.take() else {
             return;
         };
         for (error, peer) in self.requests.failures.take() {
@@ -140,9 +143,13 @@ impl<H: Declaration> Server<H> {
         }
         self.requests.leave_behind();
         let unfinished = self.requests.cut.take();
-        let mine = alive.saturating_sub(unfinished.len() as u64);
+        let all = match self.requests.worker() {
+            Some(_) => own,
+            None => self.requests.alive_since(ended),
+        };
+        let finished = all.saturating_sub(unfinished.len() as u64);
         let report = DrainReport {
-            finished: (self.requests.ended() - ended).min(mine),
+            finished: finished.min(self.requests.ended() - ended),
             unfinished,
         };
         self.requests.set_report(report.clone());

@@ -221,7 +221,7 @@ impl<H: Declaration> Server<H> {
         if self.requests.is_shutting_down() {
             self.requests.pull_life_line(); // A worker, or a child, may have asked for it.
         }
-        self.requests.settle_done();
+        self.requests.tell_done();
         self.lingering.take(&self.requests);
         self.senders.take(&self.requests);
         for (error, peer) in self.requests.failures.take() {
