@@ -14,7 +14,7 @@ use crate::address::{Address, Kind};
 use crate::listener::intake::Intake;
 use crate::listener::place::Place;
 use crate::listener::{Arrived, Incoming, Listener};
-use crate::sys::datagrams::{Batch, Received, Source, send_from};
+use crate::sys::datagrams::{Along, Batch, Received, Source, send_from};
 
 /// How many packets one system call may take: enough that its cost no longer counts.
 const BATCH: usize = 32;
@@ -50,10 +50,14 @@ impl Packets {
             address: place.address.clone(),
             is_v6: place.is_v6,
         };
+        let along = match place.kind.is_unix() {
+            true => Along::Nothing,
+            false => Along::Source,
+        };
         Self {
             place,
             home: Arc::new(home),
-            batch: RefCell::new(Batch::new(BATCH, max_packet_size)),
+            batch: RefCell::new(Batch::new(BATCH, max_packet_size, along)),
         }
     }
 

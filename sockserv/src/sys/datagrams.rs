@@ -32,6 +32,24 @@ impl Source {
     }
 }
 
+/// What may come along with a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Along {
+    /// The address that it was sent to.
+    Source,
+    /// Nothing: with room for more, the descriptors that a Unix peer may attach would become this process's. unix(7)
+    Nothing,
+}
+
+impl Along {
+    const fn room(self) -> usize {
+        match self {
+            Self::Source => size_of::<Control>(),
+            Self::Nothing => 0,
+        }
+    }
+}
+
 /// One datagram, as the kernel put it into a [`Batch`].
 #[derive(Debug)]
 pub(crate) struct Received<'a> {
@@ -57,6 +75,7 @@ pub(crate) struct Batch {
     size: usize,
     /// How far the buffers lie apart.
     stride: usize,
+    along: Along,
     used: usize,
 }
 
@@ -64,7 +83,7 @@ pub(crate) struct Batch {
 unsafe impl Send for Batch {}
 
 impl Batch {
-    pub(crate) fn new(count: usize, size: usize) -> Self {
+    pub(crate) fn new(count: usize, size: usize, along: Along) -> Self {
         let mut names: Box<[SockAddrStorage]> =
             (0..count).map(|_| SockAddrStorage::zeroed()).collect();
         let mut controls = vec![Control([0; 64]); count].into_boxed_slice();
@@ -75,7 +94,7 @@ impl Batch {
             .map(|buffer| iovec(&mut buffer[..size]))
             .collect();
         let headers = (0..count)
-            .map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i]))
+            .map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i], along))
             .collect();
         Self {
             headers,
@@ -85,6 +104,7 @@ impl Batch {
             buffers,
             size,
             stride,
+            along,
             used: 0,
         }
     }
@@ -93,7 +113,7 @@ impl Batch {
     pub(crate) fn receive(&mut self, socket: impl AsFd, max: usize) -> io::Result<usize> {
         for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = name_size();
-            header.msg_hdr.msg_controllen = size_of::<Control>();
+            header.msg_hdr.msg_controllen = self.along.room();
         }
         self.used = 0;
         let max = max.min(self.headers.len());
@@ -153,6 +173,7 @@ fn header(
     name: &mut SockAddrStorage,
     iovec: &mut libc::iovec,
     control: &mut Control,
+    along: Along,
 ) -> libc::mmsghdr {
     // SAFETY: all bytes zero is a valid `mmsghdr`: null pointers and zero lengths.
     let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
@@ -161,7 +182,7 @@ fn header(
     header.msg_hdr.msg_iov = iovec;
     header.msg_hdr.msg_iovlen = 1;
     header.msg_hdr.msg_control = ptr::from_mut(control).cast();
-    header.msg_hdr.msg_controllen = size_of::<Control>();
+    header.msg_hdr.msg_controllen = along.room();
     header
 }
 

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use rustix::net::{
@@ -23,7 +23,7 @@ use sockserv::prelude::*;
 use sockserv_tests::{DEADLINE, Folder, Process};
 
 use crate::Test;
-use crate::echo::unix_threading;
+use crate::echo::{unix_datagram_sync, unix_threading};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -48,6 +48,7 @@ pub(crate) fn alone() -> Vec<Test> {
             "f04_descriptors_that_nobody_expects_cost_nothing",
             unexpected,
         ),
+        ("f04_descriptors_in_a_packet_are_closed", in_a_packet),
         ("f04_a_descriptor_too_many_for_the_process", no_room),
     ]
 }
@@ -158,16 +159,7 @@ impl Peer {
     }
 
     fn pass_all(&mut self, bytes: &str, fds: &[BorrowedFd<'_>]) {
-        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-        let mut control = SendAncillaryBuffer::new(&mut room);
-        assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
-        let sent = sendmsg(
-            &self.0,
-            &[IoSlice::new(bytes.as_bytes())],
-            &mut control,
-            SendFlags::empty(),
-        );
-        assert_eq!(sent.expect("it is taken"), bytes.len());
+        pass(&self.0, bytes, fds);
     }
 
     /// Receives some bytes and the descriptors with them.
@@ -193,6 +185,19 @@ impl Peer {
             fds,
         )
     }
+}
+
+fn pass(socket: impl AsFd, bytes: &str, fds: &[BorrowedFd<'_>]) {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+    let mut control = SendAncillaryBuffer::new(&mut room);
+    assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+    let sent = sendmsg(
+        socket,
+        &[IoSlice::new(bytes.as_bytes())],
+        &mut control,
+        SendFlags::empty(),
+    );
+    assert_eq!(sent.expect("it is taken"), bytes.len());
 }
 
 fn pipe_with(text: &str) -> OwnedFd {
@@ -373,6 +378,26 @@ fn unexpected() {
         assert_eq!(own.descriptors(), before);
     }
     drop(peer);
+    running.shutdown().expect("a good end");
+}
+
+fn in_a_packet() {
+    let folder = Folder::new();
+    let at = folder.join("socket");
+    let server = unix_datagram_sync::EchoServer::bind_to(&*at, unix_datagram_sync::Echo);
+    let running = server.expect("a fresh path").spawn().expect("a thread");
+    let peer = UnixDatagram::bind(folder.join("peer")).expect("a fresh path");
+    peer.connect(&at).expect("it is bound");
+    peer.set_read_timeout(Some(DEADLINE)).expect("a socket");
+    let own = Process(std::process::id());
+    let before = own.descriptors();
+    for fds in [1, 12, 250] {
+        pass(&peer, "hello", &vec![peer.as_fd(); fds]);
+        let mut reply = [0; 10];
+        let count = peer.recv(&mut reply).expect("a reply");
+        assert_eq!(&reply[..count], b"hello");
+        assert_eq!(own.descriptors(), before, "after {fds}");
+    }
     running.shutdown().expect("a good end");
 }
 
