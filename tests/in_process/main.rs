@@ -134,6 +134,7 @@ fn alone() -> Vec<Test> {
         models::alone(),
         observer::alone(),
         paths::alone(),
+        scripted::alone(),
         several::alone(),
         unix::alone(),
         unix::accounts::alone(),

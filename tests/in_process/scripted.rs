@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sockserv::prelude::*;
 use sockserv::testing::{self, Client};
+use sockserv_tests::Process;
 
 use crate::Test;
 
@@ -13,6 +14,11 @@ pub(crate) fn tests() -> Vec<Test> {
         ("a_script_waits_for_an_empty_packet", empty_packet),
         ("a_script_sends_nothing_in_memory", nothing),
     ]
+}
+
+/// A test that counts descriptors.
+pub(crate) fn alone() -> Vec<Test> {
+    vec![("a_script_in_memory_leaves_nothing", leaves_nothing)]
 }
 
 /// Answers each word of a packet with a packet.
@@ -78,4 +84,24 @@ fn nothing() {
     let script = testing::stream(Echo).sends("").sends("one");
     let record = script.expects("").expects("one").sends("").eof().run();
     assert_eq!(record.text(), "one");
+}
+
+/// Ends before its peer has said all.
+#[derive(Clone)]
+struct Curt;
+
+#[server(tcp)]
+impl Curt {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        stream.wfile.write_all(b"enough\n")
+    }
+}
+
+fn leaves_nothing() {
+    let own = Process(std::process::id());
+    let before = own.descriptors();
+    let record = testing::stream(Curt).sends("a long story").run();
+    assert_eq!(record.text(), "enough\n");
+    drop(record);
+    assert_eq!(own.descriptors(), before);
 }

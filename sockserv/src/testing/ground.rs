@@ -89,6 +89,9 @@ impl<H: Declaration> Ground<H> {
         for (error, peer) in self.requests.failures.take() {
             report_on_clone(&self.prototype, self.hooks.handle_error, &error, &peer);
         }
+        // Nobody drains a peer or waits for its room here, and each of these holds the table that it stands in.
+        drop(self.requests.lingering.take());
+        drop(self.requests.unsent.take());
         seen
     }
 }
