@@ -64,13 +64,14 @@ pub(crate) struct Received<'a> {
 ///
 /// Each begins in another line of the cache than the one before: buffers 64 KiB apart would fight for the same ones. The
 /// kernel lends the pages behind the first only when a long packet first fills them.
+///
+/// These are vectors, because `headers` points into the others: a box would promise that nobody else does.
 pub(crate) struct Batch {
-    headers: Box<[libc::mmsghdr]>,
-    names: Box<[SockAddrStorage]>,
-    controls: Box<[Control]>,
-    // What `headers` points to: neither moves nor is touched otherwise while the batch lives.
-    _iovecs: Box<[libc::iovec]>,
-    buffers: Box<[u8]>,
+    headers: Vec<libc::mmsghdr>,
+    names: Vec<SockAddrStorage>,
+    controls: Vec<Control>,
+    _iovecs: Vec<libc::iovec>,
+    buffers: Vec<u8>,
     /// How many bytes of a packet are taken.
     size: usize,
     /// How far the buffers lie apart.
@@ -79,22 +80,28 @@ pub(crate) struct Batch {
     used: usize,
 }
 
-// SAFETY: the raw pointers in `headers` and `_iovecs` point into the batch's own boxes.
+// SAFETY: the raw pointers in `headers` and `_iovecs` point into the batch's own vectors, which never grow.
 unsafe impl Send for Batch {}
 
 impl Batch {
     pub(crate) fn new(count: usize, size: usize, along: Along) -> Self {
-        let mut names: Box<[SockAddrStorage]> =
-            (0..count).map(|_| SockAddrStorage::zeroed()).collect();
-        let mut controls = vec![Control([0; 64]); count].into_boxed_slice();
+        let mut names: Vec<_> = (0..count).map(|_| SockAddrStorage::zeroed()).collect();
+        let mut controls = vec![Control([0; 64]); count];
         let stride = size.next_multiple_of(LINE) + LINE;
-        let mut buffers = vec![0_u8; count * stride].into_boxed_slice();
-        let mut iovecs: Box<[libc::iovec]> = buffers
-            .chunks_mut(stride)
-            .map(|buffer| iovec(&mut buffer[..size]))
+        let mut buffers = vec![0_u8; count * stride];
+        let mut iovecs: Vec<_> = (0..count)
+            .map(|i| libc::iovec {
+                iov_base: buffers.as_mut_ptr().wrapping_add(i * stride).cast(),
+                iov_len: size,
+            })
             .collect();
         let headers = (0..count)
-            .map(|i| header(&mut names[i], &mut iovecs[i], &mut controls[i], along))
+            .map(|i| {
+                let name = names.as_mut_ptr().wrapping_add(i);
+                let iovec = iovecs.as_mut_ptr().wrapping_add(i);
+                let control = controls.as_mut_ptr().wrapping_add(i);
+                header(name, iovec, control, along)
+            })
             .collect();
         Self {
             headers,
@@ -162,26 +169,19 @@ const fn name_size() -> u32 {
     size_of::<SockAddrStorage>() as u32
 }
 
-fn iovec(bytes: &mut [u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    }
-}
-
 fn header(
-    name: &mut SockAddrStorage,
-    iovec: &mut libc::iovec,
-    control: &mut Control,
+    name: *mut SockAddrStorage,
+    iovec: *mut libc::iovec,
+    control: *mut Control,
     along: Along,
 ) -> libc::mmsghdr {
     // SAFETY: all bytes zero is a valid `mmsghdr`: null pointers and zero lengths.
     let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
-    header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+    header.msg_hdr.msg_name = name.cast();
     header.msg_hdr.msg_namelen = name_size();
     header.msg_hdr.msg_iov = iovec;
     header.msg_hdr.msg_iovlen = 1;
-    header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+    header.msg_hdr.msg_control = control.cast();
     header.msg_hdr.msg_controllen = along.room();
     header
 }
