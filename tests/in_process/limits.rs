@@ -460,8 +460,9 @@ fn of_children() {
     handle.set_max_connections_per_peer(Some(3));
     echo(&mut connect(2), "served");
     handle.set_max_connections_per_peer(None);
-    let many: Vec<_> = (0..15).map(|_| connect(4)).collect();
-    assert_eq!(handle.stats().refused, 6);
+    handle.set_accept_rate(Some(1)); // So that a slow machine, too, is soon enough for the next ones.
+    let many: Vec<_> = (0..3).map(|_| connect(4)).collect();
+    assert_eq!(handle.stats().refused, 3);
     drop((many, alive));
 }
 
