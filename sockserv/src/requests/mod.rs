@@ -249,7 +249,11 @@ impl Requests {
     /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
         let own = self.process.id();
-        let mut left = self.active();
+        // Other workers take places meanwhile: then a count is no bound.
+        let mut left = match self.has_workers() {
+            true => u32::MAX,
+            false => self.active(),
+        };
         for (index, slot) in self.used_slots().iter().enumerate() {
             if left == 0 {
                 break;
@@ -337,5 +341,27 @@ impl Requests {
 
     pub(crate) fn set_report(&self, report: DrainReport) {
         *lock(&self.report) = Some(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_finds_its_requests_while_another_takes_a_place() {
+        let requests = Requests::new(Options::new(), None, Some(2)).expect("memory");
+        let requests = Arc::new(requests);
+        let take = |process| {
+            requests.process.set_id(process);
+            requests.take(&Address::Unnamed, None).expect("a place")
+        };
+        let (others, own) = (take(1), take(2));
+        // The other worker has not counted its request yet.
+        requests.counters().accepted.fetch_sub(1, Ordering::SeqCst);
+        let mut found = Vec::new();
+        requests.for_each(|_, index| found.push(index));
+        assert_eq!(found, [own.index]);
+        drop((others, own));
     }
 }

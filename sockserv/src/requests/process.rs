@@ -27,6 +27,11 @@ impl Process {
     pub(super) fn id(&self) -> u32 {
         self.id.load(Ordering::Relaxed)
     }
+
+    #[cfg(test)]
+    pub(super) fn set_id(&self, id: u32) {
+        self.id.store(id, Ordering::Relaxed);
+    }
 }
 
 impl Requests {
