@@ -27,7 +27,7 @@ impl Requests {
             counters.finished.load(Ordering::SeqCst) + counters.failed.load(Ordering::SeqCst);
         counters
             .accepted
-            .load(Ordering::Relaxed)
+            .load(Ordering::SeqCst)
             .saturating_sub(ended) as u32
     }
 

@@ -172,7 +172,7 @@ impl Requests {
         // First, so that the parent of a worker that dies here gives the place back.
         slot.process.store(self.process.id(), Ordering::Relaxed);
         slot.reset(self.options.request_timeout, peer);
-        counters.accepted.fetch_add(1, Ordering::Relaxed);
+        counters.accepted.fetch_add(1, Ordering::SeqCst); // Before `be_watched`.
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
             *lock(self.sides.of(index)) = Some(Arc::clone(transport));

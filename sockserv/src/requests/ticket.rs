@@ -51,7 +51,7 @@ impl Ticket {
     /// The request was never one: it does not count as accepted and ended. Who refuses it counts that.
     pub(crate) fn refuse(self) {
         let accepted = &self.requests().counters().accepted;
-        accepted.fetch_sub(1, Ordering::Relaxed);
+        accepted.fetch_sub(1, Ordering::SeqCst); // As an end: `active` sees it, or its waiter is woken.
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
