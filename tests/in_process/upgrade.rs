@@ -15,12 +15,16 @@ pub(crate) fn alone() -> Vec<Test> {
     vec![
         ("a19_all_servers_of_a_program_are_handed_over", together),
         ("a19_what_nobody_asks_for_is_closed", unwanted),
+        (
+            "a19_what_nobody_asks_for_is_closed_in_workers",
+            unwanted_by_workers,
+        ),
         ("a19_servers_in_threads_are_handed_over", in_threads),
         ("a19_nothing_is_accepted_before_all_is_ready", half_ready),
     ]
 }
 
-/// Answers `pid`, and ends its server at `end`.
+/// Answers any line with its process, ends its server at `end`, and asks for another process at `upgrade`.
 #[derive(Clone)]
 struct Who;
 
@@ -29,6 +33,9 @@ fn answer(stream: &mut Stream) -> io::Result<()> {
     while stream.rfile.read_line(&mut line)? > 0 {
         if line == "end\n" {
             stream.server().shutdown();
+        }
+        if line == "upgrade\n" {
+            stream.server().upgrade();
         }
         writeln!(stream.wfile, "{}", std::process::id())?;
         line.clear();
@@ -173,4 +180,40 @@ fn unwanted() {
     let own = std::process::id();
     assert_ne!(ask(at, "pid\n"), own);
     assert_ne!(ask(at, "end\n"), own);
+}
+
+#[derive(Clone)]
+struct Few;
+
+#[server(tcp, prefork(workers = 1))]
+impl Few {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        answer(stream)
+    }
+}
+
+#[derive(Clone)]
+struct Lone;
+
+#[server(tcp, sync)]
+impl Lone {
+    fn handle(&mut self, _stream: &mut Stream) {}
+}
+
+fn unwanted_by_workers() {
+    let few = FewServer::bind_to("127.0.0.1:0", Few).expect("a free port");
+    let at = few.local_addr().as_inet().expect("tcp");
+    if is_second() {
+        return few.run().expect("a good end");
+    }
+    let lone = LoneServer::bind_to("127.0.0.1:0", Lone).expect("a free port");
+    let gone = lone.local_addr().as_inet().expect("tcp");
+    let mut client = TcpStream::connect(at).expect("it listens");
+    client.write_all(b"upgrade\n").expect("it is taken");
+    sockserv::run((few, lone)).expect("a good end");
+    ask(at, "pid\n");
+    let refused = TcpStream::connect(gone);
+    ask(at, "end\n");
+    let error = refused.expect_err("nobody listens any more");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }

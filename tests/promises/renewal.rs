@@ -86,7 +86,7 @@ fn of_old_workers() -> Vec<Trial> {
 }
 
 /// Waits until there are so many workers, and none of them is among these.
-fn await_others(server: &Server, count: usize, old: &BTreeSet<u32>) {
+pub(crate) fn await_others(server: &Server, count: usize, old: &BTreeSet<u32>) {
     let are_new = || {
         let now = workers(server);
         now.len() == count && now.is_disjoint(old)

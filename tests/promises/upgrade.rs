@@ -13,7 +13,8 @@ use sockserv_tests::{
     Cell, Event, Folder, Model, Process, Scenario, Server, Transport, program, until,
 };
 
-use crate::renewal::hammer;
+use crate::prefork::workers;
+use crate::renewal::{await_others, hammer};
 use crate::{for_each, for_each_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -40,6 +41,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             |cell| cell.is_preforked(),
             "a19_workers_that_do_not_start_change_nothing",
             workers_fail,
+        ),
+        for_each(
+            |cell| cell.is_preforked(),
+            "a19_workers_that_start_meanwhile_change_nothing",
+            workers_meanwhile,
         ),
         for_each_cell("a19_there_is_no_lame_duck", no_lame_duck),
         for_each_cell("a19_descriptors_do_not_pile_up", descriptors),
@@ -172,6 +178,22 @@ fn shutdown_meanwhile(cell: Cell) {
     let began = Process(u32::try_from(began).expect("a process"));
     assert!(!began.is_alive(), "what was started ends, too");
     assert_eq!(ended.events("upgrade-failed").len(), 1);
+}
+
+fn workers_meanwhile(cell: Cell) {
+    let (server, obstacle) = with_obstacle(cell, "60s");
+    server.await_crew();
+    let old = workers(&server);
+    obstacle.put("hang");
+    server.signal(Signal::USR2);
+    server.event("upgrading");
+    server.signal(Signal::HUP);
+    await_others(&server, old.len() + 1, &old); // One of them is the process that hangs.
+    server.connect().echo("served by a new worker");
+    let ended = server.stop();
+    let failed = ended.events("upgrade-failed");
+    let why: Vec<_> = failed.iter().map(|event| event.get("why")).collect();
+    assert_eq!(why, ["the_server_is_shutting_down"], "{:?}", ended.lines);
 }
 
 fn beside_requests(cell: Cell) {

@@ -30,6 +30,8 @@ impl<H: Declaration> Server<H> {
 
     pub(super) fn see_to_successor(&mut self) {}
 
+    pub(super) fn leave_upgrade(&mut self) {}
+
     pub(super) fn give_up_upgrade(&mut self) {}
 
     pub(super) fn see_to_predecessor(&mut self) {}

@@ -169,6 +169,15 @@ impl<H: Declaration> Server<H> {
         Some(new)
     }
 
+    /// In a worker: an upgrade that is under way, in either direction, is its parent's.
+    pub(super) fn leave_upgrade(&mut self) {
+        if let Some(new) = self.upgrade.successor.take() {
+            new.leave_to_parent();
+        }
+        // What no server has asked for its parent will close, and it is closed only when all have.
+        drop(process::predecessor().map(Predecessor::close_the_rest));
+    }
+
     /// The run ends: whoever is to take over comes too late.
     pub(super) fn give_up_upgrade(&mut self) {
         self.end_upgrade("the server is shutting down");

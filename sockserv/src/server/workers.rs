@@ -313,6 +313,7 @@ impl<H: Declaration> Server<H> {
         self.handles_signals = true;
         #[cfg(feature = "admin")]
         self.leave_admin();
+        self.leave_upgrade();
         self.pending.clear();
         self.lingering.clear(&self.requests.poller);
         self.senders.clear(&self.requests.poller);

@@ -156,6 +156,11 @@ impl Successor {
         }
     }
 
+    /// In a worker: it is its parent's. The channel is closed here since the fork.
+    pub(crate) fn leave_to_parent(self) {
+        std::mem::forget(self.channel);
+    }
+
     /// Ends it.
     pub(crate) fn kill(self) {
         self.child.signal(Signal::KILL);
