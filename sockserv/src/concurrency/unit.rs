@@ -13,7 +13,6 @@ use crate::concurrency::life::{
 use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::{Calls, Methods};
-use crate::listener::packets::Packet;
 use crate::listener::{Arrived, Incoming};
 use crate::message::{AnyTalk, Progress, Talks, Thread};
 use crate::request::datagram::Datagram;
@@ -79,7 +78,7 @@ impl<H> Lent<H> {
 /// A request, and the methods that handle its kind.
 enum Accepted<H> {
     Stream(Arc<Link>, Calls<H, Stream>),
-    Packet(Box<(Remains, Packet)>, Calls<H, Datagram>),
+    Packet(Box<Datagram>, Calls<H, Datagram>),
 }
 
 /// What a parent keeps of a request that a child handles.
@@ -92,17 +91,14 @@ struct Remains {
 impl<H> Accepted<H> {
     /// Closes this process's copy of the socket.
     fn into_kept(self) -> Box<dyn Kept> {
-        match self {
-            Self::Packet(packet, _) => Box::new(packet.0),
-            // Nobody else has the link yet; should somebody, it is kept as a whole.
+        let (peer, ticket) = match self {
+            Self::Packet(datagram, _) => datagram.into_kept(),
             Self::Stream(link, _) => match Arc::try_unwrap(link) {
-                Ok(link) => {
-                    let (peer, ticket) = link.into_kept();
-                    Box::new(Remains { peer, ticket })
-                }
-                Err(link) => Box::new(link),
+                Ok(link) => link.into_kept(),
+                Err(link) => return Box::new(link), // Somebody else has it, too: it is kept as a whole.
             },
-        }
+        };
+        Box::new(Remains { peer, ticket })
     }
 }
 
@@ -134,7 +130,7 @@ impl<H> Unit<H> {
                 Accepted::Stream(Arc::new(link), calls)
             }
             (Arrived::Packet(packet), _, Some(calls)) => {
-                Accepted::Packet(Box::new((Remains { peer, ticket }, packet)), calls)
+                Accepted::Packet(Box::new(Datagram::new(packet, peer, ticket)), calls)
             }
             _ => return Err(peer),
         };
@@ -156,7 +152,7 @@ impl<H> Unit<H> {
     pub fn peer_addr(&self) -> &Address {
         match &self.request {
             Accepted::Stream(link, _) => &link.peer,
-            Accepted::Packet(packet, _) => &packet.0.peer,
+            Accepted::Packet(datagram, _) => datagram.peer_addr(),
         }
     }
 
@@ -189,7 +185,7 @@ impl<H> Unit<H> {
     pub(crate) fn ticket(&self) -> &Ticket {
         match &self.request {
             Accepted::Stream(link, _) => link,
-            Accepted::Packet(packet, _) => &packet.0.ticket,
+            Accepted::Packet(datagram, _) => datagram.ticket(),
         }
     }
 
@@ -247,7 +243,7 @@ impl<H> Unit<H> {
     fn reply_socket(&self) -> Option<RawFd> {
         match &self.request {
             Accepted::Stream(..) => None,
-            Accepted::Packet(packet, _) => Some(packet.1.socket()?.as_raw_fd()),
+            Accepted::Packet(datagram, _) => Some(datagram.socket()?.as_raw_fd()),
         }
     }
 
@@ -404,14 +400,8 @@ impl<H> Unit<H> {
                 link.run_here();
                 live(handler, &mut Stream::new(link, &[], &[]), calls, self.tell)
             }
-            Accepted::Packet(packet, calls) => {
-                let (Remains { peer, ticket }, packet) = *packet;
-                live(
-                    handler,
-                    &mut Datagram::new(packet, peer, ticket),
-                    calls,
-                    self.tell,
-                )
+            Accepted::Packet(mut datagram, calls) => {
+                live(handler, &mut *datagram, calls, self.tell)
             }
         }
     }

@@ -182,7 +182,7 @@ impl Incoming {
                     .and_then(|socket| socket.local_addr().ok());
                 address.map_or(Address::Unnamed, |address| Address::from_socket(&address))
             }),
-            Arrived::Packet(packet) => packet.local(),
+            Arrived::Packet(packet) => packet.route.local(),
         }
     }
 
@@ -194,7 +194,7 @@ impl Incoming {
     pub(crate) fn known_local(&self) -> Option<&Address> {
         match &self.arrived {
             Arrived::Stream { local, .. } => local.get(),
-            Arrived::Packet(packet) => Some(packet.local()),
+            Arrived::Packet(packet) => Some(packet.route.local()),
         }
     }
 
@@ -233,7 +233,7 @@ impl Incoming {
                 transport.descriptor()?;
                 Some(SockRef::from(transport))
             }
-            Arrived::Packet(packet) => packet.socket(),
+            Arrived::Packet(packet) => packet.route.socket(),
         }
     }
 

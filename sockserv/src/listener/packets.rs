@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
@@ -65,10 +65,9 @@ impl Packets {
         Packet {
             bytes: Bytes::copy_from_slice(received.bytes),
             is_truncated: received.is_truncated,
-            local: OnceLock::new(),
-            way: Way::Home {
+            route: Route::Home {
                 home: Arc::clone(&self.home),
-                source: received.source,
+                local: received.source.map(|source| self.home.at(source)),
             },
         }
     }
@@ -124,74 +123,72 @@ impl fmt::Debug for Packets {
 }
 
 /// One packet, and the way back.
+#[derive(Debug)]
 pub(crate) struct Packet {
     pub(crate) bytes: Bytes,
     pub(crate) is_truncated: bool,
-    local: OnceLock<Address>,
-    way: Way,
+    pub(crate) route: Route,
+}
+
+/// Where a packet came to, and the way back from there.
+pub(crate) enum Route {
+    Home {
+        home: Arc<Home>,
+        /// The address that it was sent to, if that is not the socket's own.
+        local: Option<Address>,
+    },
+    Own(Option<Reply>),
 }
 
 /// What sends the reply to an own listener's packet.
 type Reply = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
-
-enum Way {
-    Home {
-        home: Arc<Home>,
-        source: Option<Source>,
-    },
-    Own(Option<Reply>),
-}
 
 impl Packet {
     pub(crate) fn new(bytes: Bytes, reply: Option<Reply>) -> Self {
         Self {
             bytes,
             is_truncated: false,
-            local: OnceLock::from(Address::Unnamed),
-            way: Way::Own(reply),
+            route: Route::Own(reply),
+        }
+    }
+}
+
+impl Route {
+    pub(crate) fn local(&self) -> &Address {
+        match self {
+            Self::Home { home, local } => local.as_ref().unwrap_or(&home.address),
+            Self::Own(_) => &Address::Unnamed,
         }
     }
 
-    pub(crate) fn local(&self) -> &Address {
-        self.local.get_or_init(|| match &self.way {
-            Way::Home {
-                home,
-                source: Some(source),
-                ..
-            } => Address::from(source.on_port(home.address.port().unwrap_or_default())),
-            Way::Home { home, .. } => home.address.clone(),
-            Way::Own(_) => Address::Unnamed,
-        })
-    }
-
     pub(crate) fn socket(&self) -> Option<SockRef<'_>> {
-        match &self.way {
-            Way::Home { home, .. } => Some(SockRef::from(&*home.socket)),
-            Way::Own(_) => None,
+        match self {
+            Self::Home { home, .. } => Some(SockRef::from(&*home.socket)),
+            Self::Own(_) => None,
         }
     }
 
     /// What a socket of one's own for this peer must be bound and connected to.
     pub(crate) fn ends(&self, peer: &Address) -> io::Result<(Kind, &Address, SockAddr)> {
-        match &self.way {
-            Way::Home { home, .. } => Ok((home.kind, self.local(), home.reachable(peer)?)),
-            Way::Own(_) => Err(no_socket()),
+        match self {
+            Self::Home { home, .. } => Ok((home.kind, self.local(), home.reachable(peer)?)),
+            Self::Own(_) => Err(no_socket()),
         }
     }
 
     /// Sends the reply, from the address that the packet came to.
     pub(crate) fn reply(&self, peer: &Address, bytes: &[u8]) -> io::Result<()> {
-        match &self.way {
-            Way::Home { home, source } => home.send(bytes, &home.reachable(peer)?, *source),
-            Way::Own(Some(reply)) => reply(bytes),
-            Way::Own(None) => Ok(()),
+        match self {
+            Self::Home { home, local } => home.send(bytes, peer, local.as_ref()),
+            Self::Own(Some(reply)) => reply(bytes),
+            Self::Own(None) => Ok(()),
         }
     }
 
     pub(crate) fn send_to(&self, to: &Address, bytes: &[u8]) -> io::Result<()> {
-        match &self.way {
-            Way::Home { home, source } => home.send(bytes, &home.reachable(to)?, *source),
-            Way::Own(_) => Err(no_socket()),
+        match self {
+            Self::Home { home, local } => home.send(bytes, to, local.as_ref()),
+            Self::Own(_) => Err(no_socket()),
         }
     }
 }
@@ -204,13 +201,26 @@ fn no_socket() -> io::Error {
 }
 
 impl Home {
-    /// The form of an address that this socket can send to: an IPv6 socket reaches IPv4 peers by their mapped addresses.
+    /// The address that a packet came to.
+    fn at(&self, source: Source) -> Address {
+        source
+            .on_port(self.address.port().unwrap_or_default())
+            .into()
+    }
+
+    /// The form in which this socket takes an address: IPv6 writes those of IPv4 as mapped ones.
+    fn form(&self, inet: SocketAddr) -> SocketAddr {
+        match inet {
+            SocketAddr::V4(v4) if self.is_v6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+            _ => inet,
+        }
+    }
+
+    /// An address as this socket can send to it.
     fn reachable(&self, to: &Address) -> io::Result<SockAddr> {
-        match (to, self.is_v6) {
-            (Address::Inet(SocketAddr::V4(v4)), true) => {
-                Ok(SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())).into())
-            }
-            (Address::Unnamed, _) => Err(io::Error::new(
+        match to {
+            Address::Inet(inet) => Ok(self.form(*inet).into()),
+            Address::Unnamed => Err(io::Error::new(
                 io::ErrorKind::AddrNotAvailable,
                 "an unnamed Unix peer cannot be answered",
             )),
@@ -218,14 +228,17 @@ impl Home {
         }
     }
 
-    fn send(&self, bytes: &[u8], to: &SockAddr, source: Option<Source>) -> io::Result<()> {
+    fn send(&self, bytes: &[u8], to: &Address, from: Option<&Address>) -> io::Result<()> {
+        let to = self.reachable(to)?;
+        let source = from.and_then(Address::as_inet);
+        let source = source.map(|inet| Source::from(self.form(inet)));
         let (mut nap, mut until) = (FIRST_NAP, None);
         loop {
             let sent = match source {
-                Some(source) => send_from(&*self.socket, bytes, to, source),
+                Some(source) => send_from(&*self.socket, bytes, &to, source),
                 None => self.socket.send_to_with_flags(
                     bytes,
-                    to,
+                    &to,
                     libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
                 ),
             };
@@ -249,11 +262,9 @@ impl Home {
     }
 }
 
-impl fmt::Debug for Packet {
+impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Packet")
-            .field("bytes", &self.bytes)
-            .field("is_truncated", &self.is_truncated)
+        f.debug_struct("Route")
             .field("local", self.local())
             .finish_non_exhaustive()
     }

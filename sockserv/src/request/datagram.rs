@@ -9,7 +9,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
 use crate::error::of_peer;
-use crate::listener::packets::Packet;
+use crate::listener::packets::{Packet, Route};
 use crate::request::conversation::Conversation;
 use crate::requests::{ServerHandle, Ticket};
 
@@ -50,7 +50,8 @@ pub struct Datagram {
     pub rfile: PacketReader,
     /// The reply.
     pub wfile: PacketWriter,
-    packet: Packet,
+    is_truncated: bool,
+    route: Route,
     peer: Address,
     ticket: Ticket,
 }
@@ -58,19 +59,22 @@ pub struct Datagram {
 impl Datagram {
     pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
         ticket.slot().bytes_in.add(packet.bytes.len());
-        // The reader counts from the packet's own bytes: cloning them would cost an allocation.
-        let mut packet = packet;
-        let rfile = PacketReader {
-            bytes: std::mem::take(&mut packet.bytes),
-            position: 0,
-        };
         Self {
-            rfile,
-            wfile: PacketWriter::new(),
-            packet,
+            rfile: PacketReader {
+                bytes: packet.bytes,
+                position: 0,
+            },
+            wfile: PacketWriter::default(),
+            is_truncated: packet.is_truncated,
+            route: packet.route,
             peer,
             ticket,
         }
+    }
+
+    /// Lets the socket go, and keeps the place in the table.
+    pub(crate) fn into_kept(self) -> (Address, Ticket) {
+        (self.peer, self.ticket)
     }
 
     pub(crate) fn ticket(&self) -> &Ticket {
@@ -83,7 +87,7 @@ impl Datagram {
             return Ok(());
         }
         let bytes = &self.wfile.bytes;
-        self.packet.reply(&self.peer, bytes).map_err(of_peer)?;
+        self.route.reply(&self.peer, bytes).map_err(of_peer)?;
         self.ticket.slot().bytes_out.add(bytes.len());
         Ok(())
     }
@@ -97,7 +101,7 @@ impl Datagram {
     /// Returns whether the packet was longer than `max_packet_size`, so that its end is missing.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        self.packet.is_truncated
+        self.is_truncated
     }
 
     /// Returns who sent it.
@@ -109,7 +113,7 @@ impl Datagram {
     /// Returns the address that it was sent to.
     #[must_use]
     pub fn local_addr(&self) -> &Address {
-        self.packet.local()
+        self.route.local()
     }
 
     /// Returns the server that it came to.
@@ -121,7 +125,7 @@ impl Datagram {
     /// Returns the socket that it came to, which all requests of the server share; `None` for an own listener's packet.
     #[must_use]
     pub fn socket(&self) -> Option<SockRef<'_>> {
-        self.packet.socket()
+        self.route.socket()
     }
 
     /// Sends a packet at once, to anybody, from the address that this one came to.
@@ -136,7 +140,7 @@ impl Datagram {
         let to = to
             .try_into()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let sent = self.packet.send_to(&to, bytes);
+        let sent = self.route.send_to(&to, bytes);
         sent.map_err(|error| match to == self.peer {
             true => of_peer(error),
             false => error,
@@ -152,7 +156,7 @@ impl Datagram {
     ///
     /// What the operating system says; `Unsupported` for an own listener's packet.
     pub fn conversation(&self) -> io::Result<Conversation> {
-        let (kind, local, peer) = self.packet.ends(&self.peer)?;
+        let (kind, local, peer) = self.route.ends(&self.peer)?;
         let socket = Socket::new(peer.domain(), Type::DGRAM, None)?;
         socket.bind(&free_place(kind, local, &peer)?)?;
         socket.connect(&peer)?;
@@ -206,7 +210,7 @@ impl BufRead for PacketReader {
 }
 
 /// Collects the one packet of the reply.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PacketWriter {
     bytes: Vec<u8>,
     /// Whether anything was written: an empty packet is a reply too.
@@ -226,26 +230,23 @@ pub(crate) fn warm() {
     });
 }
 
-impl PacketWriter {
-    fn new() -> Self {
-        Self {
-            bytes: SPARE.take(),
-            written: false,
-        }
-    }
-}
-
 impl Drop for PacketWriter {
     fn drop(&mut self) {
-        self.bytes.clear();
-        // While a thread ends there is nobody to keep it for.
-        let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.bytes)));
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() > 0 {
+            bytes.clear();
+            // While a thread ends there is nobody to keep it for.
+            let _ = SPARE.try_with(|spare| spare.set(bytes));
+        }
     }
 }
 
 impl Write for PacketWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.written = true;
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -145,29 +145,25 @@ impl<H: Declaration> Server<H> {
     /// Dispatches what was accepted, as far as there are places.
     pub(super) fn dispatch_pending(&mut self) {
         while self.begins_requests()
-            && let Some((incoming, _)) = self.pending.front()
+            && let Some((incoming, peer)) = self.pending.front()
             && self.model.has_room(incoming.is_stream())
-            && let Some((incoming, peer)) = self.pending.pop_front()
         {
-            if let Some(back) = self.dispatch(incoming, peer) {
-                self.pending.push_front(back);
+            let placed = self.place(incoming, peer);
+            let is_full = matches!(placed, Err(Refusal::Full));
+            if is_full && self.requests.limits.on_full() == OnFull::Wait {
                 return;
+            }
+            if let Some((incoming, peer)) = self.pending.pop_front() {
+                match placed {
+                    Ok(ticket) => self.dispatch(incoming, peer, ticket),
+                    Err(why) => self.refused(why, incoming, &peer),
+                }
             }
         }
     }
 
-    /// Verifies and dispatches one request; gives it back if it is to wait for a place.
-    fn dispatch(&mut self, incoming: Incoming, peer: Address) -> Option<(Incoming, Address)> {
-        let ticket = match self.place(&incoming, &peer) {
-            Ok(ticket) => ticket,
-            Err(Refusal::Full) if self.requests.limits.on_full() == OnFull::Wait => {
-                return Some((incoming, peer));
-            }
-            Err(why) => {
-                self.refused(why, incoming, &peer);
-                return None;
-            }
-        };
+    /// Dispatches a request that has a place.
+    fn dispatch(&mut self, incoming: Incoming, peer: Address, ticket: Ticket) {
         if !self.requests.options.observers.is_empty() {
             ticket.start(&peer, incoming.known_local(), incoming.carrier(&peer));
         }
@@ -177,8 +173,7 @@ impl<H: Declaration> Server<H> {
             Err(peer) => {
                 let error = RequestError::new(Phase::Dispatch, UNSERVED);
                 self.requests.failed(request, &error, &peer);
-                self.report(&error, &peer);
-                return None;
+                return self.report(&error, &peer);
             }
         };
         if self.requests.worker().is_some() && self.requests.options.request_timeout.is_some() {
@@ -189,10 +184,9 @@ impl<H: Declaration> Server<H> {
             Err(unit) => unit.give_up_on(&self.prototype),
         }
         self.count_down();
-        None
     }
 
-    /// Gives a request a place in the table, or says why not.
+    /// Verifies a request and gives it a place in the table, or says why not.
     fn place(&self, incoming: &Incoming, peer: &Address) -> Result<Ticket, Refusal> {
         if self.requests.has_enough(peer) {
             return Err(Refusal::PerPeer);

@@ -311,14 +311,12 @@ impl<H: Declaration> Server<H> {
 
     /// A request was dispatched: its deadlines may be the next.
     pub(super) fn look_after(&mut self) {
+        if self.requests.active_here() == 0 {
+            return;
+        }
         let options = &self.requests.options;
-        let sooner = [options.first_byte_timeout, options.request_timeout]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(timeout) = sooner
-            && self.requests.active_here() > 0
-        {
+        let timeouts = [options.first_byte_timeout, options.request_timeout];
+        if let Some(timeout) = timeouts.into_iter().flatten().min() {
             let due = Tick::coarse().after(timeout);
             self.next_look = Some(self.next_look.map_or(due, |look| look.min(due)));
         }

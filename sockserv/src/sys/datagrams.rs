@@ -32,6 +32,18 @@ impl Source {
     }
 }
 
+impl From<SocketAddr> for Source {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            ip: address.ip(),
+            interface: match address {
+                SocketAddr::V4(_) => 0,
+                SocketAddr::V6(v6) => v6.scope_id(),
+            },
+        }
+    }
+}
+
 /// What may come along with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Along {
