@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::Phase;
 use crate::observer::{Event, Observer, Reason, Refusal, Stop};
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 
 /// Reasons are counted by their codes, which are smaller.
 const CODES: usize = 32;
@@ -97,7 +97,7 @@ pub(super) struct Numbers {
 
 impl Tally {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(Shared::zeroed(1)?)))
+        Ok(Self(Arc::new(Memory::default().table(1)?)))
     }
 
     fn counters(&self) -> &Counters {

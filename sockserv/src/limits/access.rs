@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::limits::network::{Network, NetworkError, bits};
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 
 /// How many networks both lists may name together: they are compared one by one for each peer, which takes a microsecond
 /// or two then. Who has more has a firewall.
@@ -118,10 +118,10 @@ fn insert(rules: &mut Vec<Rule>, new: Rule) {
 }
 
 impl Access {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(memory: &mut Memory) -> io::Result<Self> {
         Ok(Self {
-            head: Shared::zeroed(1)?,
-            rules: Shared::zeroed(2 * MOST)?,
+            head: memory.table(1)?,
+            rules: memory.table(2 * MOST)?,
         })
     }
 

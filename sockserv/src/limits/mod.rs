@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::observer::Refusal;
 use crate::options::{OnFull, Options};
 use crate::sys::clock::Tick;
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 use access::Access;
 pub(crate) use access::List;
 use network::{Network, NetworkError};
@@ -26,9 +26,9 @@ use rate::Rates;
 /// The limits of one server.
 pub(crate) struct Limits {
     live: Shared<Live>,
+    peers: Peers,
     access: Access,
     rates: Rates,
-    peers: Peers,
     /// How many slots the table has: `max_connections` can be raised so far.
     capacity: u32,
 }
@@ -47,12 +47,17 @@ crate::sys::shared::shareable!(Live);
 
 impl Limits {
     /// Begins with what the options say, for a table of so many slots.
-    pub(crate) fn new(options: &Options, most: usize, capacity: usize) -> io::Result<Self> {
+    pub(crate) fn new(
+        memory: &mut Memory,
+        options: &Options,
+        most: usize,
+        capacity: usize,
+    ) -> io::Result<Self> {
         let limits = Self {
-            live: Shared::zeroed(1)?,
-            access: Access::new()?,
-            rates: Rates::new()?,
-            peers: Peers::new(capacity)?,
+            live: memory.table(1)?,
+            peers: Peers::new(memory, capacity)?,
+            access: Access::new(memory)?,
+            rates: Rates::new(memory)?,
             capacity: u32::try_from(capacity).map_err(|_| io::ErrorKind::OutOfMemory)?,
         };
         limits.set_max_connections(most);

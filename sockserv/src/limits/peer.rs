@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::address::Address;
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 
 /// One peer for the limits: an IPv4 address, or the /64 network of an IPv6 address, which is what one customer gets
 /// (RFC 6177) and can fill with as many addresses as he likes.
@@ -41,8 +41,8 @@ crate::sys::shared::shareable!(AtomicU64);
 pub(super) struct Peers(Shared<AtomicU64>);
 
 impl Peers {
-    pub(super) fn new(slots: usize) -> io::Result<Self> {
-        Ok(Self(Shared::zeroed(slots)?))
+    pub(super) fn new(memory: &mut Memory, slots: usize) -> io::Result<Self> {
+        Ok(Self(memory.table(slots)?))
     }
 
     pub(super) fn set(&self, slot: u32, peer: Option<Peer>) {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_live_slots_count() {
-        let peers = Peers::new(8).expect("memory");
+        let peers = Peers::new(&mut Memory::default(), 8).expect("memory");
         let (one, two) = (peer("192.0.2.1"), peer("192.0.2.2"));
         peers.set(0, Some(one));
         peers.set(1, Some(two));

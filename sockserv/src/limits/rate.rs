@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::peer::Peer;
 use crate::sys::clock::Tick;
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 
 /// How many peers the table holds: 64 KiB. A place is taken for a second at most, so that many others may come a second.
 const ENTRIES: usize = 4096;
@@ -46,9 +46,9 @@ fn next(due: u64, now: Tick, rate: u32) -> Option<u64> {
 }
 
 impl Rates {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(memory: &mut Memory) -> io::Result<Self> {
         Ok(Self {
-            entries: Shared::zeroed(ENTRIES)?,
+            entries: memory.table(ENTRIES)?,
             hash: RandomState::new(),
         })
     }

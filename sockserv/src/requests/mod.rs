@@ -37,7 +37,7 @@ use crate::limits::Limits;
 use crate::options::Options;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Poller, Wake};
-use crate::sys::shared::Shared;
+use crate::sys::shared::{Memory, Shared};
 use crate::transport::{Linger, Transport, Unsent};
 
 use answer::Answer;
@@ -123,11 +123,12 @@ impl Requests {
         workers: Option<usize>,
     ) -> io::Result<Self> {
         let (most, capacity) = options.limit(most_by_model);
+        let memory = &mut Memory::default();
         Ok(Self {
-            control: Shared::zeroed(1)?,
-            slots: Shared::zeroed(capacity)?,
+            control: memory.table(1)?,
+            slots: memory.table(capacity)?,
             sides: Sides::new(capacity),
-            limits: Limits::new(&options, most, capacity)?,
+            limits: Limits::new(memory, &options, most, capacity)?,
             options,
             poller: Poller::new()?,
             wake: Wake::new()?,
@@ -137,7 +138,7 @@ impl Requests {
             bell: workers.is_some().then(Wake::new).transpose()?,
             #[cfg(feature = "upgrade")]
             prepared: AtomicBool::new(false),
-            posts: Shared::zeroed(workers.unwrap_or(0))?,
+            posts: memory.table(workers.unwrap_or(0))?,
             children: Children::default(),
             lingering: Inbox::default(),
             unsent: Inbox::default(),

@@ -1,6 +1,8 @@
 //! Memory that a process shares with its children: how a child's request reports itself.
 
+use std::ffi::c_void;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::{fmt, io, ptr, slice};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -23,17 +25,58 @@ macro_rules! shareable {
 }
 pub(crate) use shareable;
 
-/// A fixed number of zeroed values in an anonymous mapping; a forked child sees, and makes, the same changes.
+/// How much is mapped at a time, unless one table needs more.
+const CHUNK: usize = 256 << 10;
+
+/// Where the tables of one server come from: they lie side by side, because a fork pays for each mapping.
 ///
 /// The kernel lends a page only when it is first touched, so a large table that is hardly used costs hardly anything.
-pub(crate) struct Shared<T: Shareable> {
-    start: ptr::NonNull<T>,
-    count: usize,
+#[derive(Default)]
+pub(crate) struct Memory {
+    chunk: Option<Arc<Mapping>>,
+    used: usize,
 }
 
-impl<T: Shareable> Shared<T> {
-    pub(crate) fn zeroed(count: usize) -> io::Result<Self> {
-        let length = Self::bytes(count).ok_or(io::ErrorKind::OutOfMemory)?;
+impl Memory {
+    /// Returns a table of `count` zeroed values; a forked child sees, and makes, the same changes.
+    pub(crate) fn table<T: Shareable>(&mut self, count: usize) -> io::Result<Shared<T>> {
+        let length = size_of::<T>().checked_mul(count);
+        let length = length.ok_or(io::ErrorKind::OutOfMemory)?;
+        let (chunk, start) = self.take(length, align_of::<T>().max(CACHE_LINE))?;
+        // SAFETY: `take` returns a place within the mapping.
+        let start = unsafe { chunk.start.byte_add(start) }.cast();
+        Ok(Shared {
+            start,
+            count,
+            _chunk: chunk,
+        })
+    }
+
+    /// Takes so many bytes that nobody has, and returns where they are.
+    fn take(&mut self, length: usize, align: usize) -> io::Result<(Arc<Mapping>, usize)> {
+        let start = self.used.next_multiple_of(align);
+        let (chunk, start) = match &self.chunk {
+            Some(chunk) if chunk.length.saturating_sub(start) >= length => {
+                (Arc::clone(chunk), start)
+            }
+            _ => (Arc::new(Mapping::new(length.max(CHUNK))?), 0),
+        };
+        self.used = start + length;
+        self.chunk = Some(Arc::clone(&chunk));
+        Ok((chunk, start))
+    }
+}
+
+/// An anonymous mapping, zeroed, that children share; no two tables in it are on one line of the processor's cache.
+struct Mapping {
+    start: ptr::NonNull<c_void>,
+    length: usize,
+}
+
+const CACHE_LINE: usize = 64;
+
+impl Mapping {
+    fn new(length: usize) -> io::Result<Self> {
         // SAFETY: a null hint lets the kernel choose the place, so no existing mapping is replaced.
         let start = unsafe {
             mmap_anonymous(
@@ -43,34 +86,42 @@ impl<T: Shareable> Shared<T> {
                 MapFlags::SHARED,
             )
         }?;
-        let start = ptr::NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, count })
+        let start = ptr::NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, length })
     }
+}
 
-    fn bytes(count: usize) -> Option<usize> {
-        count.max(1).checked_mul(size_of::<T>())
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: start and length are those of the mapping, and `&mut self` proves that no table in it is left.
+        // An unmapping that fails leaves the memory mapped, which harms nobody.
+        let _ = unsafe { munmap(self.start.as_ptr(), self.length) };
     }
+}
+
+// SAFETY: the mapping may be unmapped from any thread.
+unsafe impl Send for Mapping {}
+// SAFETY: it is only kept; who reads or writes in it is a table.
+unsafe impl Sync for Mapping {}
+
+/// A fixed number of values in [`Memory`].
+pub(crate) struct Shared<T: Shareable> {
+    start: ptr::NonNull<T>,
+    count: usize,
+    _chunk: Arc<Mapping>,
 }
 
 impl<T: Shareable> Deref for Shared<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds `count` values, page-aligned, zeroed (valid by `Shareable`), until `self` is dropped.
+        // SAFETY: `count` values were set apart for this table alone, aligned and zeroed (valid by `Shareable`), and their
+        // mapping lives as long as `self`.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.count) }
     }
 }
 
-impl<T: Shareable> Drop for Shared<T> {
-    fn drop(&mut self) {
-        let length = Self::bytes(self.count).unwrap_or_default();
-        // SAFETY: start and length are those of the mapping, and `&mut self` proves that nobody borrows from it.
-        // An unmapping that fails leaves the memory mapped, which harms nobody.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), length) };
-    }
-}
-
-// SAFETY: the mapping may be unmapped from any thread.
+// SAFETY: it is a borrow of the mapping that it keeps, which may go to any thread.
 unsafe impl<T: Shareable> Send for Shared<T> {}
 // SAFETY: only `&T` is handed out, and `T: Sync`.
 unsafe impl<T: Shareable> Sync for Shared<T> {}

@@ -16,7 +16,7 @@ fn address(text: &str) -> IpAddr {
 
 /// Access lists of these texts.
 fn lists(allow: &[&str], deny: &[&str]) -> Access {
-    let access = Access::new().expect("memory");
+    let access = Access::new(&mut Memory::default()).expect("memory");
     let networks = |texts: &[&str]| texts.iter().map(|text| network(text)).collect::<Vec<_>>();
     access
         .replace(List::Allow, &networks(allow))
@@ -215,7 +215,7 @@ proptest! {
     #[test]
     fn matching_is_what_the_documentation_says(allow in networks(), deny in networks(), peers in proptest::collection::vec(addresses(), 1..16)) {
         let texts = |list: &[IpNet]| list.iter().map(|network| network.to_string().parse().expect("its own text")).collect::<Vec<Network>>();
-        let access = Access::new().expect("memory");
+        let access = Access::new(&mut Memory::default()).expect("memory");
         access.replace(List::Allow, &texts(&allow)).expect("they are few");
         access.replace(List::Deny, &texts(&deny)).expect("they are few");
         for peer in peers {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
+use crate::sys::shared::Memory;
 
 const START: u64 = 1_000 * SECOND;
 
@@ -14,7 +15,7 @@ fn peer(n: u32) -> Peer {
 
 #[test]
 fn a_second_is_the_burst_and_comes_back() {
-    let rates = Rates::new().expect("memory");
+    let rates = Rates::new(&mut Memory::default()).expect("memory");
     let admitted = |at: u64| {
         let now = Tick(START + at);
         (0..100).filter(|_| rates.admits(peer(1), 10, now)).count()
@@ -27,7 +28,7 @@ fn a_second_is_the_burst_and_comes_back() {
 
 #[test]
 fn a_full_set_refuses_strangers_until_a_time_has_passed() {
-    let rates = Rates::new().expect("memory");
+    let rates = Rates::new(&mut Memory::default()).expect("memory");
     let now = Tick(START);
     let admitted = (0..100_000)
         .filter(|&n| rates.admits(peer(n), 1, now))
@@ -40,7 +41,7 @@ fn a_full_set_refuses_strangers_until_a_time_has_passed() {
 
 #[test]
 fn another_rate_holds_within_a_second() {
-    let rates = Rates::new().expect("memory");
+    let rates = Rates::new(&mut Memory::default()).expect("memory");
     let admitted = |rate: u32, at: u64| {
         let now = Tick(START + at);
         (0..500)
@@ -58,7 +59,7 @@ fn another_rate_holds_within_a_second() {
 /// Threads stand for processes: together they admit what one would.
 #[test]
 fn threads_share_a_peers_rate() {
-    let rates = Rates::new().expect("memory");
+    let rates = Rates::new(&mut Memory::default()).expect("memory");
     let count = || {
         (0..10_000)
             .filter(|_| rates.admits(peer(1), 1000, Tick(START)))
@@ -131,12 +132,12 @@ proptest! {
     /// A peer that nobody saw for a second is admitted as long as its set has room.
     #[test]
     fn a_fresh_peer_is_admitted_when_there_is_room(others in proptest::collection::vec(any::<u32>(), 0..WAYS), rate in 1..100_u32) {
-        let rates = Rates::new().expect("memory");
+        let rates = Rates::new(&mut Memory::default()).expect("memory");
         for other in others {
             rates.admits(peer(other), rate, Tick(START));
         }
         prop_assert!(rates.admits(peer(1), rate, Tick(START + SECOND)));
-        let fresh = Rates::new().expect("memory");
+        let fresh = Rates::new(&mut Memory::default()).expect("memory");
         prop_assert!(fresh.admits(peer(2), rate, Tick(START)));
     }
 }
