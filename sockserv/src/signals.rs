@@ -2,6 +2,7 @@
 //! Then all are as they were before.
 
 use std::io;
+use std::mem::forget;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -45,7 +46,10 @@ impl Signals {
     /// Handles them for servers that live at least as long.
     pub(crate) fn handle(targets: &[Targets], heeded: Heeded) -> io::Result<Self> {
         signal::aim(targets.iter().map(|targets| (targets.drain, targets.cut)));
-        let mut handled = signal::handle(&[signal::SIGINT, signal::SIGTERM])?;
+        let mut handled = vec![
+            signal::handle(signal::SIGINT)?,
+            signal::handle(signal::SIGTERM)?,
+        ];
         if heeded.reloads {
             handled.push(signal::handle_hang_up()?);
         }
@@ -89,7 +93,7 @@ impl Drop for Signals {
 /// In a worker: as in a child, but SIGTERM ends this worker alone, with all the grace that a shutdown has.
 pub(crate) fn as_worker(wake: &Wake, over: &Wake) -> io::Result<()> {
     for signal in [signal::SIGHUP, signal::SIGUSR2] {
-        std::mem::forget(signal::ignore(signal)?); // Its parent's business, too.
+        forget(signal::ignore(signal)?); // Its parent's business, too.
     }
     own(wake, over)
 }
@@ -103,12 +107,8 @@ pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
 fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
     let (wake, over) = (wake.as_fd().as_raw_fd(), over.as_fd().as_raw_fd());
     signal::aim([([wake, over], over)].into_iter());
-    let handled = [signal::ignore(signal::SIGINT)?]
-        .into_iter()
-        .chain(signal::handle(&[signal::SIGTERM])?)
-        .chain(signal::ignore_ours(signal::SIGHUP)?)
-        .chain(signal::ignore_ours(signal::SIGUSR1)?)
-        .chain(signal::ignore_ours(signal::SIGUSR2)?);
-    handled.for_each(std::mem::forget); // For the child's whole life; there is nothing to go back to.
-    Ok(())
+    // For the child's whole life; there is nothing to go back to.
+    forget(signal::ignore(signal::SIGINT)?);
+    forget(signal::handle(signal::SIGTERM)?);
+    signal::ignore_ours()
 }

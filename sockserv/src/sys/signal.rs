@@ -23,6 +23,9 @@ static QUESTIONS: AtomicU32 = AtomicU32::new(0);
 /// How often SIGUSR2 came.
 static UPGRADES: AtomicU32 = AtomicU32::new(0);
 
+/// The operator's signals that were ever handled, a bit each: a child need not look at the others.
+static HEEDED: AtomicU32 = AtomicU32::new(0);
+
 /// Handles one signal until it is dropped; then what was there before handles it again.
 pub(crate) struct Handled {
     signal: i32,
@@ -49,21 +52,20 @@ pub(crate) fn count() -> u32 {
     COUNT.load(Ordering::SeqCst)
 }
 
-/// Makes each of the signals write to the descriptors chosen by [`aim`].
-pub(crate) fn handle(signals: &[i32]) -> io::Result<Vec<Handled>> {
-    signals
-        .iter()
-        .map(|&signal| set(signal, on_signal as *const () as usize))
-        .collect()
+/// Makes a signal write to the descriptors chosen by [`aim`].
+pub(crate) fn handle(signal: i32) -> io::Result<Handled> {
+    set(signal, on_signal as *const () as usize)
 }
 
 /// Makes SIGHUP wake the servers, and be remembered.
 pub(crate) fn handle_hang_up() -> io::Result<Handled> {
+    HEEDED.fetch_or(1 << SIGHUP, Ordering::Relaxed);
     set(SIGHUP, on_hang_up as *const () as usize)
 }
 
 /// Makes SIGUSR1 wake the servers, and be remembered, unless the application handles it.
 pub(crate) fn handle_question() -> io::Result<Option<Handled>> {
+    HEEDED.fetch_or(1 << SIGUSR1, Ordering::Relaxed);
     let handled = set(SIGUSR1, on_question as *const () as usize)?;
     let is_free = handled.before.sa_sigaction == libc::SIG_DFL;
     Ok(is_free.then_some(handled)) // Dropped, it gives the signal back.
@@ -81,6 +83,7 @@ pub(crate) fn questions() -> u32 {
 
 /// Makes SIGUSR2 wake the servers, and be remembered.
 pub(crate) fn handle_upgrade() -> io::Result<Handled> {
+    HEEDED.fetch_or(1 << SIGUSR2, Ordering::Relaxed);
     set(SIGUSR2, on_upgrade as *const () as usize)
 }
 
@@ -111,12 +114,19 @@ impl Drop for Masked {
     }
 }
 
-/// Makes the process ignore a signal that it handles for its operator.
-pub(crate) fn ignore_ours(signal: i32) -> io::Result<Option<Handled>> {
-    let handled = ignore(signal)?;
+/// Makes the process ignore the signals that it handles for its operator, for good.
+pub(crate) fn ignore_ours() -> io::Result<()> {
     let ours = [on_hang_up, on_question, on_upgrade].map(|handler| handler as *const () as usize);
-    let is_ours = ours.contains(&handled.before.sa_sigaction);
-    Ok(is_ours.then_some(handled)) // Dropped, it is the application's as before.
+    let heeded = HEEDED.load(Ordering::Relaxed);
+    for signal in [SIGHUP, SIGUSR1, SIGUSR2] {
+        if heeded & 1 << signal != 0 {
+            let handled = ignore(signal)?;
+            if ours.contains(&handled.before.sa_sigaction) {
+                mem::forget(handled); // Dropped, it is the application's as before.
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes the process ignore a signal.
