@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::transport::Transport;
 
-/// How many are made at once: a table that may grow large costs nothing until it is used.
+/// How many are made at once, at most: a table that may grow large costs nothing until it is used.
 const CHUNK: usize = 256;
 
 /// What only the accepting process knows of a live request: its socket.
@@ -15,19 +15,26 @@ pub(super) type Side = Option<Arc<dyn Transport>>;
 type Chunk = Box<[Mutex<Side>]>;
 
 /// One for each slot of the table, made when it is first asked for.
-pub(super) struct Sides(Box<[OnceLock<Chunk>]>);
+pub(super) struct Sides {
+    slots: usize,
+    chunks: Box<[OnceLock<Chunk>]>,
+}
 
 impl Sides {
     pub(super) fn new(slots: usize) -> Self {
         let chunks = slots.div_ceil(CHUNK);
-        Self((0..chunks).map(|_| OnceLock::new()).collect())
+        let chunks = (0..chunks).map(|_| OnceLock::new()).collect();
+        Self { slots, chunks }
     }
 
     pub(super) fn of(&self, slot: u32) -> &Mutex<Side> {
-        let slot = slot as usize;
-        let chunk =
-            self.0[slot / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Mutex::default()).collect());
-        &chunk[slot % CHUNK]
+        let (chunk, index) = (slot as usize / CHUNK, slot as usize % CHUNK);
+        let chunk = self.chunks[chunk].get_or_init(|| {
+            let (first, end) = (chunk * CHUNK, (chunk + 1) * CHUNK);
+            let slots = first..end.min(self.slots);
+            slots.map(|_| Mutex::default()).collect()
+        });
+        &chunk[index]
     }
 }
 
