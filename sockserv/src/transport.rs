@@ -170,7 +170,12 @@ impl Transport for Socket {
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Socket::shutdown(self, how)
+        let how = match how {
+            Shutdown::Read => rustix::net::Shutdown::Read,
+            Shutdown::Write => rustix::net::Shutdown::Write,
+            Shutdown::Both => rustix::net::Shutdown::Both,
+        };
+        Ok(rustix::net::shutdown(self, how)?)
     }
 
     fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -91,6 +91,7 @@ impl Link {
     }
 
     /// Drains what the peer still says, for a bounded time. A shutdown waits for none who has said nothing.
+    #[cold] // Its buffer is a page of the stack, which those who need not drain would touch, too.
     fn linger(&self, linger: Linger) {
         let until = Tick::now().after(linger.time());
         let mut left = LINGER_BYTES;
