@@ -1,11 +1,13 @@
 //! A checked `fork`: refused while the process has other threads, with their names in the error.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, process, thread};
 
+use rustix::io::{DupFlags, dup3};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
@@ -43,12 +45,10 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
     }
+    flush();
     // Held across the fork, so that the child does not inherit a lock whose owner is not there.
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
-    // A stream that cannot be flushed has nowhere to say so.
-    let _ = out.flush();
-    let _ = err.flush();
+    let held = (threads == Threads::Allow)
+        .then(|| (io::stdout().lock(), io::stderr().lock(), listeners()));
     // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
@@ -57,11 +57,8 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     match Pid::from_raw(pid) {
         Some(pid) => Child::adopt(pid).map(Fork::Parent),
         None => {
-            for descriptor in listeners.iter().filter(|fd| !keep.contains(fd)) {
-                // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
-                unsafe { libc::close(*descriptor) };
-            }
-            listeners.retain(|descriptor| keep.contains(descriptor)); // Their numbers may mean others from here on.
+            drop(held);
+            close_listeners(keep);
             Ok(Fork::Child)
         }
     }
@@ -70,6 +67,22 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
 /// The descriptors that no child keeps.
 static LISTENERS: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
+fn listeners() -> MutexGuard<'static, Vec<RawFd>> {
+    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In a child: closes them, but for those in `keep`.
+fn close_listeners(keep: &[RawFd]) {
+    listeners().retain(|descriptor| {
+        let keeps = keep.contains(descriptor);
+        if !keeps {
+            // SAFETY: this is a child that ends with `exit`, so the owner of the descriptor never uses or closes it here.
+            unsafe { rustix::io::close(*descriptor) };
+        }
+        keeps // The number may mean another from here on.
+    });
+}
+
 /// Has a descriptor closed in every child, as long as this lives. It must be dropped before the descriptor is closed.
 #[derive(Debug)]
 pub(crate) struct ClosedInChildren(RawFd);
@@ -77,20 +90,14 @@ pub(crate) struct ClosedInChildren(RawFd);
 impl ClosedInChildren {
     pub(crate) fn new(descriptor: impl AsFd) -> Self {
         let descriptor = descriptor.as_fd().as_raw_fd();
-        LISTENERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(descriptor);
+        listeners().push(descriptor);
         Self(descriptor)
     }
 }
 
 impl Drop for ClosedInChildren {
     fn drop(&mut self) {
-        LISTENERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|descriptor| *descriptor != self.0);
+        listeners().retain(|descriptor| *descriptor != self.0);
     }
 }
 
@@ -140,19 +147,17 @@ pub(crate) fn exit(code: i32) -> ! {
 }
 
 /// Makes an open descriptor mean what `new` means; whoever owns it goes on owning it.
-pub(crate) fn replace(descriptor: impl AsFd, new: &OwnedFd) -> io::Result<()> {
-    let (old, flags) = (descriptor.as_fd().as_raw_fd(), libc::O_CLOEXEC);
-    // SAFETY: both are open; `dup3` closes what `old` named before and keeps its number, so its owner stays right.
-    match unsafe { libc::dup3(new.as_raw_fd(), old, flags) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+pub(crate) fn replace(descriptor: impl AsFd, new: OwnedFd) -> io::Result<()> {
+    // SAFETY: it is open, and is not closed here: `dup3` closes what it named before and keeps its number, so that its
+    // owner stays right.
+    let old = unsafe { OwnedFd::from_raw_fd(descriptor.as_fd().as_raw_fd()) };
+    dup3(new, &mut ManuallyDrop::new(old), DupFlags::CLOEXEC)?;
+    Ok(())
 }
 
+/// The standard error is never buffered.
 fn flush() {
-    // A stream that cannot be flushed has nowhere to say so.
-    let _ = io::stdout().flush();
-    let _ = io::stderr().flush();
+    let _ = io::stdout().flush(); // A stream that cannot be flushed has nowhere to say so.
 }
 
 impl Child {

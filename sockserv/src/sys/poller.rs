@@ -32,7 +32,7 @@ impl Poller {
     /// Puts a new epoll instance, which no other process shares, in the place of this one.
     pub(crate) fn renew(&self) -> io::Result<()> {
         let Self { epoll } = Self::new()?;
-        super::fork::replace(&self.epoll, &epoll)
+        super::fork::replace(&self.epoll, epoll)
     }
 
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
@@ -90,7 +90,7 @@ impl Wake {
     /// Puts a new eventfd, which no other process shares, in the place of this one.
     pub(crate) fn renew(&self) -> io::Result<()> {
         let Self(new) = Self::new()?;
-        super::fork::replace(&self.0, &new)
+        super::fork::replace(&self.0, new)
     }
 
     /// One `write`, which never blocks and may run in a signal handler: signal-safety(7).
@@ -124,7 +124,7 @@ impl Timer {
     /// Puts a new timer, which no other process shares, in the place of this one.
     pub(crate) fn renew(&self) -> io::Result<()> {
         let Self(new) = Self::new()?;
-        super::fork::replace(&self.0, &new)
+        super::fork::replace(&self.0, new)
     }
 
     /// Rings once after `delay`, or never.
