@@ -81,24 +81,16 @@ enum Accepted<H> {
     Packet(Box<Datagram>, Calls<H, Datagram>),
 }
 
-/// What a parent keeps of a request that a child handles.
-#[derive(Debug)]
-struct Remains {
-    peer: Address,
-    ticket: Ticket,
-}
-
 impl<H> Accepted<H> {
     /// Closes this process's copy of the socket.
-    fn into_kept(self) -> Box<dyn Kept> {
-        let (peer, ticket) = match self {
+    fn into_kept(self) -> Kept {
+        match self {
             Self::Packet(datagram, _) => datagram.into_kept(),
             Self::Stream(link, _) => match Arc::try_unwrap(link) {
                 Ok(link) => link.into_kept(),
-                Err(link) => return Box::new(link), // Somebody else has it, too: it is kept as a whole.
+                Err(link) => Kept::Held(link), // Somebody else has it, too.
             },
-        };
-        Box::new(Remains { peer, ticket })
+        }
     }
 }
 
@@ -458,20 +450,6 @@ impl<H> Unit<H> {
             peer: self.peer_addr().clone(),
             error: self.give_up(),
         }
-    }
-}
-
-impl Kept for Remains {
-    fn ticket(&self) -> Option<&Ticket> {
-        Some(&self.ticket)
-    }
-
-    fn peer(&self) -> &Address {
-        &self.peer
-    }
-
-    fn keeps_socket(&self) -> bool {
-        false
     }
 }
 

@@ -11,6 +11,7 @@ use crate::address::{Address, Kind};
 use crate::error::of_peer;
 use crate::listener::packets::{Packet, Route};
 use crate::request::conversation::Conversation;
+use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Ticket};
 
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
@@ -73,8 +74,8 @@ impl Datagram {
     }
 
     /// Lets the socket go, and keeps the place in the table.
-    pub(crate) fn into_kept(self) -> (Address, Ticket) {
-        (self.peer, self.ticket)
+    pub(crate) fn into_kept(self) -> Kept {
+        Kept::Place(self.peer, self.ticket)
     }
 
     pub(crate) fn ticket(&self) -> &Ticket {

@@ -8,6 +8,7 @@ use crate::error::{IntoOutcome, Phase, RequestError};
 use crate::guard::{guard, leave_handler};
 use crate::request::link::Link;
 use crate::request::stream::{Elsewhere, Stream};
+use crate::requests::children::Kept;
 use crate::requests::lock;
 use crate::sys::fork::{self, Threads};
 
@@ -67,7 +68,7 @@ impl Stream {
         self.check_here()?;
         let link = Arc::clone(self.link());
         if let Some(child) = link.requests().fork(Threads::Refuse, &[])? {
-            link.requests().watch(child, Box::new(link.clone()));
+            link.requests().watch(child, Kept::Held(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
             link.forget_fds(); // The child has its own copies of them.

@@ -15,7 +15,7 @@ use crate::error::{Cut, Seen, Timeout, is_disconnect};
 use crate::request::descriptors::Arrivals;
 use crate::request::rate::{Exchange, Pace};
 use crate::request::sender::Outgoing;
-use crate::requests::children::Kept;
+use crate::requests::children::{Held, Kept};
 use crate::requests::{ServerHandle, Slot, Ticket, Told};
 use crate::sys::clock::{Tick, at_least_a_micro};
 use crate::transport::{Transport, Wait};
@@ -70,8 +70,8 @@ const SAW_CUT: u8 = u8::MAX;
 
 impl Link {
     /// Lets the socket go, and keeps the place in the table.
-    pub(crate) fn into_kept(self) -> (Address, Ticket) {
-        (self.peer, self.ticket)
+    pub(crate) fn into_kept(self) -> Kept {
+        Kept::Place(self.peer, self.ticket)
     }
 
     /// `inherits`: whether the socket already has the server's timeout, as those accepted by TCP have from their listener.
@@ -529,17 +529,13 @@ impl AsFd for Link {
     }
 }
 
-impl Kept for Arc<Link> {
-    fn ticket(&self) -> Option<&Ticket> {
-        Some(&self.ticket)
+impl Held for Link {
+    fn ticket(&self) -> &Ticket {
+        &self.ticket
     }
 
     fn peer(&self) -> &Address {
         &self.peer
-    }
-
-    fn keeps_socket(&self) -> bool {
-        true
     }
 }
 

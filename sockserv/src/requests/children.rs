@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::mem::forget;
 use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -23,17 +24,46 @@ use crate::transport::Linger;
 /// Tokens of children in the poller begin here; below are the server's own.
 pub(crate) const TOKENS: u64 = 1 << 32;
 
-/// What the parent keeps for a child: a request's place in the table and whose it was, or which worker it is.
-pub(crate) trait Kept: Send + fmt::Debug {
-    /// The place of the one request that the child serves.
-    fn ticket(&self) -> Option<&Ticket>;
-    /// Which worker it is.
-    fn worker(&self) -> Option<Worker> {
-        None
-    }
+/// What the parent keeps for a child.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// Whose request the child serves, and its place in the table.
+    Place(Address, Ticket),
+    /// The same, of a request that this process still holds, with its socket.
+    Held(Arc<dyn Held>),
+    Worker(Worker),
+}
+
+/// A request that its parent holds while a child serves it.
+pub(crate) trait Held: Send + Sync + fmt::Debug {
+    fn ticket(&self) -> &Ticket;
     fn peer(&self) -> &Address;
-    /// Whether the parent's copy of the socket is open.
-    fn keeps_socket(&self) -> bool;
+}
+
+impl Kept {
+    /// The place of the one request that the child serves.
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Place(_, ticket) => Some(ticket),
+            Self::Held(request) => Some(request.ticket()),
+            Self::Worker(_) => None,
+        }
+    }
+
+    pub(crate) fn worker(&self) -> Option<Worker> {
+        match self {
+            Self::Worker(worker) => Some(*worker),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> &Address {
+        match self {
+            Self::Place(peer, _) => peer,
+            Self::Held(request) => request.peer(),
+            Self::Worker(_) => &Address::Unnamed,
+        }
+    }
 }
 
 /// The children that run.
@@ -45,7 +75,7 @@ pub(crate) struct Children {
 #[derive(Debug)]
 pub(super) struct Running {
     child: fork::Child,
-    kept: Box<dyn Kept>,
+    kept: Kept,
     /// When it was told to end, and how long it may take.
     told: Option<(Tick, Duration)>,
     killed: bool,
@@ -76,14 +106,14 @@ impl Requests {
     }
 
     /// Waits for the end of a child that serves a request, and keeps what the parent has of the request until then.
-    pub(crate) fn watch(&self, child: fork::Child, kept: Box<dyn Kept>) {
+    pub(crate) fn watch(&self, child: fork::Child, kept: Kept) {
         if let Some(ticket) = kept.ticket() {
             self.forget_transport(ticket.index); // The child waits, is told and cut by its own means.
         }
         self.watch_child(child, kept);
     }
 
-    pub(super) fn watch_child(&self, child: fork::Child, kept: Box<dyn Kept>) {
+    pub(super) fn watch_child(&self, child: fork::Child, kept: Kept) {
         let token = TOKENS + u64::from(child.id());
         if self.poller.add(&child, token, Interest::IN).is_err() {
             child.signal(Signal::KILL); // Out of memory: what cannot be watched must not run. The next reap finds it.
@@ -98,7 +128,7 @@ impl Requests {
     }
 
     /// Reaps the children that have ended; returns the workers, and those that did not finish their request by themselves.
-    pub(crate) fn reap(&self) -> Vec<(u32, ExitStatus, Box<dyn Kept>)> {
+    pub(crate) fn reap(&self) -> Vec<(u32, ExitStatus, Kept)> {
         let mut ended = Vec::new();
         let mut running = lock(&self.children.running);
         let mut index = 0;
@@ -203,8 +233,14 @@ impl Requests {
 }
 
 impl Running {
-    pub(super) fn apart(self) -> (fork::Child, Box<dyn Kept>) {
-        (self.child, self.kept)
+    /// In another child: it is the parent's. Its descriptor and its place in the table harm nobody, and letting go of them
+    /// costs a page fault each. A socket must go: its peer would wait for our end.
+    pub(super) fn forget(self) {
+        if let Kept::Held(request) = self.kept {
+            drop(request);
+        } else {
+            forget(self);
+        }
     }
 
     fn tell(&mut self, now: Tick, grace: Duration) {

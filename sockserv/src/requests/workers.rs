@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
-use crate::requests::children::Kept;
-use crate::requests::{Requests, Slot, Ticket, Told, lock};
+use crate::requests::children::{Kept, Running};
+use crate::requests::{Requests, Slot, Told, lock};
 use crate::sys::clock::Tick;
 use crate::sys::fork::{self, Fork, Threads};
 use crate::sys::signal;
@@ -96,7 +96,7 @@ impl Requests {
 
     /// Waits for a worker's end from now on.
     pub(crate) fn watch_worker(&self, worker: Worker, child: fork::Child) {
-        self.watch_child(child, Box::new(worker));
+        self.watch_child(child, Kept::Worker(worker));
     }
 
     /// A worker has prepared itself and begins to serve.
@@ -236,24 +236,6 @@ impl Requests {
     }
 }
 
-impl Kept for Worker {
-    fn ticket(&self) -> Option<&Ticket> {
-        None
-    }
-
-    fn worker(&self) -> Option<Worker> {
-        Some(*self)
-    }
-
-    fn peer(&self) -> &Address {
-        &Address::Unnamed
-    }
-
-    fn keeps_socket(&self) -> bool {
-        false
-    }
-}
-
 impl Requests {
     /// Whether a worker has a live request.
     pub(super) fn is_serving(&self, process: u32) -> bool {
@@ -279,17 +261,8 @@ impl Requests {
 
     /// In a child or a worker: its siblings are the parent's to watch.
     pub(super) fn forget_siblings(&self) {
-        // A sibling's descriptor and place in the table harm nobody, and letting go of them costs a page fault each.
-        // What keeps a socket must go: its peer would wait for our end.
-        for (child, kept) in lock(&self.children.running)
+        lock(&self.children.running)
             .drain(..)
-            .map(super::children::Running::apart)
-        {
-            std::mem::forget(child);
-            match kept.keeps_socket() {
-                true => drop(kept),
-                false => std::mem::forget(kept),
-            }
-        }
+            .for_each(Running::forget);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, process, thread};
@@ -151,7 +151,9 @@ pub(crate) fn replace(descriptor: impl AsFd, new: OwnedFd) -> io::Result<()> {
     // SAFETY: it is open, and is not closed here: `dup3` closes what it named before and keeps its number, so that its
     // owner stays right.
     let old = unsafe { OwnedFd::from_raw_fd(descriptor.as_fd().as_raw_fd()) };
-    dup3(new, &mut ManuallyDrop::new(old), DupFlags::CLOEXEC)?;
+    dup3(&new, &mut ManuallyDrop::new(old), DupFlags::CLOEXEC)?;
+    // SAFETY: nobody else has it. (The library's own `close` would be one more page for a child to map.)
+    unsafe { rustix::io::close(new.into_raw_fd()) };
     Ok(())
 }
 
