@@ -94,7 +94,7 @@ impl ServerHandle {
         self.requests.is_handed_over()
     }
 
-    /// Returns the server's numbers.
+    /// Returns the server's numbers. Under every model, who has seen the end of its connection is counted as ended.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.requests.stats()

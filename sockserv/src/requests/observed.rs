@@ -113,6 +113,7 @@ impl Requests {
         if self.options.observers.is_empty() {
             return;
         }
+        self.tell_done();
         self.for_each(|slot, index| {
             slot.tell(Told::Cut);
             self.stopped(index);

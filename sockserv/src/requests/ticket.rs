@@ -61,7 +61,8 @@ impl Requests {
     /// itself; what is the parent's follows when that looks.
     pub(crate) fn settle(&self, index: u32) {
         let slot = self.slot(index);
-        if slot.owed.load(Ordering::Relaxed) {
+        // The place of a child whose worker has died is somebody else's by now.
+        if slot.owed.load(Ordering::Relaxed) && self.is_mine(slot) {
             slot.live.store(false, Ordering::Release);
             self.conclude(index);
         }
