@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// The runtime's modules from the bottom to the top: each may name only those before it.
 const RUNTIME: &[&str] = &[
     "sys",
+    "named",
     "address",
     "error",
     "notify",
@@ -46,6 +47,7 @@ const MACROS: &[&str] = &[
     "address",
     "network",
     "words",
+    "hooks",
     "rpc",
     "args",
     "handler",

@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 use socket2::SockAddr;
 
+use crate::named::{Named, named};
+
 /// The longest Unix path that fits a socket address: `sun_path` less the terminating zero, unix(7).
 const MAX_PATH: usize = 107;
 
@@ -173,38 +175,41 @@ fn escaped(text: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The four kinds of socket that a server can listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// TCP: a byte stream over IP.
-    Tcp,
-    /// UDP: datagrams over IP.
-    Udp,
-    /// A Unix stream.
-    Unix,
-    /// Unix datagrams.
-    UnixDatagram,
+named! {
+    /// The four kinds of socket that a server can listen on.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Kind {
+        /// TCP: a byte stream over IP.
+        Tcp = "tcp",
+        /// UDP: datagrams over IP.
+        Udp = "udp",
+        /// A Unix stream.
+        Unix = "unix",
+        /// Unix datagrams.
+        UnixDatagram = "unix-datagram",
+    }
 }
 
 impl Kind {
     pub(crate) fn is_unix(self) -> bool {
-        matches!(self, Self::Unix | Self::UnixDatagram)
+        match self {
+            Self::Unix | Self::UnixDatagram => true,
+            Self::Tcp | Self::Udp => false,
+        }
     }
 
     pub(crate) fn is_stream(self) -> bool {
-        matches!(self, Self::Tcp | Self::Unix)
+        match self {
+            Self::Tcp | Self::Unix => true,
+            Self::Udp | Self::UnixDatagram => false,
+        }
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Unix => "unix",
-            Self::UnixDatagram => "unix-datagram",
-        })
+        f.pad(self.word())
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::address::Address;
+use crate::named::{Named, named};
 
 /// What a method of a handler returns in the traits: nothing, or whatever went wrong.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -46,81 +47,53 @@ const LINES_A_SECOND: u32 = 10;
 /// How many errors behind a request's own are looked at.
 const LONGEST_CHAIN: usize = 64;
 
-/// Where in the life of a request something went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// In `verify_request`.
-    Verify,
-    /// Before the request's unit ran: cloning the handler, starting a thread, forking.
-    Dispatch,
-    /// In `setup`.
-    Setup,
-    /// In `handle`.
-    Handle,
-    /// In `finish`.
-    Finish,
-    /// Sending what the handler wrote.
-    Reply,
-    /// Closing the request and dropping its handler.
-    Close,
-    /// A child process ended without having finished its request.
-    Exit,
-    /// In another hook: `service_actions`, `handle_timeout`, `handle_error` itself.
-    Hook,
+named! {
+    /// Where in the life of a request something went wrong.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Phase {
+        /// In `verify_request`.
+        Verify = "verify",
+        /// Before the request's unit ran: cloning the handler, starting a thread, forking.
+        Dispatch = "dispatch",
+        /// In `setup`.
+        Setup = "setup",
+        /// In `handle`.
+        Handle = "handle",
+        /// In `finish`.
+        Finish = "finish",
+        /// Sending what the handler wrote.
+        Reply = "reply",
+        /// Closing the request and dropping its handler.
+        Close = "close",
+        /// A child process ended without having finished its request.
+        Exit = "exit",
+        /// In another hook: `service_actions`, `handle_timeout`, `handle_error` itself.
+        Hook = "hook",
+    }
 }
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Verify => "verify",
-            Self::Dispatch => "dispatch",
-            Self::Setup => "setup",
-            Self::Handle => "handle",
-            Self::Finish => "finish",
-            Self::Reply => "reply",
-            Self::Close => "close",
-            Self::Exit => "exit",
-            Self::Hook => "hook",
-        })
+        f.pad(self.word())
     }
 }
 
-/// Which of a request's deadlines passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Timeout {
-    /// `first_byte_timeout`: the peer connected and stayed silent.
-    FirstByte,
-    /// `timeout`, in a read.
-    Read,
-    /// `timeout`, in a write.
-    Write,
-    /// `request_timeout`: the request as a whole took too long.
-    Request,
-    /// `min_rate`: the peer sent, or took, too few bytes for the time it was waited for.
-    Rate,
-}
-
-impl Timeout {
-    /// All of them, in their order.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::FirstByte,
-        Self::Read,
-        Self::Write,
-        Self::Request,
-        Self::Rate,
-    ];
-
-    /// A name for logs and metrics, which does not change.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::FirstByte => "first_byte_timeout",
-            Self::Read => "read_timeout",
-            Self::Write => "write_timeout",
-            Self::Request => "request_timeout",
-            Self::Rate => "min_rate",
-        }
+named! {
+    /// Which of a request's deadlines passed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Timeout {
+        /// `first_byte_timeout`: the peer connected and stayed silent.
+        FirstByte = "first_byte_timeout",
+        /// `timeout`, in a read.
+        Read = "read_timeout",
+        /// `timeout`, in a write.
+        Write = "write_timeout",
+        /// `request_timeout`: the request as a whole took too long.
+        Request = "request_timeout",
+        /// `min_rate`: the peer sent, or took, too few bytes for the time it was waited for.
+        Rate = "min_rate",
     }
 }
 

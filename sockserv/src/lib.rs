@@ -101,6 +101,7 @@ mod hooks;
 mod limits;
 mod listener;
 pub mod message;
+mod named;
 mod notify;
 pub mod observer;
 mod options;

@@ -107,6 +107,8 @@ mod tests {
     use crate::admin::Tally;
     use crate::observer::Metrics;
 
+    const PAGE: &str = include_str!("../observer/mod.rs");
+
     /// What is described: the kind, the unit and the help of each name.
     #[derive(Default)]
     struct Described(Mutex<BTreeMap<String, (String, Option<Unit>)>>);
@@ -154,6 +156,8 @@ mod tests {
         assert_eq!(text.matches("# TYPE ").count(), described.len());
         for (name, (head, unit)) in described {
             assert!(text.contains(&head), "no {head} in {text}");
+            let row = format!("//! | `{name}` |");
+            assert!(PAGE.contains(&row), "no {row} in the page of the numbers");
             let unit = unit.map_or("", |unit| unit.as_str());
             assert!(name.contains(unit), "`{name}` is in {unit}"); // Prometheus wants it in the name.
         }

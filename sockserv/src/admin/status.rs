@@ -5,14 +5,23 @@ use std::fmt::Display;
 use crate::admin::View;
 use crate::admin::json::{Object, Text, list};
 use crate::admin::tally::MICROS;
-use crate::requests::Live;
+use crate::requests::{Live, Stats};
 
 /// How many open requests are listed: the oldest.
 const LISTED: usize = 100;
 
 /// Writes everything that is known of the server at this moment.
 pub(super) fn json(view: &View<'_>) -> String {
-    let (stats, numbers) = (view.requests.stats(), view.tally.numbers());
+    let numbers = view.tally.numbers();
+    let Stats {
+        accepted,
+        active,
+        finished,
+        failed,
+        refused,
+        bytes_in,
+        bytes_out,
+    } = view.requests.stats(); // All of them are shown.
     let bounds = MICROS.iter().map(|&micros| micros as f64 / 1e6);
     let reasons = numbers
         .reasons
@@ -35,13 +44,13 @@ pub(super) fn json(view: &View<'_>) -> String {
         .with("uptime", view.uptime.as_secs_f64())
         .with_text("state", view.readiness.word())
         .with("max_connections", view.requests.limits.max_connections())
-        .with("accepted", stats.accepted)
-        .with("active", stats.active)
-        .with("finished", stats.finished)
-        .with("failed", stats.failed)
-        .with("refused", stats.refused)
-        .with("bytes_in", stats.bytes_in)
-        .with("bytes_out", stats.bytes_out)
+        .with("accepted", accepted)
+        .with("active", active)
+        .with("finished", finished)
+        .with("failed", failed)
+        .with("refused", refused)
+        .with("bytes_in", bytes_in)
+        .with("bytes_out", bytes_out)
         .with("started", numbers.started)
         .with("reasons", counts(reasons))
         .with("refusals", counts(refusals))

@@ -6,31 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Phase;
+use crate::named::Named;
 use crate::observer::{Event, Observer, Reason, Refusal, Stop};
 use crate::sys::shared::{Memory, Shared};
 
 /// Reasons are counted by their codes, which are smaller.
 const CODES: usize = 32;
-
-pub(super) const REFUSALS: [Refusal; 5] = [
-    Refusal::Access,
-    Refusal::Rate,
-    Refusal::PerPeer,
-    Refusal::Full,
-    Refusal::Verify,
-];
-
-pub(super) const PHASES: [Phase; 9] = [
-    Phase::Verify,
-    Phase::Dispatch,
-    Phase::Setup,
-    Phase::Handle,
-    Phase::Finish,
-    Phase::Reply,
-    Phase::Close,
-    Phase::Exit,
-    Phase::Hook,
-];
 
 /// How many bounds the histogram has.
 const BOUNDS: usize = 22;
@@ -61,8 +42,8 @@ const fn micros() -> [u64; BOUNDS] {
 struct Counters {
     started: AtomicU64,
     reasons: [AtomicU64; CODES],
-    refusals: [AtomicU64; REFUSALS.len()],
-    errors: [AtomicU64; PHASES.len()],
+    refusals: [AtomicU64; Refusal::ALL.len()],
+    errors: [AtomicU64; Phase::ALL.len()],
     /// How many requests took at most as long as each bound, but longer than the one before; the last longer than all.
     durations: [AtomicU64; BOUNDS + 1],
     /// The sum of all durations, in nanoseconds.
@@ -114,8 +95,8 @@ impl Tally {
         Numbers {
             reasons,
             started: get(&counters.started),
-            refusals: with(REFUSALS, &counters.refusals),
-            errors: with(PHASES, &counters.errors),
+            refusals: with(Refusal::ALL, &counters.refusals),
+            errors: with(Phase::ALL, &counters.errors),
             durations: counters.durations.each_ref().map(get),
             total: Duration::from_nanos(get(&counters.nanos)),
             bytes_in: get(&counters.bytes_in),
@@ -153,13 +134,8 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-fn with<T, const N: usize>(all: [T; N], counters: &[AtomicU64; N]) -> Vec<(T, u64)> {
-    all.into_iter().zip(counters.iter().map(get)).collect()
-}
-
-/// The counter of one thing among all of its kind.
-fn of<'a, T: PartialEq>(all: &[T], one: &T, counters: &'a [AtomicU64]) -> Option<&'a AtomicU64> {
-    counters.get(all.iter().position(|other| other == one)?)
+fn with<T: Copy>(all: &[T], counters: &[AtomicU64]) -> Vec<(T, u64)> {
+    all.iter().copied().zip(counters.iter().map(get)).collect()
 }
 
 impl Observer for Tally {
@@ -168,14 +144,21 @@ impl Observer for Tally {
         let counter = match event {
             Event::Started(_) => Some(&counters.started),
             Event::Stopped(stop) => return self.count(stop),
-            Event::Refused { why, .. } => of(&REFUSALS, why, &counters.refusals),
+            Event::Refused { why, .. } => Some(&counters.refusals[*why as usize]),
             Event::Failed { error, .. } if !error.is_disconnect() => {
-                of(&PHASES, &error.phase(), &counters.errors)
+                Some(&counters.errors[error.phase() as usize])
             }
             Event::Paused { .. } => Some(&counters.pauses),
             Event::WorkerStarted { .. } => Some(&counters.workers_started),
             Event::WorkerEnded { .. } => Some(&counters.workers_ended),
-            _ => None, // Nobody counts it.
+            // That a peer left is the reason of a stop, and nobody counts the others.
+            Event::Failed { .. }
+            | Event::Reload
+            | Event::Draining
+            | Event::Drained(_)
+            | Event::Upgrading { .. }
+            | Event::Upgraded { .. }
+            | Event::UpgradeFailed { .. } => None,
         };
         counter.into_iter().for_each(|counter| add(counter, 1));
     }
@@ -192,16 +175,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_counter_for_everything() {
+    fn there_is_a_counter_for_every_reason() {
         assert!(
             (0..=u8::MAX)
                 .filter(|&code| Reason::from_code(code).is_some())
                 .all(|code| usize::from(code) < CODES)
-        );
-        assert_eq!(REFUSALS.map(|why| why as usize), [0, 1, 2, 3, 4]);
-        assert_eq!(
-            PHASES.map(|phase| phase as usize),
-            [0, 1, 2, 3, 4, 5, 6, 7, 8]
         );
     }
 

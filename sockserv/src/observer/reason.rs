@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{RequestError, Timeout};
+use crate::named::{Named, named};
 
 /// Why a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +47,7 @@ impl Reason {
             Self::Failed => "failed",
             Self::Panicked => "panicked",
             Self::Disconnected => "disconnected",
-            Self::TimedOut(timeout) => timeout.name(),
+            Self::TimedOut(timeout) => timeout.word(),
             Self::Cut => "cut",
             Self::Exited => "exited",
         }
@@ -73,10 +74,7 @@ impl Reason {
             4 => Self::Disconnected,
             5 => Self::Cut,
             6 => Self::Exited,
-            _ => {
-                let timeout = usize::from(code.checked_sub(TIMEOUTS)?);
-                Self::TimedOut(*Timeout::ALL.get(timeout)?)
-            }
+            _ => Self::TimedOut(Timeout::from_number(code.checked_sub(TIMEOUTS)?)?),
         })
     }
 }
@@ -90,40 +88,39 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why a peer was turned away.
-///
-/// The order is the one in which they are asked: what costs less comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The lists `allow` and `deny` say that it may not come at all. Closed without a word.
-    Access,
-    /// It comes more often than `accept_rate` allows. Told so by the `banner`, if there is one.
-    Rate,
-    /// It has `max_connections_per_peer` requests already. Told so by the `banner`.
-    PerPeer,
-    /// `max_connections` requests are alive, and `on_full` is [`Refuse`](crate::OnFull::Refuse). Told so by the `banner`.
-    Full,
-    /// [`verify_request`](crate::Hooks::verify_request) said no, or panicked. Closed without a word.
-    Verify,
+named! {
+    /// Why a peer was turned away.
+    ///
+    /// The order is the one in which they are asked: what costs less comes first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Refusal {
+        /// The lists `allow` and `deny` say that it may not come at all. Closed without a word.
+        Access = "access",
+        /// It comes more often than `accept_rate` allows. Told so by the `banner`, if there is one.
+        Rate = "rate",
+        /// It has `max_connections_per_peer` requests already. Told so by the `banner`.
+        PerPeer = "per_peer",
+        /// `max_connections` requests are alive, and `on_full` is [`Refuse`](crate::OnFull::Refuse). Told so by the `banner`.
+        Full = "full",
+        /// [`verify_request`](crate::Hooks::verify_request) said no, or panicked. Closed without a word.
+        Verify = "verify",
+    }
 }
 
 impl Refusal {
     /// Whether the peer may know why: one that may not come at all is told nothing.
     pub(crate) fn is_told(self) -> bool {
-        matches!(self, Self::Rate | Self::PerPeer | Self::Full)
+        match self {
+            Self::Rate | Self::PerPeer | Self::Full => true,
+            Self::Access | Self::Verify => false,
+        }
     }
 
     /// Returns its name, which does not change: `access`, `rate`, `per_peer`, `full` or `verify`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Rate => "rate",
-            Self::PerPeer => "per_peer",
-            Self::Full => "full",
-            Self::Verify => "verify",
-        }
+        self.word()
     }
 }
 
@@ -147,7 +144,8 @@ mod tests {
             Reason::Cut,
             Reason::Exited,
         ];
-        for reason in plain.into_iter().chain(Timeout::ALL.map(Reason::TimedOut)) {
+        let timeouts = Timeout::ALL.iter().copied().map(Reason::TimedOut);
+        for reason in plain.into_iter().chain(timeouts) {
             assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }
         assert_eq!(Reason::from_code(0), None);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::{Cut, Seen, Timeout, is_disconnect};
+use crate::named::Named;
 use crate::request::descriptors::Arrivals;
 use crate::request::rate::{Exchange, Pace};
 use crate::request::sender::Outgoing;
@@ -498,7 +499,7 @@ impl Link {
         let timeout = saw.checked_sub(SAW_TIMEOUT);
         Seen {
             disconnect: saw == SAW_DISCONNECT,
-            timeout: timeout.and_then(|timeout| Timeout::ALL.get(usize::from(timeout)).copied()),
+            timeout: timeout.and_then(Timeout::from_number),
             cut: saw == SAW_CUT,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::address::{Address, Kind};
 use crate::drain::Stage;
 use crate::error::Phase;
+use crate::named::Named;
 use crate::observer::Reason;
 use crate::requests::meeting::Waiting;
 use crate::requests::peer::Peer;
@@ -261,9 +262,7 @@ impl Slot {
     }
 
     pub(super) fn transport(&self) -> Option<Kind> {
-        let all = [Kind::Tcp, Kind::Udp, Kind::Unix, Kind::UnixDatagram];
-        let transport = self.transport.load(Ordering::Relaxed).checked_sub(1)?;
-        all.get(usize::from(transport)).copied()
+        Kind::from_number(self.transport.load(Ordering::Relaxed).checked_sub(1)?)
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {
@@ -271,17 +270,7 @@ impl Slot {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        const ALL: [Phase; 6] = [
-            Phase::Verify,
-            Phase::Dispatch,
-            Phase::Setup,
-            Phase::Handle,
-            Phase::Finish,
-            Phase::Reply,
-        ];
-        ALL.get(usize::from(self.phase.load(Ordering::Relaxed)))
-            .copied()
-            .unwrap_or(Phase::Close)
+        Phase::from_number(self.phase.load(Ordering::Relaxed)).unwrap_or(Phase::Close)
     }
 
     pub(crate) fn expires(&self) -> Option<Tick> {
