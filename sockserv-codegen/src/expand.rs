@@ -13,8 +13,9 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use crate::hooks::Hook;
 use crate::options::{Model, Transport, Width};
-use crate::plan::{ChosenModel, Forward, Hook, HookForward, Kind, Plan, Setter, Source, Value};
+use crate::plan::{ChosenModel, Forward, HookForward, Kind, Plan, Setter, Source, Value};
 
 /// What a piece of the expansion is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

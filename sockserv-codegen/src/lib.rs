@@ -8,6 +8,7 @@ mod args;
 mod errors;
 mod expand;
 mod handler;
+mod hooks;
 mod inspect;
 #[cfg(feature = "rpc")]
 mod interface;

@@ -39,11 +39,17 @@ impl Transport {
     }
 
     pub(crate) fn is_stream(self) -> bool {
-        matches!(self, Self::Tcp | Self::Unix)
+        match self {
+            Self::Tcp | Self::Unix => true,
+            Self::Udp | Self::UnixDatagram => false,
+        }
     }
 
     pub(crate) fn is_unix(self) -> bool {
-        matches!(self, Self::Unix | Self::UnixDatagram)
+        match self {
+            Self::Unix | Self::UnixDatagram => true,
+            Self::Tcp | Self::Udp => false,
+        }
     }
 
     /// Returns the column of the table.
@@ -106,12 +112,18 @@ impl Model {
 
     /// Tells whether it makes processes, and so needs a process without other threads, or a promise.
     pub(crate) fn forks(self) -> bool {
-        matches!(self, Self::Forking | Self::Prefork)
+        match self {
+            Self::Forking | Self::Prefork => true,
+            Self::Sync | Self::Threading | Self::Pool => false,
+        }
     }
 
     /// Tells whether it has workers that outlive a request.
     pub(crate) fn has_workers(self) -> bool {
-        matches!(self, Self::Pool | Self::Prefork)
+        match self {
+            Self::Pool | Self::Prefork => true,
+            Self::Sync | Self::Threading | Self::Forking => false,
+        }
     }
 
     /// Returns how it is written, with an option if it has any.

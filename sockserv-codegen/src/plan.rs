@@ -24,7 +24,7 @@ use crate::options::{Model, OWN_DATAGRAMS, OWN_STREAMS, Transport};
 
 pub(crate) use by_hand::{ByHand, Numbered};
 pub(crate) use commands::{Command, Commands, Parameter, Takes};
-pub(crate) use hooks::{Hook, HookForward};
+pub(crate) use hooks::HookForward;
 pub(crate) use messages::{Codec, Messages};
 pub(crate) use methods::{Forward, Forwards, Kind};
 pub(crate) use opcodes::{Number, Opcode, Opcodes, Part};

@@ -6,11 +6,12 @@ use syn::{
 };
 
 use super::Source;
-use super::hooks::{Hook, HookForward, check_hook, check_near_hook};
+use super::hooks::{HookForward, check_hook, check_near_hook};
 use super::rpc::Rpc;
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::handler::{Form, Handler, Method, ends_with, last_segment, last_word, ungroup};
+use crate::hooks::{Hook, LIFE};
 use crate::words;
 
 /// What a handler is handed.
@@ -58,8 +59,6 @@ pub(crate) struct Forward<'a> {
     /// A mistake was reported: forward to nothing, so that no second error follows.
     pub(crate) broken: bool,
 }
-
-const LIFE: [&str; 3] = ["setup", "handle", "finish"];
 
 /// Finds and judges all of them; nothing if the user implements the traits by hand.
 pub(super) fn forwards<'a>(

@@ -1,23 +1,15 @@
 //! Programs, versions, procedures.
 
 use super::Resolver;
+use crate::hooks::{Hook, LIFE};
 use crate::rpc::interface::{self, Interface, Type};
 use crate::rpc::names;
 use crate::rpc::syntax::{Declaration, Definition, Procedure, Program, Specifier, Version};
 
 /// Methods that are there for something else: a procedure of this name gets a `_`.
-const TAKEN: [&str; 10] = [
-    "setup",
-    "handle",
-    "finish",
-    "verify_request",
-    "handle_error",
-    "handle_timeout",
-    "service_actions",
-    "server_bind",
-    "server_activate",
-    "worker_start",
-];
+fn is_taken(method: &str) -> bool {
+    LIFE.contains(&method) || Hook::ALL.iter().any(|hook| hook.name() == method)
+}
 
 impl<'a> Resolver<'a> {
     pub(super) fn program(
@@ -127,7 +119,7 @@ impl<'a> Resolver<'a> {
                 for procedure in &mut version.procedures {
                     if shared.next() == Some(true) {
                         procedure.method = format!("{}_{}", procedure.method, version.number);
-                    } else if TAKEN.contains(&&*procedure.method) {
+                    } else if is_taken(&procedure.method) {
                         procedure.method.push('_');
                     }
                 }
