@@ -226,9 +226,15 @@ fn duration<'a>(rule: &Rule, literal: &Lit, zero: Zero) -> Result<Value<'a>, Str
         _ => None,
     };
     match time {
-        Some(Duration::ZERO) if zero == Zero::CannotWork => Err(format!(
-            "no time at all cannot work; write `{name} = {example}`, or `{name} = none`"
-        )),
+        Some(Duration::ZERO) if zero == Zero::CannotWork => {
+            let without = match rule.kind {
+                Kind::Timeout(_) => format!(", or `{name} = none`"),
+                _ => String::new(),
+            };
+            Err(format!(
+                "no time at all cannot work; write `{name} = {example}`{without}"
+            ))
+        }
         Some(time) => Ok(Value::Duration(time, literal.span())),
         None => {
             let seconds = match literal {
