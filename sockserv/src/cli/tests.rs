@@ -114,6 +114,71 @@ fn the_help_says_what_this_server_has() {
     }
 }
 
+/// What the attribute makes of these arguments.
+#[cfg(all(feature = "admin", feature = "log", feature = "upgrade"))]
+fn inspected(args: &str) -> sockserv_codegen::Inspection {
+    let item = "impl Echo { fn handle<R: Request>(&mut self, request: &mut R) {} }";
+    let (args, item) = (args.parse().expect("tokens"), item.parse().expect("tokens"));
+    sockserv_codegen::inspect(args, item, std::path::Path::new(".")).expect("a server")
+}
+
+/// The attribute's table says what an option is, and so do the flags: neither has one that the other lacks, and both take
+/// the same values.
+#[cfg(all(feature = "admin", feature = "log", feature = "upgrade"))]
+#[test]
+fn flags_and_the_attribute_know_the_same_options() {
+    let values = [
+        "0",
+        "1",
+        "true",
+        "\"0s\"",
+        "\"30s\"",
+        "\"8 KiB\"",
+        "\"1 KiB/s\"",
+    ];
+    let mut known = vec![ADDR];
+    for server in [
+        "tcp, udp, threading",
+        "unix, pool",
+        "unix_datagram, forking",
+        "tcp, prefork",
+    ] {
+        for setting in inspected(server).settings {
+            if setting.name == "observer" {
+                continue; // A type.
+            }
+            let flag = flags().find(|flag| flag.name == setting.name);
+            let flag = flag.unwrap_or_else(|| panic!("`{}` has no flag", setting.name));
+            known.push(flag.name);
+            if ["TEXT", "NAME", "MODE"].contains(&flag.value) {
+                continue; // A shell has no quotes that could make a difference, and no `0o`.
+            }
+            for value in values {
+                let written = match setting.owner {
+                    None => format!("{server}, {} = {value}", flag.name),
+                    Some(model) => {
+                        server.replace(model, &format!("{model}({} = {value})", flag.name))
+                    }
+                };
+                let mistakes = inspected(&written).mistakes;
+                let set = (flag.set)(&mut Options::new(), value.trim_matches('"'));
+                assert_eq!(
+                    set.is_ok(),
+                    mistakes.is_empty(),
+                    "{written}: {set:?}, {mistakes:?}"
+                );
+            }
+        }
+    }
+    for flag in flags() {
+        assert!(
+            known.contains(&flag.name),
+            "the attribute has no `{}`",
+            flag.name
+        );
+    }
+}
+
 /// Whatever the attribute is made of, `from_args` is there; it is not called, because it reads the test's own arguments.
 mod every_server_has_it {
     use crate::prelude::*;

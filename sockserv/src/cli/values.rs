@@ -77,6 +77,7 @@ impl Written<u64> for Rate {
 
     fn read(text: &str) -> Result<u64, String> {
         let rate = text.parse().ok().or_else(|| units::rate(text));
+        let rate = rate.filter(|&rate: &u64| rate > 0);
         rate.ok_or_else(|| "write bytes a second, as a number or as in `1 KiB/s`".to_owned())
     }
 
@@ -290,6 +291,7 @@ mod tests {
     fn what_cannot_work_is_refused() {
         assert!(<Number<1> as Written<usize>>::read("0").is_err());
         assert!(Size::<1>::read("0").is_err());
+        assert!(Rate::read("0").is_err());
         assert!(Size::<0>::read("8 KB").is_err());
         assert!(Time::<1>::read("0s").is_err());
         assert!(Time::<0>::read("30").is_err());
