@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::admin::View;
 use crate::admin::json::{Object, Text, list};
-use crate::admin::tally::MICROS;
+use crate::admin::tally::{MICROS, Numbers};
 use crate::requests::{Live, Stats};
 
 /// How many open requests are listed: the oldest.
@@ -22,7 +22,6 @@ pub(super) fn json(view: &View<'_>) -> String {
         bytes_in,
         bytes_out,
     } = view.requests.stats(); // All of them are shown.
-    let bounds = MICROS.iter().map(|&micros| micros as f64 / 1e6);
     let reasons = numbers
         .reasons
         .iter()
@@ -32,10 +31,6 @@ pub(super) fn json(view: &View<'_>) -> String {
         .iter()
         .map(|(why, count)| (why.name(), count));
     let errors = numbers.errors.iter().map(|(phase, count)| (phase, count));
-    let durations = Object::new()
-        .with("bounds", list(bounds))
-        .with("counts", list(numbers.durations))
-        .with("sum", numbers.total.as_secs_f64());
     Object::new()
         .with_text("handler", view.handler)
         .with_text("model", view.model)
@@ -55,7 +50,7 @@ pub(super) fn json(view: &View<'_>) -> String {
         .with("reasons", counts(reasons))
         .with("refusals", counts(refusals))
         .with("errors", counts(errors))
-        .with("durations", durations)
+        .with("durations", durations(&numbers))
         .with("pauses", numbers.pauses)
         .with("workers", numbers.workers)
         .with(
@@ -63,6 +58,14 @@ pub(super) fn json(view: &View<'_>) -> String {
             list(view.requests.oldest(LISTED).iter().map(request)),
         )
         .to_string()
+}
+
+fn durations(numbers: &Numbers) -> Object {
+    let bounds = MICROS.iter().map(|&micros| micros as f64 / 1e6);
+    Object::new()
+        .with("bounds", list(bounds))
+        .with("counts", list(numbers.durations))
+        .with("sum", numbers.total.as_secs_f64())
 }
 
 fn counts<'a>(counts: impl Iterator<Item = (impl Display, &'a u64)>) -> Object {
