@@ -8,7 +8,6 @@ mod sys {
     /// Loom's atomics. Loom takes SeqCst operations for acquire and release, but knows SeqCst fences: so there is one between
     /// each two such operations, behind a store and before all others.
     pub(crate) mod atomic {
-        pub(crate) use loom::hint::spin_loop;
         pub(crate) use loom::sync::atomic::Ordering;
         use loom::sync::atomic::fence;
 
@@ -63,9 +62,9 @@ mod sys {
         }
 
         impl AtomicU32 {
-            pub(crate) fn fetch_sub(&self, by: u32, order: Ordering) -> u32 {
+            pub(crate) fn fetch_add(&self, by: u32, order: Ordering) -> u32 {
                 fence_if(order);
-                self.0.fetch_sub(by, order)
+                self.0.fetch_add(by, order)
             }
         }
     }
@@ -99,9 +98,7 @@ impl Table {
     }
 
     fn take(&self, most: u32) -> Option<u32> {
-        let place = self
-            .places
-            .take(most, 3, |place| &self.next[place as usize])?;
+        let place = self.places.take(most, |place| &self.next[place as usize])?;
         let was_inside = self.inside[place as usize].swap(true, Ordering::Relaxed);
         assert!(!was_inside, "two have the same place");
         Some(place)

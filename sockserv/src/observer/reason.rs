@@ -54,6 +54,7 @@ impl Reason {
     }
 
     /// A number for the table of requests, where zero is none at all.
+    #[inline]
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Finished => 1,

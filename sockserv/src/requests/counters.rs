@@ -2,14 +2,32 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::requests::{Requests, Stats};
+use crate::requests::{Requests, Slot, Stats};
 
+/// What the requests of one place count, one after another: no atomic addition is needed.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0.store(self.all() + more, Ordering::Relaxed);
+    }
+
+    /// Takes one back.
+    pub(super) fn take_back(&self) {
+        self.0.store(self.all() - 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn all(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is counted where no place is taken.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Counters {
-    pub(super) accepted: AtomicU64,
-    pub(super) finished: AtomicU64,
-    pub(super) failed: AtomicU64,
     refused: AtomicU64,
     /// The number of the last request that observers were told of.
     pub(super) observed: AtomicU64,
@@ -20,51 +38,49 @@ impl Requests {
         &self.control().counters
     }
 
+    fn sum(&self, count: impl Fn(&Slot) -> &Count) -> u64 {
+        self.used_slots().iter().map(|slot| count(slot).all()).sum()
+    }
+
+    /// How many requests are alive.
     pub(crate) fn active(&self) -> u32 {
-        let counters = self.counters();
-        // SeqCst pairs with `settle`: its end is seen here, or it sees that a wake-up is wanted.
-        let ended =
-            counters.finished.load(Ordering::SeqCst) + counters.failed.load(Ordering::SeqCst);
-        counters
-            .accepted
-            .load(Ordering::SeqCst)
-            .saturating_sub(ended) as u32
+        // The places first: an end that is not seen there, nor behind it, finds the wish to be told of it.
+        if !self.is_in_use() {
+            return 0;
+        }
+        let are_owed = |slot: &&Slot| slot.owed.load(Ordering::Acquire);
+        self.used_slots().iter().filter(are_owed).count() as u32
+    }
+
+    /// Whether any request is alive, or has not yet given its place back.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.control().places.taken() > 0
     }
 
     pub(crate) fn count_refused(&self) {
         self.counters().refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests were taken so far, those that were refused included.
-    pub(crate) fn accepted(&self) -> u64 {
-        let counters = self.counters();
-        counters.accepted.load(Ordering::Relaxed) + counters.refused.load(Ordering::Relaxed)
-    }
-
     /// How many requests were alive when so many had ended, or came later.
     pub(crate) fn alive_since(&self, ended: u64) -> u64 {
-        let accepted = self.counters().accepted.load(Ordering::Relaxed);
-        accepted.saturating_sub(ended)
+        self.sum(|slot| &slot.accepted).saturating_sub(ended)
     }
 
     /// How many requests have ended so far, well or not.
     pub(crate) fn ended(&self) -> u64 {
-        let counters = self.counters();
-        counters.finished.load(Ordering::Relaxed) + counters.failed.load(Ordering::Relaxed)
+        self.sum(|slot| &slot.finished) + self.sum(|slot| &slot.failed)
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let counters = self.counters();
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let slots = self.used_slots();
+        let refused = self.counters().refused.load(Ordering::Relaxed);
         Stats {
-            accepted: self.accepted(),
+            accepted: self.sum(|slot| &slot.accepted) + refused,
             active: u64::from(self.active()),
-            finished: get(&counters.finished),
-            failed: get(&counters.failed),
-            refused: get(&counters.refused),
-            bytes_in: slots.iter().map(|slot| slot.bytes_in.all()).sum(),
-            bytes_out: slots.iter().map(|slot| slot.bytes_out.all()).sum(),
+            finished: self.sum(|slot| &slot.finished),
+            failed: self.sum(|slot| &slot.failed),
+            refused,
+            bytes_in: self.sum(|slot| &slot.bytes_in.all),
+            bytes_out: self.sum(|slot| &slot.bytes_out.all),
         }
     }
 }

@@ -123,6 +123,7 @@ impl Requests {
         workers: Option<usize>,
     ) -> io::Result<Self> {
         let (most, capacity) = options.limit(most_by_model);
+        let capacity = capacity.min(places::MOST as usize);
         let memory = &mut Memory::default();
         Ok(Self {
             control: memory.table(1)?,
@@ -169,11 +170,10 @@ impl Requests {
             self.want_wake(); // Then look again: one may have ended in between.
             self.take_index()
         })?;
-        let (counters, slot) = (self.counters(), self.slot(index));
+        let slot = self.slot(index);
         // First, so that the parent of a worker that dies here gives the place back.
         slot.process.store(self.process.id(), Ordering::Relaxed);
         slot.reset(self.options.request_timeout, peer);
-        counters.accepted.fetch_add(1, Ordering::SeqCst); // Before `be_watched`.
         slot.set_side(transport.is_some());
         if let Some(transport) = transport {
             *lock(self.sides.of(index)) = Some(Arc::clone(transport));
@@ -183,9 +183,10 @@ impl Requests {
     }
 
     fn take_index(&self) -> Option<u32> {
-        let (most, capacity) = (self.limits.max_connections(), self.slots.len() as u32);
         let next = |place: u32| &self.slot(place).next_free;
-        self.control().places.take(most, capacity, next)
+        self.control()
+            .places
+            .take(self.limits.max_connections(), next)
     }
 
     fn give_back(&self, index: u32) {
@@ -250,20 +251,10 @@ impl Requests {
     /// Calls `each` for every live request that is this process's business: all of them, in a worker its own.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Slot, u32)) {
         let own = self.process.id();
-        // Other workers take places meanwhile: then a count is no bound.
-        let mut left = match self.has_workers() {
-            true => u32::MAX,
-            false => self.active(),
-        };
         for (index, slot) in self.used_slots().iter().enumerate() {
-            if left == 0 {
-                break;
-            }
-            if slot.live.load(Ordering::Acquire) {
-                left -= 1;
-                if own == 0 || slot.process.load(Ordering::Relaxed) == own {
-                    each(slot, index as u32);
-                }
+            let is_mine = own == 0 || slot.process.load(Ordering::Relaxed) == own;
+            if is_mine && slot.live.load(Ordering::Acquire) {
+                each(slot, index as u32);
             }
         }
     }
@@ -359,7 +350,7 @@ mod tests {
         };
         let (others, own) = (take(1), take(2));
         // The other worker has not counted its request yet.
-        requests.counters().accepted.fetch_sub(1, Ordering::SeqCst);
+        requests.slot(others.index).accepted.take_back();
         let mut found = Vec::new();
         requests.for_each(|_, index| found.push(index));
         assert_eq!(found, [own.index]);

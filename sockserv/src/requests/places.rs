@@ -2,90 +2,98 @@
 //!
 //! `tests/model.rs` compiles this very file against loom's atomics and tries the interleavings.
 
-use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// How many bits count places; the rest of a [`State`] counts its changes.
+const BITS: u32 = 22;
+
+/// How many places a table can have.
+pub(crate) const MOST: u32 = (1 << BITS) - 1;
 
 /// All bytes zero is a table whose places are all free.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Places {
-    /// How many are taken, those included that are about to be taken or given back.
-    taken: AtomicU32,
+    /// A [`State`]: one change of it takes a place or gives it back.
+    state: AtomicU64,
     /// How many were ever taken: those behind them are free, and their memory untouched.
     used: AtomicU32,
-    /// The first free one, counted from one, in the lower half; a count of changes in the upper half tells two equal ones
-    /// apart.
-    free: AtomicU64,
     /// Whether somebody waits for a place, or for the end of a request.
     wanted: AtomicBool,
 }
 
+/// Which place is the first free one, counted from one, in the lowest bits; how many are taken; and a count of changes, which
+/// tells two equal ones apart.
+#[derive(Clone, Copy)]
+struct State(u64);
+
+impl State {
+    fn free(self) -> u32 {
+        self.0 as u32 & MOST
+    }
+
+    fn taken(self) -> u32 {
+        (self.0 >> BITS) as u32 & MOST
+    }
+
+    fn change(self, free: u32, taken: u32) -> u64 {
+        let changes = (self.0 >> (2 * BITS)).wrapping_add(1);
+        (changes << (2 * BITS)) | (u64::from(taken) << BITS) | u64::from(free)
+    }
+}
+
 impl Places {
-    /// Takes a place if fewer than `most` are taken. `next` is where a place keeps the one that is free after it.
-    pub(crate) fn take<'a>(
-        &self,
-        most: u32,
-        capacity: u32,
-        next: impl Fn(u32) -> &'a AtomicU32,
-    ) -> Option<u32> {
-        let more = |taken: u32| (taken < most.min(capacity)).then_some(taken + 1);
+    /// Takes a place if fewer than `most` are taken, which is at most [`MOST`]. `next` is where a place keeps the one that is
+    /// free after it.
+    pub(crate) fn take<'a>(&self, most: u32, next: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
         // SeqCst: who finds it full has said `want` before, and sees what was given back, or its giver sees the wish.
-        self.taken
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
-            .ok()?;
+        let mut now = self.state.load(Ordering::SeqCst);
         loop {
-            // There is one for each that is counted, but it may move from the one heap to the other in between.
-            if let Some(place) = self.take_free(&next).or_else(|| self.take_unused(capacity)) {
-                return Some(place);
+            let state = State(now);
+            if state.taken() >= most {
+                return None;
             }
-            spin_loop();
-        }
-    }
-
-    fn take_free<'a>(&self, next: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
-        let mut head = self.free.load(Ordering::Acquire);
-        loop {
-            let place = (head as u32).checked_sub(1)?;
-            let after = next(place).load(Ordering::Relaxed);
-            // Acquire pairs with the release in `give_back`: the place's last words are seen before it is used again.
-            match self.free.compare_exchange_weak(
-                head,
-                changed(head, after),
-                Ordering::AcqRel,
-                Ordering::Acquire,
+            let free = state.free().checked_sub(1);
+            let after = free.map_or(0, |place| next(place).load(Ordering::Relaxed));
+            // It pairs with `give_back`, too: the place's last words are seen before it is used again.
+            match self.state.compare_exchange_weak(
+                now,
+                state.change(after, state.taken() + 1),
+                Ordering::SeqCst,
+                Ordering::SeqCst,
             ) {
-                Ok(_) => return Some(place),
-                Err(now) => head = now,
+                // If none was free again, all that were ever taken still are: there is one behind them.
+                Ok(_) => return free.or_else(|| Some(self.used.fetch_add(1, Ordering::Relaxed))),
+                Err(other) => now = other,
             }
         }
-    }
-
-    fn take_unused(&self, capacity: u32) -> Option<u32> {
-        let more = |used: u32| (used < capacity).then_some(used + 1);
-        let used = &self.used;
-        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .ok()
     }
 
     /// Gives a place back; `next` is its own.
     pub(crate) fn give_back(&self, place: u32, next: &AtomicU32) {
-        let mut head = self.free.load(Ordering::Relaxed);
+        let mut now = self.state.load(Ordering::Relaxed);
         loop {
-            next.store(head as u32, Ordering::Relaxed);
-            match self.free.compare_exchange_weak(
-                head,
-                changed(head, place + 1),
-                Ordering::Release,
+            let state = State(now);
+            next.store(state.free(), Ordering::Relaxed);
+            match self.state.compare_exchange_weak(
+                now,
+                state.change(place + 1, state.taken() - 1),
+                Ordering::SeqCst,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => break,
-                Err(now) => head = now,
+                Ok(_) => return,
+                Err(other) => now = other,
             }
         }
-        self.taken.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many are taken, those included that are about to be given back.
+    pub(crate) fn taken(&self) -> u32 {
+        State(self.state.load(Ordering::SeqCst)).taken()
     }
 
     pub(crate) fn is_full(&self, most: u32) -> bool {
-        self.taken.load(Ordering::SeqCst) >= most
+        self.taken() >= most
     }
 
     /// How many were ever taken.
@@ -107,9 +115,4 @@ impl Places {
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
     }
-}
-
-/// The next head of the free list: another first place, and one more change.
-fn changed(head: u64, first: u32) -> u64 {
-    ((head >> 32).wrapping_add(1) << 32) | u64::from(first)
 }

@@ -8,13 +8,14 @@ use crate::drain::Stage;
 use crate::error::Phase;
 use crate::named::Named;
 use crate::observer::Reason;
+use crate::requests::counters::Count;
 use crate::requests::meeting::Waiting;
 use crate::requests::peer::Peer;
 use crate::sys::clock::Tick;
 
-/// One live request.
+/// One live request, in lines of the cache that it shares with no other.
 #[derive(Debug, Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Slot {
     pub(super) next_free: AtomicU32,
     /// Whether it counts as active: from `take` until it is settled.
@@ -24,8 +25,6 @@ pub(crate) struct Slot {
     phase: AtomicU8,
     /// The code of the [`Reason`] why it ended.
     pub(crate) ended: AtomicU8,
-    /// What carries it: a [`Kind`] and one, or zero.
-    transport: AtomicU8,
     /// Its number for observers, until its end was told; zero if there are none.
     pub(super) request: AtomicU64,
     /// Since when its read waits for the peer.
@@ -38,12 +37,16 @@ pub(crate) struct Slot {
     told: AtomicU8,
     /// What it is told after `until`.
     why: AtomicU8,
+    /// Whether the accepting process has its socket.
+    sided: AtomicBool,
     /// How many `busy` guards are alive.
     pub(crate) busy: AtomicU32,
     /// The worker process that has the place; zero if the server has no workers.
     pub(super) process: AtomicU32,
     /// Whether its rest runs in a child or a thread of its own, so that the accept loop which took it goes on.
     pub(super) apart: AtomicBool,
+    /// What carries it: a [`Kind`] and one, or zero.
+    transport: AtomicU8,
     pub(super) started: AtomicU64,
     /// When `request_timeout` ends it, or zero.
     expires: AtomicU64,
@@ -52,8 +55,9 @@ pub(crate) struct Slot {
     pub(crate) bytes_in: Bytes,
     pub(crate) bytes_out: Bytes,
     peer: Peer,
-    /// Whether the accepting process has its socket.
-    sided: AtomicBool,
+    pub(super) accepted: Count,
+    pub(super) finished: Count,
+    pub(super) failed: Count,
 }
 
 crate::sys::shared::shareable!(Slot);
@@ -62,28 +66,23 @@ crate::sys::shared::shareable!(Slot);
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Bytes {
-    all: AtomicU64,
+    pub(super) all: Count,
     /// How many there were when the request began.
     before: AtomicU64,
 }
 
 impl Bytes {
     pub(crate) fn add(&self, bytes: usize) {
-        // It has one writer, so no atomic addition is needed: the two halves of a split stream write different ones.
-        self.all.store(self.all() + bytes as u64, Ordering::Relaxed);
+        self.all.add(bytes as u64); // The two halves of a split stream write different ones.
     }
 
     /// Those of the request alone.
     pub(crate) fn now(&self) -> u64 {
-        self.all() - self.before.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn all(&self) -> u64 {
-        self.all.load(Ordering::Relaxed)
+        self.all.all() - self.before.load(Ordering::Relaxed)
     }
 
     fn begin(&self) {
-        self.before.store(self.all(), Ordering::Relaxed);
+        self.before.store(self.all.all(), Ordering::Relaxed);
     }
 }
 
@@ -298,6 +297,7 @@ impl Slot {
         self.bytes_in.begin();
         self.bytes_out.begin();
         self.peer.set(peer);
+        self.accepted.add(1);
         self.owed.store(true, Ordering::Relaxed);
         self.live.store(true, Ordering::Release); // Publishes the stores above to who scans the table.
     }

@@ -1,7 +1,7 @@
 //! [`Ticket`]: a request's place in the table, and how it counts when it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use crate::error::{Phase, RequestError};
 use crate::observer::Reason;
@@ -50,8 +50,7 @@ impl Ticket {
 
     /// The request was never one: it does not count as accepted and ended. Who refuses it counts that.
     pub(crate) fn refuse(self) {
-        let accepted = &self.requests().counters().accepted;
-        accepted.fetch_sub(1, Ordering::SeqCst); // As an end: `active` sees it, or its waiter is woken.
+        self.slot().accepted.take_back();
         self.slot().ended.store(REFUSED, Ordering::Relaxed);
     }
 }
@@ -62,15 +61,18 @@ impl Requests {
     pub(crate) fn settle(&self, index: u32) {
         let slot = self.slot(index);
         // The place of a child whose worker has died is somebody else's by now.
-        if slot.owed.load(Ordering::Relaxed) && self.is_mine(slot) {
-            slot.live.store(false, Ordering::Release);
-            self.conclude(index);
+        if !slot.owed.load(Ordering::Relaxed) || !self.is_mine(slot) {
+            return;
         }
+        self.conclude(index);
+        fence(Ordering::SeqCst); // Between the end and the look at the wish, as in `Places::give_back`.
+        self.wake_if_wanted();
     }
 
-    /// What is left of the end of a request that is not live any more; a parent does it if its child or worker could not.
+    /// Ends a live request, or what of it is left; a parent does it if its child or worker could not.
     pub(super) fn conclude(&self, index: u32) {
         let slot = self.slot(index);
+        slot.live.store(false, Ordering::Release);
         self.limits.ended(index);
         if !self.is_child() {
             self.stopped(index);
@@ -79,26 +81,29 @@ impl Requests {
                 drop(side); // Closing may take a system call: not under the lock.
             }
         }
-        let counters = self.counters();
+        let ended = slot.ended.load(Ordering::Acquire);
+        if ended == Reason::Finished.code() {
+            slot.finished.add(1);
+        } else if ended != REFUSED {
+            slot.failed.add(1);
+        }
         // Last, so that who finds it ended finds everything done.
-        match (slot.ended(), slot.ended.load(Ordering::Relaxed)) {
-            (Ended::Finished, _) => counters.finished.fetch_add(1, Ordering::SeqCst),
-            (Ended::Not, REFUSED) => 0,
-            (Ended::Failed | Ended::Not, _) => counters.failed.fetch_add(1, Ordering::SeqCst),
-        };
-        slot.owed.store(false, Ordering::Relaxed);
-        self.wake_if_wanted();
+        slot.owed.store(false, Ordering::Release);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.requests().is_child() {
+        let requests = self.requests();
+        if requests.is_child() {
             return; // The parent has a ticket for the same slot.
         }
-        self.requests().settle(self.index);
-        self.requests().stopped(self.index); // A child has counted it, and told nobody.
-        self.requests().give_back(self.index);
-        self.requests().wake_if_wanted();
+        let slot = self.slot();
+        if slot.owed.load(Ordering::Relaxed) && requests.is_mine(slot) {
+            requests.conclude(self.index);
+        }
+        requests.stopped(self.index); // A child has counted it, and told nobody.
+        requests.give_back(self.index);
+        requests.wake_if_wanted();
     }
 }

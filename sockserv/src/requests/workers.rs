@@ -179,10 +179,10 @@ impl Requests {
     /// Whether the parent must look after deadlines; if no request is alive, not until one is taken.
     pub(crate) fn must_watch(&self) -> bool {
         let watched = &self.workforce().watched;
-        if self.active() == 0 {
+        if !self.is_in_use() {
             watched.store(false, Ordering::SeqCst);
             // One may have come in between: then its worker rings, or is seen here.
-            if self.active() == 0 {
+            if !self.is_in_use() {
                 return false;
             }
             watched.store(true, Ordering::SeqCst);
@@ -226,7 +226,6 @@ impl Requests {
                 if self.exited(index as u32) {
                     peers.push((slot.request(), slot.peer()));
                 }
-                slot.live.store(false, Ordering::Release);
                 self.conclude(index as u32);
             }
             self.give_back(index as u32);

@@ -40,9 +40,8 @@ impl<H: Declaration> Server<H> {
             } else {
                 self.batch(index)
             };
-            let before = self.requests.accepted();
-            let result = self.take(index, count);
-            if self.requests.accepted() != before || !self.pending.is_empty() {
+            let (came, result) = self.take(index, count);
+            if came > 0 {
                 self.sources[index].took_one();
                 served = true;
             }
@@ -60,21 +59,26 @@ impl<H: Declaration> Server<H> {
         Ok(served)
     }
 
-    /// Takes at most `count` requests from a listener and dispatches them, but for those that are refused at once.
-    pub(super) fn take(&mut self, index: usize, count: usize) -> io::Result<()> {
+    /// Takes at most `count` requests from a listener and dispatches them, but for those that are refused at once. Returns
+    /// how many came, however that ended.
+    pub(super) fn take(&mut self, index: usize, count: usize) -> (u64, io::Result<()>) {
+        let mut came = 0;
         let (limits, pending) = (&self.requests.limits, &mut self.pending);
         let turned_away = &mut self.turned_away;
         // Each is asked once: one that waits for a place must not count twice against its peer's rate.
-        let take = &mut |incoming, peer| match limits.refuses(&peer) {
-            None => pending.push_back((incoming, peer)),
-            Some(why) => turned_away.push((why, incoming, peer)),
+        let take = &mut |incoming, peer| {
+            came += 1;
+            match limits.refuses(&peer) {
+                None => pending.push_back((incoming, peer)),
+                Some(why) => turned_away.push((why, incoming, peer)),
+            }
         };
         let result = self.sources[index].listener.accept_many(count, take);
         while let Some((why, incoming, peer)) = self.turned_away.pop() {
             self.refused(why, incoming, &peer);
         }
         self.dispatch_pending();
-        result
+        (came, result)
     }
 
     /// How many requests to take at once: packets come in batches, connections one by one, so that each is dispatched
@@ -112,7 +116,7 @@ impl<H: Declaration> Server<H> {
 
     /// Descriptors or memory ran out: leaves the listener alone for a while, so that the loop does not spin.
     fn pause(&mut self, index: usize, error: &io::Error) {
-        let shed = if self.requests.active() == 0 && self.lingering.is_empty() {
+        let shed = if !self.requests.is_in_use() && self.lingering.is_empty() {
             self.shed(index)
         } else {
             0

@@ -84,7 +84,7 @@ impl<H: Declaration> Server<H> {
 
     /// Serves what the kernel has completed already: closing the listener would reset those clients.
     fn take_the_last(&mut self) -> u64 {
-        let before = self.requests.accepted();
+        let mut count = self.pending.len() as u64;
         for index in 0..self.sources.len() {
             let most = match self.sources[index].listener.place() {
                 Some(place) if place.kind.is_stream() => self.requests.options.backlog,
@@ -95,13 +95,15 @@ impl<H: Declaration> Server<H> {
                 if !self.begins_requests() {
                     break;
                 }
-                match self.take(index, 1).map_err(Failure::of) {
+                let (came, result) = self.take(index, 1);
+                count += came;
+                match result.map_err(Failure::of) {
                     Ok(()) | Err(Failure::Skip) => {}
                     Err(_) => break,
                 }
             }
         }
-        self.requests.accepted() - before + self.pending.len() as u64
+        count
     }
 
     /// Whether a request may still begin. Under `sync` each runs here: the grace is theirs, too, and a second signal ends it.

@@ -194,7 +194,7 @@ impl<H: Declaration> Server<H> {
         let plan = self.requests.plan().filter(is_needed);
         let stage = plan.and_then(|plan| plan.next(Tick::now()));
         // Nothing alive, nothing due: an idle server makes no system call.
-        let must_look = |_: &Tick| self.requests.active_here() > 0 || self.requests.awaits_told();
+        let must_look = |_: &Tick| self.requests.is_in_use() || self.requests.awaits_told();
         let looks = [self.next_look, self.requests.next_unattended()].into_iter();
         let look = looks.flatten().min().filter(must_look);
         let model = self.model.next_due().map(Tick::from);
@@ -311,7 +311,7 @@ impl<H: Declaration> Server<H> {
 
     /// A request was dispatched: its deadlines may be the next.
     pub(super) fn look_after(&mut self) {
-        if self.requests.active_here() == 0 {
+        if !self.requests.is_in_use() {
             return;
         }
         let options = &self.requests.options;
