@@ -96,6 +96,7 @@ impl<H> Accepted<H> {
 
 impl<H> Unit<H> {
     /// Returns the peer, having closed the request, if the handler does not serve its kind.
+    #[inline]
     pub(crate) fn new(
         incoming: Incoming,
         peer: Address,

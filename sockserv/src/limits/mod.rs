@@ -82,6 +82,7 @@ impl Limits {
     }
 
     /// Whether this peer has as many requests as it may have, among the first `used` slots.
+    #[inline]
     pub(crate) fn has_enough(&self, peer: &Address, used: u32) -> bool {
         self.per_peer().is_some_and(|most| {
             Peer::of(peer).is_some_and(|peer| self.peers.count(peer, used) >= most)
@@ -90,6 +91,7 @@ impl Limits {
 
     /// Whether this peer has more than it may have, the slot that it was just given included. Of two processes that give
     /// it one at the same moment at least one finds out.
+    #[inline]
     pub(crate) fn has_too_many(&self, peer: &Address, used: u32) -> bool {
         self.per_peer().is_some_and(|most| {
             fence(Ordering::SeqCst); // Between the own store in `taken` and the look at the others', in both of them.

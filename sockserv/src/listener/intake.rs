@@ -12,10 +12,13 @@ use crate::listener::{Incoming, Listener};
 /// What the accept loop wants of a listener besides.
 pub(crate) trait Intake: Listener {
     /// Takes up to `most` requests at once. `WouldBlock`: there are no more for now, though some may have been taken.
-    fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
+    fn accept_many(
+        &self,
+        most: usize,
+        take: &mut dyn FnMut((Incoming, Address)),
+    ) -> io::Result<()> {
         for _ in 0..most {
-            let (incoming, peer) = self.accept()?;
-            take(incoming, peer);
+            take(self.accept()?);
         }
         Ok(())
     }

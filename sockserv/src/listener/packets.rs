@@ -61,6 +61,7 @@ impl Packets {
         }
     }
 
+    #[inline]
     fn packet(&self, received: &Received<'_>) -> Packet {
         Packet {
             bytes: Bytes::copy_from_slice(received.bytes),
@@ -76,7 +77,7 @@ impl Packets {
 impl Listener for Packets {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
         let mut taken = None;
-        self.accept_many(1, &mut |incoming, peer| taken = Some((incoming, peer)))?;
+        self.accept_many(1, &mut |packet| taken = Some(packet))?;
         taken.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
@@ -90,18 +91,17 @@ impl Listener for Packets {
 }
 
 impl Intake for Packets {
-    fn accept_many(&self, most: usize, take: &mut dyn FnMut(Incoming, Address)) -> io::Result<()> {
+    fn accept_many(
+        &self,
+        most: usize,
+        take: &mut dyn FnMut((Incoming, Address)),
+    ) -> io::Result<()> {
         let mut batch = self.batch.borrow_mut();
         let count = batch.receive(&*self.place.socket, most)?;
         for index in 0..count {
             let received = batch.get(index);
-            let peer = Address::from_socket(&received.peer);
-            take(
-                Incoming {
-                    arrived: Arrived::Packet(self.packet(&received)),
-                },
-                peer,
-            );
+            let arrived = Arrived::Packet(self.packet(&received));
+            take((Incoming { arrived }, Address::from_socket(&received.peer)));
         }
         match count < most.min(BATCH) {
             true => Err(io::ErrorKind::WouldBlock.into()), // Spares the call that would find that out.
@@ -209,6 +209,7 @@ impl Home {
     }
 
     /// The form in which this socket takes an address: IPv6 writes those of IPv4 as mapped ones.
+    #[inline]
     fn form(&self, inet: SocketAddr) -> SocketAddr {
         match inet {
             SocketAddr::V4(v4) if self.is_v6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
@@ -217,6 +218,7 @@ impl Home {
     }
 
     /// An address as this socket can send to it.
+    #[inline]
     fn reachable(&self, to: &Address) -> io::Result<SockAddr> {
         match to {
             Address::Inet(inet) => Ok(self.form(*inet).into()),

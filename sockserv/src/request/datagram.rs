@@ -58,6 +58,7 @@ pub struct Datagram {
 }
 
 impl Datagram {
+    #[inline]
     pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
         ticket.slot().bytes_in.add(packet.bytes.len());
         Self {

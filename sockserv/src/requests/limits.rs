@@ -8,12 +8,14 @@ use crate::requests::{Requests, ServerHandle};
 
 impl Requests {
     /// Whether this peer has as many requests as it may have.
+    #[inline]
     pub(crate) fn has_enough(&self, peer: &Address) -> bool {
         let used = self.control().places.used();
         self.limits.has_enough(peer, used)
     }
 
     /// Whether this peer has more requests than it may have, the one that it was just given a place for included.
+    #[inline]
     pub(crate) fn has_too_many(&self, peer: &Address) -> bool {
         let used = self.control().places.used();
         self.limits.has_too_many(peer, used)

@@ -182,6 +182,7 @@ impl Requests {
         Some(Ticket::new(Arc::clone(self), index))
     }
 
+    #[inline]
     fn take_index(&self) -> Option<u32> {
         let next = |place: u32| &self.slot(place).next_free;
         self.control()
@@ -189,6 +190,7 @@ impl Requests {
             .take(self.limits.max_connections(), next)
     }
 
+    #[inline]
     fn give_back(&self, index: u32) {
         let slot = self.slot(index);
         slot.process.store(0, Ordering::Relaxed);
@@ -217,6 +219,7 @@ impl Requests {
         self.control().places.want();
     }
 
+    #[inline]
     fn wake_if_wanted(&self) {
         if self.control().places.is_wanted() {
             self.ring(); // Under `prefork` it may be another worker that waits for a place.

@@ -28,6 +28,7 @@ impl Ticket {
     }
 
     /// The request's number, or `None` if nobody observes it.
+    #[inline]
     pub(crate) fn request(&self) -> Option<u64> {
         self.slot().request()
     }

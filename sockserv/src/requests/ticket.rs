@@ -37,6 +37,7 @@ impl Ticket {
     }
 
     /// Notes how the request ended: it failed, or there is no more to say.
+    #[inline]
     pub(crate) fn end(&self, failure: Option<&RequestError>) {
         let slot = self.slot();
         slot.set_phase(failure.map_or(Phase::Close, RequestError::phase));

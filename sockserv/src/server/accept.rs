@@ -66,15 +66,15 @@ impl<H: Declaration> Server<H> {
         let (limits, pending) = (&self.requests.limits, &mut self.pending);
         let turned_away = &mut self.turned_away;
         // Each is asked once: one that waits for a place must not count twice against its peer's rate.
-        let take = &mut |incoming, peer| {
+        let take = &mut |request: (Incoming, Address)| {
             came += 1;
-            match limits.refuses(&peer) {
-                None => pending.push_back((incoming, peer)),
-                Some(why) => turned_away.push((why, incoming, peer)),
+            match limits.refuses(&request.1) {
+                None => pending.push_back(request),
+                Some(why) => turned_away.push((why, request)),
             }
         };
         let result = self.sources[index].listener.accept_many(count, take);
-        while let Some((why, incoming, peer)) = self.turned_away.pop() {
+        while let Some((why, (incoming, peer))) = self.turned_away.pop() {
             self.refused(why, incoming, &peer);
         }
         self.dispatch_pending();

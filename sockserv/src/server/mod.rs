@@ -81,7 +81,7 @@ pub struct Server<H: Declaration> {
     announced: Vec<Endpoint>,
     state: State,
     /// Requests that were just accepted, and are not welcome.
-    turned_away: Vec<(Refusal, Incoming, Address)>,
+    turned_away: Vec<(Refusal, (Incoming, Address))>,
     /// Requests that are welcome and wait for a place in the table.
     pending: VecDeque<(Incoming, Address)>,
     lingering: Lingering,

@@ -155,6 +155,7 @@ impl Batch {
     }
 
     /// The `index`th of the datagrams received last.
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> Received<'_> {
         let header = &self.headers[index];
         let start = index * self.stride;
@@ -198,6 +199,7 @@ fn header(
     header
 }
 
+#[inline]
 fn peer(name: &SockAddrStorage, length: u32) -> SockAddr {
     // The kernel leaves the name of an unnamed Unix peer empty, or untouched; an empty one is of that family then.
     if (length as usize) < size_of::<libc::sa_family_t>() {
@@ -209,6 +211,7 @@ fn peer(name: &SockAddrStorage, length: u32) -> SockAddr {
     unsafe { SockAddr::new(name, length) }
 }
 
+#[inline]
 fn source(control: &Control, length: usize) -> Option<Source> {
     if length < size_of::<libc::cmsghdr>() {
         return None;
