@@ -43,7 +43,7 @@ pub(crate) type Tell<H> = fn(&mut H, &RequestError, &Address);
 pub(super) fn live<H, R: Live>(
     mut handler: H,
     request: &mut R,
-    calls: Calls<H, R>,
+    calls: &Calls<H, R>,
     tell: Tell<H>,
 ) -> Option<Late> {
     let ready = method(request, Phase::Setup, |request| {
@@ -76,7 +76,7 @@ pub(super) fn end_unready<H, R: Live>(
 pub(super) fn complete<H, R: Live>(
     mut handler: H,
     request: &mut R,
-    calls: Calls<H, R>,
+    calls: &Calls<H, R>,
     tell: Tell<H>,
     handled: Result<(), RequestError>,
 ) -> Option<Late> {

@@ -101,31 +101,32 @@ impl<H> Unit<H> {
         incoming: Incoming,
         peer: Address,
         ticket: Ticket,
-        methods: Methods<H>,
+        methods: &Methods<H>,
         tell: Tell<H>,
         may_wait: bool,
     ) -> Result<Self, Address> {
-        let request = match (incoming.arrived, methods.stream, methods.datagram) {
-            (
-                Arrived::Stream {
-                    transport,
-                    local,
-                    inherits,
-                    lent,
-                },
-                Some(calls),
-                _,
-            ) => {
+        let request = match incoming.arrived {
+            Arrived::Stream {
+                transport,
+                local,
+                inherits,
+                lent,
+            } => {
+                let Some(calls) = methods.stream else {
+                    return Err(peer);
+                };
                 let link = Link::new(transport, peer, local, inherits, ticket);
                 if lent.into_inner() {
                     link.lend();
                 }
                 Accepted::Stream(Arc::new(link), calls)
             }
-            (Arrived::Packet(packet), _, Some(calls)) => {
+            Arrived::Packet(packet) => {
+                let Some(calls) = methods.datagram else {
+                    return Err(peer);
+                };
                 Accepted::Packet(Box::new(Datagram::new(packet, peer, ticket)), calls)
             }
-            _ => return Err(peer),
         };
         Ok(Self {
             handler: None,
@@ -318,7 +319,7 @@ impl<H> Unit<H> {
                 return self.end(handler, stream, calls, talks, end);
             }
             let handled = handled.and(self.drop_talk());
-            return Lent::ended(complete(handler, &mut stream, calls, self.tell, handled));
+            return Lent::ended(complete(handler, &mut stream, &calls, self.tell, handled));
         }
         self.handler = Some(handler);
         match progress {
@@ -391,10 +392,10 @@ impl<H> Unit<H> {
         match self.request {
             Accepted::Stream(link, calls) => {
                 link.run_here();
-                live(handler, &mut Stream::new(link, &[], &[]), calls, self.tell)
+                live(handler, &mut Stream::new(link, &[], &[]), &calls, self.tell)
             }
             Accepted::Packet(mut datagram, calls) => {
-                live(handler, &mut *datagram, calls, self.tell)
+                live(handler, &mut *datagram, &calls, self.tell)
             }
         }
     }

@@ -64,7 +64,7 @@ impl Packets {
     #[inline]
     fn packet(&self, received: &Received<'_>) -> Packet {
         Packet {
-            bytes: Bytes::copy_from_slice(received.bytes),
+            bytes: Box::<[u8]>::from(received.bytes).into(),
             is_truncated: received.is_truncated,
             route: Route::Home {
                 home: Arc::clone(&self.home),

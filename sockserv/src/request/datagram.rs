@@ -66,7 +66,10 @@ impl Datagram {
                 bytes: packet.bytes,
                 position: 0,
             },
-            wfile: PacketWriter::default(),
+            wfile: PacketWriter {
+                bytes: Vec::new(),
+                written: false,
+            },
             is_truncated: packet.is_truncated,
             route: packet.route,
             peer,
@@ -212,7 +215,7 @@ impl BufRead for PacketReader {
 }
 
 /// Collects the one packet of the reply.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PacketWriter {
     bytes: Vec<u8>,
     /// Whether anything was written: an empty packet is a reply too.

@@ -44,12 +44,12 @@ impl Requests {
 
     /// How many requests are alive.
     pub(crate) fn active(&self) -> u32 {
-        // The places first: an end that is not seen there, nor behind it, finds the wish to be told of it.
         if !self.is_in_use() {
             return 0;
         }
-        let are_owed = |slot: &&Slot| slot.owed.load(Ordering::Acquire);
-        self.used_slots().iter().filter(are_owed).count() as u32
+        // SeqCst, and behind the places: an end is seen here, or it sees that a wake-up is wanted.
+        let is_alive = |slot: &&Slot| slot.owed.load(Ordering::SeqCst);
+        self.used_slots().iter().filter(is_alive).count() as u32
     }
 
     /// Whether any request is alive, or has not yet given its place back.

@@ -25,6 +25,9 @@ const INET: u64 = 1;
 const PATH: u64 = 2;
 const ABSTRACT: u64 = 3;
 
+/// What makes an IPv4 address a mapped one: RFC 4291, section 2.5.5.2.
+const MAPPED: u64 = 0xffff << 32;
+
 /// What stands beside the kind begins at this bit.
 const BESIDE: u32 = 8;
 
@@ -55,13 +58,12 @@ impl Peer {
     }
 
     fn set_ip(&self, ip: IpAddr) {
-        let ip = match ip {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
+        let (high, low) = match ip {
+            IpAddr::V4(ip) => (0, MAPPED | u64::from(ip.to_bits())),
+            IpAddr::V6(ip) => ((ip.to_bits() >> 64) as u64, ip.to_bits() as u64),
         };
-        let bits = ip.to_bits();
-        self.words[0].store((bits >> 64) as u64, Ordering::Relaxed);
-        self.words[1].store(bits as u64, Ordering::Relaxed);
+        self.words[0].store(high, Ordering::Relaxed);
+        self.words[1].store(low, Ordering::Relaxed);
     }
 
     fn set_scope(&self, inet: &SocketAddr) {

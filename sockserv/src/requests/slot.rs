@@ -313,7 +313,8 @@ impl Slot {
 
     /// Whether it is a live request of that worker process.
     pub(super) fn is_of(&self, process: u32) -> bool {
-        self.live.load(Ordering::Acquire) && self.process.load(Ordering::Relaxed) == process
+        // SeqCst as in `Requests::active`.
+        self.live.load(Ordering::SeqCst) && self.process.load(Ordering::Relaxed) == process
     }
 
     pub(crate) fn hand_over(&self) {

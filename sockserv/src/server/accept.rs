@@ -172,7 +172,7 @@ impl<H: Declaration> Server<H> {
             ticket.start(&peer, incoming.known_local(), incoming.carrier(&peer));
         }
         let (tell, request) = (self.hooks.handle_error, ticket.request());
-        let unit = match Unit::new(incoming, peer, ticket, self.methods, tell, self.stays) {
+        let unit = match Unit::new(incoming, peer, ticket, &self.methods, tell, self.stays) {
             Ok(unit) => unit,
             Err(peer) => {
                 let error = RequestError::new(Phase::Dispatch, UNSERVED);

@@ -70,7 +70,7 @@ impl<H: Declaration> Ground<H> {
         placed(&ticket);
         ticket.start(peer, incoming.known_local(), None);
         let tell = self.hooks.handle_error;
-        let unit = Unit::new(incoming, peer.clone(), ticket, self.methods, tell, false);
+        let unit = Unit::new(incoming, peer.clone(), ticket, &self.methods, tell, false);
         let mut unit = unit.expect("the handler serves what its test sends");
         match unit.clone_handler(&self.prototype) {
             true => unit.run(),
