@@ -5,18 +5,26 @@
     reason = "the word of the attribute, and no comment reaches the block that it becomes"
 )]
 
+use std::net::Shutdown;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::pipe::PipeFlags;
 use sockserv::prelude::*;
-use sockserv_tests::Process;
+use sockserv_tests::{DEADLINE, Process, wait_until};
 
 use crate::Test;
 use crate::alone::somebody_else;
 use crate::echo::echo;
 
 pub(crate) fn alone() -> Vec<Test> {
-    vec![(
-        "d12_vouched_forking_serves_beside_other_threads",
-        beside_threads,
-    )]
+    vec![
+        (
+            "d12_vouched_forking_serves_beside_other_threads",
+            beside_threads,
+        ),
+        ("p08_a_child_that_cannot_end_is_killed", cannot_end),
+    ]
 }
 
 #[derive(Clone)]
@@ -32,6 +40,10 @@ impl Vouched {
         while stream.rfile.read_line(&mut line)? > 0 {
             match line.trim_end() {
                 "abort" => std::process::abort(),
+                "clog" => {
+                    clog_stdout()?;
+                    stream.wfile.write_all(b"clogged\n")?;
+                }
                 "pid" => writeln!(stream.wfile, "{}", std::process::id())?,
                 _ => stream.wfile.write_all(line.as_bytes())?,
             }
@@ -44,6 +56,38 @@ impl Vouched {
         // Only while the test waits for it.
         let _ = self.errors.send(error.to_string());
     }
+}
+
+/// Lets the flush at the end of this process wait for ever.
+fn clog_stdout() -> io::Result<()> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::NONBLOCK)?;
+    while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, OFlags::empty())?;
+    rustix::stdio::dup2_stdout(&writer)?;
+    std::mem::forget(reader);
+    io::stdout().write_all(b"no line's end")
+}
+
+fn cannot_end() {
+    let (errors, _told) = std::sync::mpsc::channel();
+    let running = VouchedServer::builder(Vouched { errors })
+        .addr("127.0.0.1:0")
+        .shutdown_grace(Duration::ZERO)
+        .bind()
+        .expect("a free port")
+        .spawn()
+        .expect("a thread");
+    let handle = running.handle().clone();
+    let mut client = running.connect().expect("it listens");
+    assert_eq!(crate::echo::ask(&mut client, "clog"), "clogged");
+    client.shutdown(Shutdown::Write).expect("it is open"); // The child has a copy of it, too.
+    wait_until(|| handle.stats().finished == 1);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(running.shutdown()));
+    let report = end.recv_timeout(DEADLINE).expect("the server ends");
+    let report = report.expect("a good end");
+    assert_eq!((report.finished(), report.cut()), (0, 0));
+    assert_eq!(Process(std::process::id()).children(), []);
 }
 
 fn beside_threads() {
@@ -64,9 +108,7 @@ fn beside_threads() {
         client.write_all(b"abort\n").expect("it reads");
         // The end of a child that crashes may be a reset.
         assert!(!matches!(client.read(&mut [0]), Ok(1..)), "no answer");
-        let error = told
-            .recv_timeout(sockserv_tests::DEADLINE)
-            .expect("the crash is reported");
+        let error = told.recv_timeout(DEADLINE).expect("the crash is reported");
         assert!(error.contains("SIGABRT"), "{error}");
     }
     echo(&mut bystander, "still here");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::address::Address;
-use crate::drain::{LAST_WORDS, Stage};
+use crate::drain::{LAST_WORDS, PATIENCE, Stage};
 use crate::requests::workers::{RunningWorker, Worker};
 use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
@@ -78,7 +78,7 @@ pub(super) struct Running {
     kept: Kept,
     /// When it was told to end, and how long it may take.
     told: Option<(Tick, Duration)>,
-    killed: bool,
+    killed: Option<Tick>,
 }
 
 /// Whether a process died of a signal that `press` sends.
@@ -123,7 +123,7 @@ impl Requests {
             child,
             kept,
             told: None,
-            killed: false,
+            killed: None,
         });
     }
 
@@ -216,19 +216,21 @@ impl Requests {
         let running = lock(&self.children.running);
         running
             .iter()
-            .any(|running| running.told.is_some() && !running.killed)
-    }
-
-    /// Whether workers run, which may have to be killed even if none serves a request.
-    pub(crate) fn has_workers_left(&self) -> bool {
-        let running = lock(&self.children.running);
-        running
-            .iter()
-            .any(|running| running.kept.worker().is_some())
+            .any(|running| running.told.is_some() && running.killed.is_none())
     }
 
     pub(crate) fn has_children(&self) -> bool {
         !lock(&self.children.running).is_empty()
+    }
+
+    /// Whether children have yet to end, or to be killed, although what they served has ended.
+    pub(crate) fn has_done_children(&self) -> bool {
+        let now = Tick::now();
+        let running = lock(&self.children.running);
+        let awaited = |running: &Running| running.given_up().is_none_or(|at| at > now);
+        running
+            .iter()
+            .any(|running| running.is_done(self) && awaited(running))
     }
 }
 
@@ -275,16 +277,31 @@ impl Running {
         }
         let killed = self.told.map(|(told, grace)| told.after(grace));
         let killed = killed.filter(|_| stage < Stage::Told).or(kill);
-        // A worker whose last request has ended may still drain what that one's peer says.
-        let is_idle = self.kept.worker().is_some() && !requests.is_serving(self.child.id());
-        let killed = killed.map(|at| match is_idle {
+        // It may still drain what the last request's peer says.
+        let killed = killed.map(|at| match self.is_done(requests) {
             true => at.after(Linger::Talking.time()),
             false => at,
         });
-        if !self.killed && killed.is_some_and(|at| at <= now) {
+        if self.killed.is_none() && killed.is_some_and(|at| at <= now) {
             self.child.signal(Signal::KILL);
-            self.killed = true;
+            self.killed = Some(now);
         }
-        if self.killed { None } else { killed.or(late) }
+        match self.given_up() {
+            Some(at) => Some(at).filter(|&at| at > now),
+            None => killed.or(late),
+        }
+    }
+
+    /// Whether what it serves has ended.
+    fn is_done(&self, requests: &Requests) -> bool {
+        match self.kept.ticket() {
+            Some(ticket) => ticket.ended() != Ended::Not,
+            None => !requests.is_serving(self.child.id()),
+        }
+    }
+
+    /// When nobody waits for it any longer, having killed it.
+    fn given_up(&self) -> Option<Tick> {
+        self.killed.map(|at| at.after(PATIENCE))
     }
 }

@@ -132,7 +132,8 @@ impl<H: Declaration> Server<H> {
         let alive = self.requests.active_here() > 0
             || self.requests.has_children()
             || (!self.pending.is_empty() && self.begins_requests());
-        (!alive || self.requests.stage() == Stage::Over) && !self.lingering.holds_replies()
+        let is_over = self.requests.stage() == Stage::Over && !self.requests.has_done_children();
+        (!alive || is_over) && !self.lingering.holds_replies()
     }
 
     /// Reports, and lets go of everything that belonged to this run.

@@ -188,7 +188,7 @@ impl<H: Declaration> Server<H> {
         let paused = self.sources.iter().filter_map(super::Source::paused_until);
         let is_needed = |plan: &Plan| {
             self.requests.active_here() > 0
-                || self.requests.has_workers_left()
+                || self.requests.has_children()
                 || plan.stage(Tick::now()) == Stage::LameDuck
         };
         let plan = self.requests.plan().filter(is_needed);
