@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
+use rustix::process::Signal;
 use sockserv::prelude::*;
 use sockserv_tests::{DEADLINE, Process, wait_until};
 
@@ -58,8 +59,9 @@ impl Vouched {
     }
 }
 
-/// Lets the flush at the end of this process wait for ever.
+/// Lets the flush at the end of this process wait for ever, or until the server's thread has ended.
 fn clog_stdout() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::NONBLOCK)?;
     while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
     rustix::fs::fcntl_setfl(&writer, OFlags::empty())?;
