@@ -55,11 +55,13 @@ impl Memory {
     /// Takes so many bytes that nobody has, and returns where they are.
     fn take(&mut self, length: usize, align: usize) -> io::Result<(Arc<Mapping>, usize)> {
         let start = self.used.next_multiple_of(align);
-        let (chunk, start) = match &self.chunk {
-            Some(chunk) if chunk.length.saturating_sub(start) >= length => {
-                (Arc::clone(chunk), start)
-            }
-            _ => (Arc::new(Mapping::new(length.max(CHUNK))?), 0),
+        let fits = |chunk: &&Arc<Mapping>| {
+            let left = chunk.length.checked_sub(start);
+            left.is_some_and(|left| left >= length)
+        };
+        let (chunk, start) = match self.chunk.as_ref().filter(fits) {
+            Some(chunk) => (Arc::clone(chunk), start),
+            None => (Arc::new(Mapping::new(length.max(CHUNK))?), 0),
         };
         self.used = start + length;
         self.chunk = Some(Arc::clone(&chunk));
@@ -131,5 +133,37 @@ impl<T: Shareable> fmt::Debug for Shared<T> {
         f.debug_struct("Shared")
             .field("count", &self.count)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+    use super::*;
+
+    shareable!(AtomicU8);
+
+    #[test]
+    fn tables_do_not_overlap() {
+        let mut memory = Memory::default();
+        let bytes: Shared<AtomicU8> = memory.table(3).expect("memory");
+        let none: Shared<AtomicU64> = memory.table(0).expect("memory");
+        let words: Shared<AtomicU64> = memory.table(2).expect("memory");
+        let odd: Shared<AtomicU8> = memory.table(CHUNK + 1).expect("memory"); // More than is left.
+        let last: Shared<AtomicU64> = memory.table(1).expect("memory");
+        bytes.iter().for_each(|byte| byte.store(1, Relaxed));
+        odd.iter().for_each(|byte| byte.store(2, Relaxed));
+        drop(memory); // Each table keeps its mapping.
+        assert!(none.is_empty());
+        assert!(
+            words
+                .iter()
+                .chain(&*last)
+                .all(|word| word.load(Relaxed) == 0)
+        );
+        assert_eq!(words.as_ptr() as usize % CACHE_LINE, 0);
+        assert!(bytes.iter().all(|byte| byte.load(Relaxed) == 1));
+        assert_eq!(odd.len(), CHUNK + 1);
     }
 }
