@@ -3,10 +3,11 @@
 #![allow(dead_code, unused_imports, reason = "the macro crate's own, of which only a part is used here")]
 
 use libfuzzer_sys::fuzz_target;
-use sources::rpc;
+use sources::{hooks, rpc};
 
 #[path = "../../sockserv-codegen/src"]
 mod sources {
+    pub(crate) mod hooks;
     pub(crate) mod rpc;
 }
 
