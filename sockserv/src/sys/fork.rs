@@ -45,10 +45,11 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     if threads == Threads::Refuse {
         check_alone()?;
     }
-    flush();
-    // Held across the fork, so that the child does not inherit a lock whose owner is not there.
+    // Held across the fork, so that the child does not inherit a lock whose owner is not there, nor text that another thread
+    // writes after the flush: it would be written twice.
     let held = (threads == Threads::Allow)
         .then(|| (io::stdout().lock(), io::stderr().lock(), listeners()));
+    flush();
     // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
