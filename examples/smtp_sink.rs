@@ -283,7 +283,7 @@ impl Maildir {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let name = format!(
-            "{}.M{}P{}Q{number}.{}",
+            "{}.M{:06}P{}Q{number}.{}", // The names sort as the mails came.
             time.as_secs(),
             time.subsec_micros(),
             process::id(),

@@ -77,7 +77,7 @@ mod places;
 
 use loom::sync::Arc;
 use loom::thread;
-use meeting::{Once, Waiting};
+use meeting::{Counted, Once, Waiting};
 use places::Places;
 use sys::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -246,5 +246,19 @@ fn a_shutdown_is_asked_for_once() {
         let others = thread.join().unwrap();
         assert!(mine != others, "one of them was the first");
         assert_eq!(asked.when(), Some(if mine { 1 } else { 2 }));
+    });
+}
+
+#[test]
+fn who_sees_a_shutdown_sees_what_was_counted_before() {
+    check(|| {
+        let shutdown = Arc::new(Counted::default());
+        let (other, sees) = (Arc::clone(&shutdown), Arc::clone(&shutdown));
+        let asks = thread::spawn(move || other.happen(1, || 3));
+        let looks = thread::spawn(move || sees.when().map(|_| sees.count()));
+        shutdown.happen(2, || 4);
+        asks.join().unwrap();
+        let seen = looks.join().unwrap();
+        assert!(seen.is_none_or(|count| count >= 3), "not counted yet");
     });
 }

@@ -11,8 +11,10 @@ mod structure;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::parse_quote;
 use syn::spanned::Spanned;
 
+use crate::handler::Method;
 use crate::hooks::Hook;
 use crate::options::{Model, Transport, Width};
 use crate::plan::{ChosenModel, Forward, HookForward, Kind, Plan, Setter, Source, Value};
@@ -77,6 +79,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
     let setters = plan.setters.iter().map(|option| setter(plan, option));
     let listener = own_listener(plan);
     let attribute = command_line::attribute(plan);
+    let hooks = hook_table(plan);
     let addrs = addrs
         .iter()
         .map(|addr| quote_spanned!(addr.span()=> .addr(#addr)));
@@ -88,10 +91,7 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
             fn options() -> #private::Options {
                 #private::Options::new() #(#addrs)* #(#setters)*
             }
-            fn hooks() -> #private::HookTable<Self> {
-                use #private::NoHooks as _;
-                (&#private::HookProbe::<Self>::new()).table()
-            }
+            #hooks
             fn model() -> ::core::option::Option<#model> {
                 use #private::NoDefault as _;
                 (&#private::DefaultProbe::<#model>::new()).make()
@@ -100,6 +100,36 @@ fn declaration(plan: &Plan<'_>) -> TokenStream {
             #attribute
         }
     }
+}
+
+// fn hooks() -> HookTable<Self> { (&HookProbe::<Self>::new()).table() }
+fn hook_table(plan: &Plan<'_>) -> TokenStream {
+    let private = private(plan, Span::call_site());
+    let probe = if plan.generics.params.is_empty() {
+        quote!(#private::HookProbe::<Self>::new())
+    } else {
+        probe_of_any(plan)
+    };
+    let at_the_type = Span::call_site().located_at(plan.ty.span());
+    let table = quote_spanned!(at_the_type=> (&#probe).table());
+    quote! {
+        fn hooks() -> #private::HookTable<Self> {
+            use #private::NoHooks as _;
+            #table
+        }
+    }
+}
+
+// { fn any<S: Store, W>(_: W) -> HookProbe<Session<S>, W> { HookProbe::new() } any(0) }
+fn probe_of_any(plan: &Plan<'_>) -> TokenStream {
+    let (private, ty) = (private(plan, Span::call_site()), &plan.ty);
+    let mut generics = plan.server_generics.clone();
+    generics.params.push(parse_quote!(__SockservW));
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {{
+        fn any #impl_generics(_: __SockservW) -> #private::HookProbe<#ty, __SockservW> #where_clause { #private::HookProbe::new() }
+        any(0)
+    }}
 }
 
 // fn listener() -> Option<OwnListener> { ... }
@@ -320,13 +350,23 @@ fn forward(plan: &Plan<'_>, forward: &Forward<'_>, request: &Ident) -> TokenStre
     let output = forward.method.output_span().resolved_at(span);
     let mut method = name.clone();
     method.set_span(output);
-    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#method(self, #argument)));
+    let call = quote_spanned!(output=> Self::#method(self, #argument));
+    let call = outcome(plan, forward.method, &call, output);
     quote_spanned! {span=>
         #(#cfgs)*
         fn #name(&mut self, #argument: &mut #private::#request) -> #private::Outcome {
             #call
         }
     }
+}
+
+// IntoOutcome::into_outcome(Self::handle(self, request)); of what never returns nothing is left to convert
+fn outcome(plan: &Plan<'_>, method: &Method, call: &TokenStream, span: Span) -> TokenStream {
+    if method.never_returns() {
+        return call.clone();
+    }
+    let private = private(plan, span);
+    quote_spanned!(span=> #private::IntoOutcome::into_outcome(#call))
 }
 
 // impl ::sockserv::__private::Hooks for Echo { ... }
@@ -354,9 +394,14 @@ fn hook(plan: &Plan<'_>, forward: &HookForward<'_>) -> TokenStream {
     let span = name.span();
     let (receiver, types, output) = hook_signature(plan, forward.hook, span);
     let spans = forward.method.parameter_spans();
-    let argument =
-        |(at, place): (usize, &Span)| Ident::new(&format!("value_{at}"), place.resolved_at(span));
-    let arguments: Vec<_> = spans.iter().enumerate().map(argument).collect();
+    // How many it takes was judged already, or is the compiler's to judge.
+    let taken = match forward.hook.takes(spans.len()) {
+        true => spans.len(),
+        false => types.len(),
+    };
+    let place = |at: usize| spans.get(at).map_or(span, |place| place.resolved_at(span));
+    let argument = |at: usize| Ident::new(&format!("value_{at}"), place(at));
+    let arguments: Vec<_> = (0..taken).map(argument).collect();
     let ignored = types.iter().skip(arguments.len());
     let given = types.iter().take(arguments.len());
     let result = forward.method.output_span().resolved_at(span);

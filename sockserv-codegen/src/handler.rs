@@ -50,6 +50,11 @@ impl Method {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
 
+    /// Tells whether it is there for certain. One that `#[cfg]` may take away is judged by the compiler alone.
+    pub(crate) fn is_there(&self) -> bool {
+        self.cfgs().next().is_none()
+    }
+
     /// Returns what those `#[cfg]`s ask for.
     pub(crate) fn conditions(&self) -> Vec<&TokenStream> {
         let lists = self.cfgs().filter_map(|cfg| cfg.meta.require_list().ok());
@@ -59,6 +64,11 @@ impl Method {
     /// Tells whether it is called by what it is named in a message.
     pub(crate) fn is_verb(&self) -> bool {
         self.attrs.iter().any(is_verb)
+    }
+
+    /// Tells whether its result is `!`.
+    pub(crate) fn never_returns(&self) -> bool {
+        matches!(&self.sig.output, ReturnType::Type(_, ty) if matches!(ungroup(ty), Type::Never(_)))
     }
 
     /// Returns where a wrong result is to be reported.

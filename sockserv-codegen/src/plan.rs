@@ -195,7 +195,7 @@ fn check_type_has_no_hidden_lifetime(handler: &Handler, errors: &mut Errors) {
     }
 }
 
-/// An option twice is reported at the second.
+/// Reports an option that stands twice, at the second.
 fn check_once(args: &Args, errors: &mut Errors) {
     let options = args.options.iter().map(|given| &given.word);
     let model_options = args
@@ -383,7 +383,31 @@ fn check_addrs<'a>(args: &'a Args, source: &Source<'_>, errors: &mut Errors) -> 
             false
         }
     };
-    addrs.into_iter().filter(check).collect()
+    let written = addrs.len();
+    let addrs: Vec<_> = addrs.into_iter().filter(check).collect();
+    if matches!(source, Source::Pair(..)) && addrs.len() == written {
+        check_each_has_an_address(args, &addrs, errors);
+    }
+    addrs
+}
+
+/// One transport of a pair would listen nowhere.
+fn check_each_has_an_address(args: &Args, addrs: &[&Expr], errors: &mut Errors) {
+    let families: Option<Vec<_>> = addrs.iter().map(|addr| values::family(addr)).collect();
+    let Some(families) = families.filter(|families| !families.is_empty()) else {
+        return; // The bind knows.
+    };
+    for given in &args.transports {
+        if !families.iter().any(|family| family.fits(given.value)) {
+            let word = &given.word;
+            errors.at(
+                word,
+                format_args!(
+                    "none of the addresses is one for `{word}`; add one to `addr`, or leave out `{word}`"
+                ),
+            );
+        }
+    }
 }
 
 /// The type's name and `Server`, or the user's choice.

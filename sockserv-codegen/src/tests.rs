@@ -391,7 +391,7 @@ fn only_workers_start() {
 fn all_mistakes_are_reported_at_once_and_the_item_comes_back() {
     let item = quote! {
         impl Echo {
-            async fn handle(&mut self, stream: &mut Datagram) -> ! { loop {} }
+            async fn handle(&mut self, stream: &mut Datagram) -> Result<(), Box<dyn Error>> { loop {} }
             fn handle_timeouts(&self) {}
         }
     };

@@ -338,7 +338,7 @@ impl FromStr for Endpoint {
 }
 
 fn parse(text: &str) -> Result<Endpoint, &'static str> {
-    let only = |kind, rest| Ok(Endpoint::Only(kind, Box::new(parse(rest)?)));
+    let only = |kind, rest| Ok(Endpoint::Only(kind, Box::new(parse_inet(rest)?)));
     if let Some(rest) = text.strip_prefix("tcp://") {
         return only(Kind::Tcp, rest);
     }
@@ -428,10 +428,11 @@ fn parse_inet(text: &str) -> Result<Endpoint, &'static str> {
     let (host, port) = text
         .rsplit_once(':')
         .ok_or("has no port; write `host:port`, or `unix:/path`")?;
-    let port = port
-        .parse()
-        .map_err(|_| "has no port between 0 and 65535 behind its last colon")?;
-    if host.is_empty() {
+    let port = Some(port)
+        .filter(|port| !port.starts_with('+'))
+        .and_then(|port| port.parse().ok())
+        .ok_or("has no port between 0 and 65535 behind its last colon")?;
+    if host.is_empty() || host == "*" {
         return Err(
             "has no host; write `0.0.0.0:port` for every IPv4 address, `[::]:port` for all",
         );
@@ -439,7 +440,11 @@ fn parse_inet(text: &str) -> Result<Endpoint, &'static str> {
     if let Some(host) = of_link(host) {
         return Ok(Endpoint::Host(host.into(), port));
     }
-    if host.contains(['[', ']', ':', '/']) {
+    if host.bytes().all(|byte| b"0123456789.".contains(&byte)) {
+        return Err("is no IPv4 address; write four numbers up to 255, as in `127.0.0.1:port`");
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if host.len() > 253 || !host.bytes().all(fits) {
         return Err(
             "is no address; write `127.0.0.1:port`, `[::1]:port`, `host:port` or `unix:/path`",
         );
@@ -584,6 +589,12 @@ mod tests {
             "localhost",
             ":80",
             "a:65536",
+            "a:+80",
+            "*:80",
+            "1.2.3:80",
+            "300.1.1.1:80",
+            "host name:80",
+            "tcp://unix:/x",
             "[::1]",
             "[::1%]:80",
             "[x%eth0]:80",

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::drain::{LAST_WORDS, PATIENCE};
+use crate::drain::{CUT_NOTICE, LAST_WORDS};
 
 /// How many descriptors are everything else: standard streams, poller, timer, listeners, what the application opens.
 const OTHER_DESCRIPTORS: u64 = 32;
@@ -102,8 +102,11 @@ pub struct Item {
 /// ```
 #[must_use]
 pub fn stop_seconds(lame_duck: Duration, shutdown_grace: Duration) -> u64 {
-    let end = lame_duck + shutdown_grace + LAST_WORDS + PATIENCE + SPARE;
-    end.as_secs() + u64::from(end.subsec_nanos() > 0)
+    let end = [shutdown_grace, LAST_WORDS, CUT_NOTICE, SPARE]
+        .into_iter()
+        .fold(lame_duck, Duration::saturating_add);
+    end.as_secs()
+        .saturating_add(u64::from(end.subsec_nanos() > 0))
 }
 
 impl Need {
@@ -316,6 +319,11 @@ mod tests {
             backlog: u64::MAX,
         };
         assert!(short(&need, &Machine::default()).is_empty());
+    }
+
+    #[test]
+    fn a_grace_may_be_as_long_as_one_likes() {
+        assert_eq!(stop_seconds(Duration::MAX, Duration::MAX), u64::MAX);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::sys::clock::Tick;
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a cut request may take to notice before it is left behind.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const CUT_NOTICE: Duration = Duration::from_millis(500);
 
-/// By how much a parent is ahead of its children when requests are cut.
+/// How much later than its parent a child cuts, so that it is mostly the parent who records it.
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// What a shutdown demands of a request at some moment.
@@ -51,7 +51,7 @@ impl Plan {
             begun,
             told,
             cut: told.after(LAST_WORDS),
-            over: told.after(LAST_WORDS).after(PATIENCE),
+            over: told.after(LAST_WORDS).after(CUT_NOTICE),
         }
     }
 
@@ -61,7 +61,7 @@ impl Plan {
             begun: now,
             told: now,
             cut: now,
-            over: now.after(PATIENCE),
+            over: now.after(CUT_NOTICE),
         }
     }
 
@@ -84,7 +84,7 @@ impl Plan {
         }
     }
 
-    /// The same in the parent of workers, which may drain what peers say after their last request.
+    /// The same in the parent of workers, which waits longer: a worker may still drain what its last peer says.
     pub(crate) fn with_lingering(self, time: Duration) -> Self {
         Self {
             over: self.over.after(time),
@@ -110,7 +110,7 @@ impl Plan {
     }
 }
 
-/// What a shutdown made of the requests that were alive when it was asked for, and of those that waited to be accepted.
+/// What became of the requests that were alive when a shutdown was asked for, or were accepted during it.
 #[derive(Clone, Debug, Default)]
 pub struct DrainReport {
     pub(crate) finished: u64,

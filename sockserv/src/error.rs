@@ -1,4 +1,4 @@
-//! What can go wrong in a request: where, why, and how it is told when nobody says otherwise.
+//! What can go wrong in a request: where, why, and how it is reported by default.
 
 use std::any::Any;
 use std::error::Error;
@@ -39,6 +39,24 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome for Result<(), E> {
     fn into_outcome(self) -> Outcome {
         self.map_err(Into::into)
     }
+}
+
+/// For `!`: what only panics or exits has no outcome.
+#[diagnostic::do_not_recommend]
+impl IntoOutcome for <fn() -> ! as Returns>::Output {
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+/// What a function returns: the only way to write `!` as a type here.
+#[doc(hidden)]
+pub trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
 }
 
 /// How many errors a second the default [`handle_error`](crate::Hooks::handle_error) writes; the rest is counted.
@@ -230,8 +248,8 @@ impl RequestError {
 
     /// Returns whether the peer left in the middle (a reset, a broken pipe): usually not worth a line.
     ///
-    /// An [`io::Error`] does not tell whose connection it is of: that of a backend, which the handler passed on as it is,
-    /// counts too if it says that. A connection that was refused does not, except where a packet's own peer refused.
+    /// An [`io::Error`] does not say whose connection failed: that of a backend, passed on unchanged, counts, too. A
+    /// connection that was refused does not, except where a packet's own peer refused.
     #[must_use]
     pub fn is_disconnect(&self) -> bool {
         self.0.seen.disconnect || self.io_errors().any(is_disconnect)
@@ -307,7 +325,7 @@ impl Error for Gone {
     }
 }
 
-/// What a packet's peer has to do with an error: if it was refused, nobody else was it who did that.
+/// Marks a refused packet as its peer's doing: nobody else can have refused it.
 pub(crate) fn of_peer(error: io::Error) -> io::Error {
     match error.kind() {
         kind @ io::ErrorKind::ConnectionRefused => io::Error::new(kind, Gone(error)),

@@ -10,7 +10,8 @@ use crate::listener::Incoming;
 /// What a server asks its handler beside the requests themselves: F32 to F43, with Python's meaning.
 ///
 /// Those that take `&self` run on the prototype in the accepting unit. Write them into the `impl` block under
-/// `#[server(...)]`, or implement this trait. A panic in any of them is caught and reported, and the server goes on.
+/// `#[server(...)]`, or implement this trait: for a generic handler with the bounds that stand under the attribute. A panic
+/// in any of them is caught and reported, and the server goes on.
 ///
 /// # Examples
 ///
@@ -101,16 +102,20 @@ pub struct HookTable<H> {
 }
 
 /// Finds out whether a type implements [`Hooks`]: the method of this type itself, which needs that, wins over the trait's.
+///
+/// A generic handler is asked about while its parameters are open, as `Session<_>`: so every `impl Hooks for Session` counts,
+/// and one that leaves out some of the sessions to serve is an error. `W`, the type of a bare `0`, is open as well until the
+/// function is done: until then the compiler chooses no impl, which would choose the parameters, too.
 #[derive(Debug)]
-pub struct HookProbe<H>(PhantomData<fn() -> H>);
+pub struct HookProbe<H, W = i32>(PhantomData<fn() -> (H, W)>);
 
-impl<H> Default for HookProbe<H> {
+impl<H, W> Default for HookProbe<H, W> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H> HookProbe<H> {
+impl<H, W> HookProbe<H, W> {
     /// Makes one.
     #[must_use]
     pub fn new() -> Self {
@@ -118,7 +123,7 @@ impl<H> HookProbe<H> {
     }
 }
 
-impl<H: Hooks> HookProbe<H> {
+impl<H: Hooked<W>, W> HookProbe<H, W> {
     /// Returns the type's own hooks.
     #[must_use]
     pub fn table(&self) -> HookTable<H> {
@@ -134,13 +139,25 @@ impl<H: Hooks> HookProbe<H> {
     }
 }
 
+/// What has [`Hooks`]: in two ways, so that an open `W` leaves it open which.
+#[diagnostic::on_unimplemented(
+    message = "`impl Hooks` does not cover every `{Self}`",
+    label = "each of these is served, some without their hooks",
+    note = "give `impl Hooks` and the item under `#[server(...)]` the same type parameters with the same bounds"
+)]
+pub trait Hooked<W>: Hooks {}
+
+impl<H: Hooks> Hooked<i32> for H {}
+
+impl<H: Hooks> Hooked<u32> for H {}
+
 /// The hooks of a type that implements none.
 pub trait NoHooks<H> {
     /// Returns the defaults.
     fn table(&self) -> HookTable<H>;
 }
 
-impl<H> NoHooks<H> for HookProbe<H> {
+impl<H, W> NoHooks<H> for HookProbe<H, W> {
     fn table(&self) -> HookTable<H> {
         HookTable {
             verify_request: None,

@@ -60,7 +60,7 @@
 //!
 //! # Platforms, features, version
 //!
-//! Linux 5.4 or later, for epoll, eventfd and pidfd; Rust 1.88 or later. No feature is on by default:
+//! Linux 5.4 or later, for epoll, eventfd and pidfd, with glibc or musl; Rust 1.88 or later. No feature is on by default:
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -149,7 +149,7 @@ pub use hooks::Hooks;
 pub use limits::network::{Network, NetworkError};
 pub use listener::{Incoming, Listener};
 pub use message::{MessageHandler, Replies};
-pub use options::{Accept, IntoEndpoints, OnFull, Options};
+pub use options::{Accept, IntoEndpoints, IntoNetworks, OnFull, Options};
 pub use request::{
     Busy, Conversation, Datagram, Framed, FramedReader, FramedWriter, PacketReader, PacketWriter,
     Reader, Request, Rfile, SendError, Sender, Stream, Wfile, Writer,

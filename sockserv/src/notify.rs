@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::sys::clock::Tick;
 
 /// How long a manager may be too busy to listen: what it misses then is lost, and the server goes on.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MANAGER_WAIT: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process, if it wants to be told.
 #[derive(Debug)]
@@ -49,9 +49,13 @@ impl Manager {
     pub(crate) fn tell(&self, assignments: &str) -> io::Result<()> {
         // One socket for each: it is seldom, and no child inherits one.
         let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        socket.send_to_addr(assignments.as_bytes(), &self.at)?;
-        Ok(())
+        socket.set_write_timeout(Some(MANAGER_WAIT))?;
+        loop {
+            match socket.send_to_addr(assignments.as_bytes(), &self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.map(drop),
+            }
+        }
     }
 
     /// When it must hear from us next.

@@ -1,6 +1,6 @@
 //! Every option with its default and the reason for it. The attribute and the builder both end here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -160,7 +160,7 @@ impl Options {
             min_rate: None,
             // Nobody but a load balancer needs to be told before the end.
             lame_duck: Duration::ZERO,
-            // The process ends by it: where it is number one of a container, or what a service manager watches, that is the end.
+            // The old process ends: as process 1 of a container, or under a manager that watches it, that ends the service.
             #[cfg(feature = "upgrade")]
             upgrade: false,
             // A start may have to read a lot, and a new process that hangs harms nobody meanwhile.
@@ -253,8 +253,8 @@ macro_rules! for_each_option {
             count workers: usize;
             /// Sets how many requests may wait for a thread of `pool` (64). Those that have said nothing do not count.
             given queue: usize;
-            /// Sets whether the handler speaks before its peer does: then `pool` does not wait for a first byte (no). Unless it
-            /// says so a handler that greets has half of the threads, and each silent peer waits 20 ms for one.
+            /// Sets whether the handler speaks before its peer does: then `pool` does not wait for a first byte (no). Without it
+            /// a handler that greets has half of the threads for that, and each silent peer waits 20 ms for one.
             plain speaks_first: bool;
             /// Sets how the workers of `prefork` come to their requests (all take from one socket).
             plain accept: Accept;
@@ -402,25 +402,17 @@ impl Options {
         self
     }
 
-    /// Adds networks whose peers are served.
+    /// Adds networks whose peers are served. What cannot be parsed is reported by `bind`.
     #[must_use]
-    pub fn allow<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
-        self.allow.extend(
-            networks
-                .into_iter()
-                .map(|network| network.as_ref().to_owned()),
-        );
+    pub fn allow(mut self, networks: impl IntoNetworks) -> Self {
+        networks.add_to(&mut self.allow);
         self
     }
 
-    /// Adds networks whose peers are refused.
+    /// Adds networks whose peers are refused. What cannot be parsed is reported by `bind`.
     #[must_use]
-    pub fn deny<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
-        self.deny.extend(
-            networks
-                .into_iter()
-                .map(|network| network.as_ref().to_owned()),
-        );
+    pub fn deny(mut self, networks: impl IntoNetworks) -> Self {
+        networks.add_to(&mut self.deny);
         self
     }
 }
@@ -455,26 +447,64 @@ impl From<std::convert::Infallible> for EndpointError {
     }
 }
 
-impl<T: IntoEndpoints, const N: usize> IntoEndpoints for [T; N] {
-    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
-        self.into_iter().for_each(|at| at.add_to(endpoints));
-    }
+/// What the options `allow` and `deny` take: one network, or several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no network",
+    label = "nobody can be told by it",
+    note = "write text as `\"10.0.0.0/8\"`, a `Network`, an `IpAddr`, or a list of those"
+)]
+pub trait IntoNetworks {
+    #[doc(hidden)]
+    fn add_to(self, networks: &mut Vec<String>);
 }
 
-impl<T: IntoEndpoints + Clone> IntoEndpoints for &[T] {
-    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
-        self.iter().cloned().for_each(|at| at.add_to(endpoints));
-    }
+/// One, as text: parsed where all of them are.
+macro_rules! one_network {
+    ($($ty:ty),*) => {
+        $(impl $crate::options::IntoNetworks for $ty {
+            fn add_to(self, networks: &mut Vec<String>) {
+                networks.push(self.to_string());
+            }
+        })*
+    };
 }
+pub(crate) use one_network;
+one_network!(&str, String, &String, IpAddr);
 
-impl<T: IntoEndpoints + Clone, const N: usize> IntoEndpoints for &[T; N] {
-    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
-        self.as_slice().add_to(endpoints);
-    }
+macro_rules! lists {
+    ($($one:ident: $list:ty;)*) => {$(
+        impl<T: $one, const N: usize> $one for [T; N] {
+            fn add_to(self, list: &mut $list) {
+                self.into_iter().for_each(|one| one.add_to(list));
+            }
+        }
+
+        impl<T: $one + Clone> $one for &[T] {
+            fn add_to(self, list: &mut $list) {
+                self.iter().cloned().for_each(|one| one.add_to(list));
+            }
+        }
+
+        impl<T: $one + Clone, const N: usize> $one for &[T; N] {
+            fn add_to(self, list: &mut $list) {
+                self.as_slice().add_to(list);
+            }
+        }
+
+        impl<T: $one> $one for Vec<T> {
+            fn add_to(self, list: &mut $list) {
+                self.into_iter().for_each(|one| one.add_to(list));
+            }
+        }
+
+        impl<T: $one + Clone> $one for &Vec<T> {
+            fn add_to(self, list: &mut $list) {
+                self.as_slice().add_to(list);
+            }
+        }
+    )*};
 }
-
-impl<T: IntoEndpoints> IntoEndpoints for Vec<T> {
-    fn add_to(self, endpoints: &mut Vec<Result<Endpoint, EndpointError>>) {
-        self.into_iter().for_each(|at| at.add_to(endpoints));
-    }
+lists! {
+    IntoEndpoints: Vec<Result<Endpoint, EndpointError>>;
+    IntoNetworks: Vec<String>;
 }

@@ -71,7 +71,7 @@ impl Signals {
         signal::upgrades()
     }
 
-    /// Whether SIGUSR1 came since it was last asked: whoever hears yes answers.
+    /// Returns true to one caller for each SIGUSR1, which then answers it.
     pub(crate) fn take_question() -> bool {
         static HEEDED: AtomicU32 = AtomicU32::new(0);
         let came = signal::questions();
@@ -106,7 +106,7 @@ pub(crate) fn as_child(wake: &Wake) -> io::Result<()> {
 /// Makes SIGTERM write to these two, and nothing else do anything.
 fn own(wake: &Wake, over: &Wake) -> io::Result<()> {
     let (wake, over) = (wake.as_fd().as_raw_fd(), over.as_fd().as_raw_fd());
-    signal::aim([([wake, over], over)].into_iter());
+    signal::aim_in_child(([wake, over], over));
     // For the child's whole life; there is nothing to go back to.
     forget(signal::ignore(signal::SIGINT)?);
     forget(signal::handle(signal::SIGTERM)?);

@@ -59,7 +59,7 @@ impl Wait {
         }
     }
 
-    fn to_send(self) -> SendFlags {
+    pub(crate) fn to_send(self) -> SendFlags {
         match self {
             Self::Block => SendFlags::NOSIGNAL,
             Self::Not => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,

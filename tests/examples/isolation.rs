@@ -3,7 +3,7 @@ use std::{fs, io};
 
 use libtest_mimic::Trial;
 
-use crate::client::{NC, Peer};
+use crate::client::{NC, Peer, STRACE};
 use crate::server::{Example, aborting_program, program};
 use crate::{Outcome, plain, with_client};
 
@@ -35,6 +35,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "isolation::a_leak_goes_with_its_child",
             a_leak_goes_with_its_child,
         ),
+        with_client(
+            STRACE,
+            "isolation::an_old_kernel_is_named",
+            an_old_kernel_is_named,
+        ),
     ]
 }
 
@@ -46,6 +51,22 @@ fn start() -> io::Result<Example> {
             .stderr(Stdio::null()),
         1,
     )
+}
+
+/// A server that could not watch its children does not begin to take requests.
+fn an_old_kernel_is_named() -> Outcome {
+    let mut strace = Command::new("timeout"); // Should it serve, it would not end.
+    strace.args(["20", STRACE.name, "-qq", "-o", "/dev/null"]);
+    strace.args(["-e", "inject=pidfd_open:error=ENOSYS"]);
+    let output = strace
+        .arg(program("isolation"))
+        .arg("127.0.0.1:0")
+        .output()?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("pidfd_open"), "{said}");
+    assert!(said.contains("Linux 5.4 or later"), "{said}");
+    Ok(())
 }
 
 fn crashes(word: &str, report: &str) -> Outcome {

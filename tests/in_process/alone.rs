@@ -5,13 +5,14 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use libtest_mimic::Trial;
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 use sockserv::prelude::*;
 use sockserv_tests::{Folder, Process, wait_until};
 
-use crate::Test;
 use crate::echo::{ask, echo, tcp_forking, tcp_sync, udp_sync, unix_threading};
 use crate::runs::threading;
+use crate::{Test, namespaced};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -23,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
             "t16_a_server_that_is_dropped_leaks_nothing",
             drop_leaks_nothing,
         ),
+        ("a_server_without_descriptors_says_so", no_descriptors),
         ("t02_no_thread_is_left_after_the_end", no_thread_left),
         (
             "d12_forking_refuses_while_other_threads_run",
@@ -33,6 +35,17 @@ pub(crate) fn tests() -> Vec<Test> {
         ("run_serves_several_under_one_set_of_signals", several),
         ("run_cuts_several_at_the_second_signal", cut_several),
     ]
+}
+
+const NO_PROC: &str = "d12_forking_refuses_where_it_cannot_see_threads";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let prepare = "mount -t tmpfs none /proc";
+    vec![namespaced::trial(NO_PROC, "-rm", prepare)]
+}
+
+pub(crate) fn served() -> Vec<Test> {
+    vec![(NO_PROC, forking_without_proc)]
 }
 
 fn own() -> Process {
@@ -69,6 +82,25 @@ fn drop_leaks_nothing() {
         );
     }
     assert_eq!(own().descriptors(), before);
+}
+
+fn no_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    let all = own().descriptors().len() as u64;
+    for more in 0..20 {
+        let mut tight = limits;
+        tight.current = Some(all + more);
+        setrlimit(Resource::Nofile, tight).expect("less is allowed");
+        let server = tcp_sync::EchoServer::bind_to("127.0.0.1:0", tcp_sync::Echo::default());
+        setrlimit(Resource::Nofile, limits).expect("as much as before");
+        let Err(error) = server else {
+            return assert!(more > 1, "it needs none?");
+        };
+        let text = error.to_string();
+        let is_named = text.contains("cannot prepare a server") || text.contains("cannot bind");
+        assert!(is_named, "{more} more: {text}");
+    }
+    panic!("it needs more than 20 descriptors");
 }
 
 fn no_thread_left() {
@@ -109,6 +141,12 @@ fn forking_after_a_join() {
         thread.join().expect("it does not panic");
         forking().expect("the other thread has ended");
     }
+}
+
+fn forking_without_proc() {
+    let error = forking().expect_err("who knows who runs").to_string();
+    assert!(error.contains("`/proc/self/task`"), "{error}");
+    assert!(error.contains("unsafe(forking)"), "{error}");
 }
 
 fn forking_with_threads() {

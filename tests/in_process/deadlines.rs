@@ -235,7 +235,7 @@ fn echo(mut client: &TcpStream) {
 
 fn dribbles(does: Does, limits: Limits, which: Timeout, after: Duration) {
     in_each(does, limits, |case| {
-        let (client, began) = (case.connect(), Instant::now());
+        let (began, client) = (Instant::now(), case.connect());
         thread::scope(|scope| {
             scope.spawn(|| dribble(&client));
             case.expect(which, began, after);
@@ -279,7 +279,7 @@ fn silent() {
         ..Limits::default()
     };
     in_each(Does::Line, limits, |case| {
-        let (_client, began) = (case.connect(), Instant::now());
+        let (began, _client) = (Instant::now(), case.connect());
         case.expect(Timeout::FirstByte, began, SHORT);
     });
 }
@@ -290,7 +290,7 @@ fn silent_between_beats() {
         ..Limits::default()
     };
     in_each(Does::Beats, limits, |case| {
-        let (_client, began) = (case.connect(), Instant::now());
+        let (began, _client) = (Instant::now(), case.connect());
         case.expect(Timeout::FirstByte, began, SHORT);
         // Who has said something may be silent for longer.
         let mut client = case.connect();
@@ -308,7 +308,7 @@ fn takes_nothing() {
         ..Limits::default()
     };
     in_each(Does::Flood, limits, |case| {
-        let (mut client, began) = (case.connect(), Instant::now());
+        let (began, mut client) = (Instant::now(), case.connect());
         client.write_all(b"go").expect("it is taken"); // `pool` waits for a first byte.
         case.expect(Timeout::Write, began, SHORT);
     });
@@ -317,8 +317,8 @@ fn takes_nothing() {
 fn set_timeout() {
     in_each(Does::Sets(Some(SHORT)), Limits::default(), |case| {
         let client = case.connect();
-        echo(&client);
         let began = Instant::now();
+        echo(&client);
         thread::scope(|scope| {
             scope.spawn(|| dribble(&client));
             case.expect(Timeout::Read, began, SHORT);
@@ -335,7 +335,7 @@ fn set_timeout() {
         echo(&client);
     });
     in_each(Does::SetsAndFloods(SHORT), Limits::default(), |case| {
-        let (mut client, began) = (case.connect(), Instant::now());
+        let (began, mut client) = (Instant::now(), case.connect());
         client.write_all(b"go").expect("it is taken");
         case.expect(Timeout::Write, began, SHORT);
     });
@@ -358,7 +358,7 @@ fn takes_little() {
         ..Limits::default()
     };
     in_each(Does::Flood, limits, |case| {
-        let (mut client, began) = (case.connect(), Instant::now());
+        let (began, mut client) = (Instant::now(), case.connect());
         client.write_all(b"go").expect("it is taken");
         let (done, is_done) = channel::<()>();
         thread::scope(|scope| {

@@ -21,9 +21,11 @@ mod framed;
 mod inherited;
 mod lame_duck;
 mod limits;
+mod lingering;
 mod listeners;
 mod messages;
 mod models;
+mod namespaced;
 mod observer;
 mod own_errors;
 mod packets;
@@ -50,17 +52,8 @@ fn main() -> ExitCode {
     let mut words = env::args().skip(1);
     if words.next().as_deref() == Some("--alone") {
         let name = words.next().expect("write: --alone TEST");
-        let (_, test) = alone()
+        let (_, test) = served()
             .into_iter()
-            .chain(inherited::handed())
-            .chain(supervised::handed())
-            .chain(faults::served())
-            .chain(faults_forks::served())
-            .chain(faults_packets::served())
-            .chain(faults_starts::served())
-            .chain(several::served())
-            .chain(packets::served())
-            .chain(unix::accounts::handed())
             .find(|(known, _)| *known == name)
             .expect("a test of this name");
         test();
@@ -87,11 +80,34 @@ fn main() -> ExitCode {
             .chain(faults_forks::trials())
             .chain(faults_packets::trials())
             .chain(faults_starts::trials())
+            .chain(lingering::trials())
+            .chain(senders::trials())
             .chain(several::trials())
             .chain(packets::trials())
+            .chain(alone::trials())
             .collect(),
     );
     conclusion.exit_code()
+}
+
+/// What runs in a process of its own.
+fn served() -> Vec<Test> {
+    [
+        alone(),
+        inherited::handed(),
+        supervised::handed(),
+        faults::served(),
+        faults_forks::served(),
+        faults_packets::served(),
+        faults_starts::served(),
+        lingering::served(),
+        senders::served(),
+        several::served(),
+        packets::served(),
+        alone::served(),
+        unix::accounts::handed(),
+    ]
+    .concat()
 }
 
 fn together() -> Vec<Test> {
@@ -104,6 +120,7 @@ fn together() -> Vec<Test> {
         framed::tests(),
         lame_duck::tests(),
         limits::tests(),
+        lingering::tests(),
         listeners::tests(),
         messages::tests(),
         models::tests(),
@@ -135,6 +152,7 @@ fn alone() -> Vec<Test> {
         observer::alone(),
         paths::alone(),
         scripted::alone(),
+        senders::alone(),
         several::alone(),
         unix::alone(),
         unix::accounts::alone(),

@@ -18,8 +18,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(name: &str) -> io::Result<Self> {
-        let mut child = Command::new(this())
-            .args(["--alone", name])
+        Self::launch(Command::new(this()).args(["--alone", name]))
+    }
+
+    pub(crate) fn launch(command: &mut Command) -> io::Result<Self> {
+        let mut child = command
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -2,6 +2,10 @@
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use libtest_mimic::{Failed, Trial};
 use rustix::event::epoll;
@@ -63,7 +67,36 @@ pub(crate) fn alone() -> Vec<Test> {
             "f35_prefork_ends_when_nothing_more_will_come",
             ends_when_exhausted,
         ),
+        (
+            "p01_a_broken_server_drains_beside_another_that_serves",
+            broken_beside_another,
+        ),
+        ("run_serves_handlers_that_borrow", run_borrowers),
     ]
+}
+
+/// Counts where its owner can see it.
+#[derive(Clone)]
+struct Borrows<'a>(&'a AtomicUsize);
+
+#[server(tcp)]
+impl<'a> Borrows<'a> {
+    fn handle(&mut self, _stream: &mut Stream) {
+        if self.0.fetch_add(1, Relaxed) == 1 {
+            rustix::process::kill_process(rustix::process::getpid(), Signal::TERM)
+                .expect("an own process");
+        }
+    }
+}
+
+fn run_borrowers() {
+    let served = AtomicUsize::new(0);
+    let bind = || BorrowsServer::bind_to("127.0.0.1:0", Borrows(&served)).expect("a free port");
+    let (one, two) = (bind(), bind());
+    let _clients = [one.local_addr(), two.local_addr()]
+        .map(|at| TcpStream::connect(at.as_inet().expect("a port")).expect("its queue takes it"));
+    sockserv::run((one, two)).expect("a good end");
+    assert_eq!(served.load(Relaxed), 2);
 }
 
 /// `rest`: what follows is answered by a child of the one that accepted.
@@ -291,4 +324,57 @@ fn ends_when_exhausted() {
         server.serve_forever().expect("a good end"); // The second run as the first.
         assert_eq!(Process(std::process::id()).children(), []);
     }
+}
+
+/// Has one connection, and breaks.
+#[derive(Default)]
+struct Breaks(Mutex<Option<UnixStream>>);
+
+impl Listener for Breaks {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        let stream = self.0.lock().expect("nobody panics").take();
+        let stream = stream.ok_or_else(|| io::Error::other("as it was asked to"))?;
+        Ok((stream.into(), Address::Unnamed))
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn local_addr(&self) -> Address {
+        Address::Unnamed
+    }
+}
+
+#[derive(Clone)]
+struct Lasts;
+
+#[server(threading, listener = Breaks, shutdown_grace = "60s")]
+impl Lasts {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let _busy = stream.busy();
+        stream.read_line(&mut String::new()).map(drop)
+    }
+}
+
+fn broken_beside_another() {
+    let (own, mut client) = UnixStream::pair().expect("a pair");
+    let breaks = Breaks(Mutex::new(Some(own)));
+    let broken = LastsServer::builder(Lasts).listener(breaks).bind();
+    let (broken, other) = (broken.expect("nothing is opened"), crowd::server());
+    let (is_broken, ends_other) = (broken.handle(), other.handle());
+    let at = other.local_addr().to_string();
+    let asks = thread::spawn(move || {
+        wait_until(|| is_broken.is_shutting_down());
+        let mut others = connect(&at).expect("the other listens");
+        others.write_all(b"a word\n").expect("it is there");
+        let answer = others.read(&mut [0; 7]);
+        client.write_all(b"the last\n").expect("it drains");
+        ends_other.shutdown();
+        answer
+    });
+    let error = sockserv::run((broken, other)).expect_err("one is broken");
+    assert!(error.to_string().contains("as it was asked to"), "{error}");
+    let answer = asks.join().expect("no panic").expect("the other serves");
+    assert_eq!(answer, 7);
 }

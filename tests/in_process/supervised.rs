@@ -8,16 +8,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use libtest_mimic::{Failed, Trial};
 use rustix::process::Signal;
 use sockserv::observer::{Event, Observer};
-use sockserv_tests::{DEADLINE, Folder, Process};
+use sockserv_tests::{DEADLINE, Folder, Process, wait_until};
 
 use crate::Test;
 use crate::echo::{tcp_threading, udp_sync};
+use crate::served::Served;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test(
             "f71_several_servers_have_one_manager",
             several_under_a_manager,
+        ),
+        Trial::test(
+            "f71_a_signal_keeps_no_word_from_a_manager",
+            told_although_interrupted,
         ),
         Trial::test(
             "a19_a_manager_is_told_who_has_taken_over",
@@ -65,6 +70,36 @@ fn several_under_a_manager() -> Result<(), Failed> {
     process.signal(Signal::TERM);
     await_word("STOPPING=1")?;
     assert!(child.wait()?.success());
+    Ok(())
+}
+
+/// The manager has no room for a word, until a signal has come.
+fn told_although_interrupted() -> Result<(), Failed> {
+    let folder = Folder::new();
+    let manager = UnixDatagram::bind(folder.join("notify"))?;
+    manager.set_read_timeout(Some(DEADLINE))?;
+    let other = UnixDatagram::unbound()?;
+    other.set_nonblocking(true)?;
+    let mut before = 0;
+    while other.send_to(b"nothing", folder.join("notify")).is_ok() {
+        before += 1;
+    }
+    let mut command = Command::new(crate::this());
+    command
+        .args(["--alone", "replies"])
+        .env("NOTIFY_SOCKET", folder.join("notify"));
+    let mut server = Served::launch(&mut command)?;
+    server.at()?;
+    let process = server.process();
+    wait_until(|| process.sleeps());
+    process.interrupt();
+    let mut packet = [0; 4096];
+    for _ in 0..before {
+        assert_eq!(manager.recv(&mut packet)?, b"nothing".len());
+    }
+    let count = manager.recv(&mut packet)?;
+    assert!(packet[..count].starts_with(b"READY=1"));
+    server.stop()?;
     Ok(())
 }
 

@@ -17,12 +17,17 @@ use sockserv_tests::{DEADLINE, Process, wait_until};
 use crate::Test;
 use crate::alone::somebody_else;
 use crate::echo::echo;
+use crate::runs::threading;
 
 pub(crate) fn alone() -> Vec<Test> {
     vec![
         (
             "d12_vouched_forking_serves_beside_other_threads",
             beside_threads,
+        ),
+        (
+            "p05_the_end_is_sent_although_anothers_child_has_the_socket",
+            end_beside_a_child,
         ),
         ("p08_a_child_that_cannot_end_is_killed", cannot_end),
     ]
@@ -68,6 +73,23 @@ fn clog_stdout() -> io::Result<()> {
     rustix::stdio::dup2_stdout(&writer)?;
     std::mem::forget(reader);
     io::stdout().write_all(b"no line's end")
+}
+
+fn end_beside_a_child() {
+    let (errors, _told) = std::sync::mpsc::channel();
+    let vouched = VouchedServer::bind_to("127.0.0.1:0", Vouched { errors })
+        .and_then(VouchedServer::spawn)
+        .expect("a free port");
+    let other = threading().spawn().expect("a thread");
+    let mut client = other.connect().expect("it listens");
+    echo(&mut client, "here");
+    // Its child has whatever this process has.
+    let mut childs = vouched.connect().expect("it listens");
+    echo(&mut childs, "there");
+    client.set_timeout(Some(DEADLINE)).expect("an own socket");
+    client.shutdown(Shutdown::Write).expect("it is open");
+    assert_eq!(client.read(&mut [0]).expect("an end"), 0);
+    echo(&mut childs, "there still");
 }
 
 fn cannot_end() {

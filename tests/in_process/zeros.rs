@@ -1,5 +1,6 @@
 //! What the attribute refuses as a literal may still come from a builder: none of it may mean the opposite. Promise 4.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -16,6 +17,10 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         ("p04_no_threads_at_all_are_one", threads),
         ("p04_no_time_at_all_is_the_shortest_there_is", timeout),
+        (
+            "p04_with_any_buffer_or_none_a_line_too_long_is_left",
+            lines_too_long,
+        ),
         ("p04_no_service_interval_at_all_spins_not", service_interval),
     ]
 }
@@ -98,5 +103,40 @@ fn service_interval() {
             count > 10 && u128::from(count) < most + 50,
             "{count} turns in {most} ms"
         );
+    }
+}
+
+/// Says what two reads of a line came to, and what was left.
+#[derive(Clone)]
+struct Bounded;
+
+#[server(tcp, threading, addr = "127.0.0.1:0", max_line = 8)]
+impl Bounded {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let mut line = String::new();
+        for _ in 0..2 {
+            let error = stream
+                .rfile
+                .read_line(&mut line)
+                .map_err(|error| error.kind());
+            writeln!(stream, "{error:?} {line}")?;
+        }
+        io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+    }
+}
+
+fn lines_too_long() {
+    for size in [0, 1, 3, 8, 100] {
+        let server = BoundedServer::builder(Bounded).rbufsize(size).bind();
+        let running = server.expect("a free port").spawn().expect("a thread");
+        let mut client = connect(&running);
+        client
+            .write_all(b"too long by far\nnext\n")
+            .expect("it reads");
+        client.shutdown(Shutdown::Write).expect("it is open");
+        let text = io::read_to_string(client).expect("no error");
+        let refused = "Err(InvalidData) \n";
+        let whole = format!("{refused}{refused}too long by far\nnext\n");
+        assert_eq!(text, whole, "a buffer of {size}");
     }
 }

@@ -2,12 +2,11 @@
 
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use socket2::{SockAddr, Socket};
-use sockserv_tests::{Cell, Scenario, Server};
+use sockserv_tests::{AT_ONCE, Cell, Scenario, Server};
 
 use crate::for_each_datagram_cell;
 
@@ -25,9 +24,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     .flatten()
     .collect()
 }
-
-/// What a shutdown may take that has nothing to wait for. Generous, because other tests use the processors, too.
-const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// One end of a conversation; the server's end echoes until it has echoed `bye`.
 struct Talk {

@@ -134,6 +134,7 @@ fn children_without_descriptors(server: &Server) {
 
 /// Each worker has a limit of its own, and accepts nothing while it serves: its siblings go on as if nothing were.
 fn worker_without_descriptors(server: &Server) {
+    server.await_crew(); // Forks are the parent's work.
     let mut hog = server.connect();
     assert_ne!(hog.ask("hold 100"), "100", "the limit is in force");
     let before = server.process().cpu();
@@ -173,18 +174,22 @@ fn max_connections(cell: Cell) {
     let at_once = if cell.is_concurrent() { 2 } else { 1 };
     let mut served: VecDeque<_> = (0..at_once).map(|_| server.connect()).collect();
     served.iter_mut().for_each(|client| client.echo("served"));
-    let mut waiting: Vec<_> = (at_once..4).map(|_| server.connect()).collect();
-    for client in &mut waiting {
-        client.send("echo served");
-    }
-    for mut next in waiting {
-        let mut first = served.pop_front().expect("somebody is served");
-        first.echo("live ones go on");
-        next.expect_silence();
-        first.finish();
-        first.expect_end();
-        assert_eq!(next.reply(), "served");
-        served.push_back(next);
+    // Workers that look at the same time may take those who wait in another order.
+    let together = if cell.is_preforked() { 1 } else { 4 - at_once };
+    for _ in 0..(4 - at_once) / together {
+        let mut waiting: Vec<_> = (0..together).map(|_| server.connect()).collect();
+        for client in &mut waiting {
+            client.send("echo served");
+        }
+        for mut next in waiting {
+            let mut first = served.pop_front().expect("somebody is served");
+            first.echo("live ones go on");
+            next.expect_silence();
+            first.finish();
+            first.expect_end();
+            assert_eq!(next.reply(), "served");
+            served.push_back(next);
+        }
     }
     for client in &mut served {
         client.finish();

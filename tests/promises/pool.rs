@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use sockserv_tests::{Cell, Client, Model, Scenario, Server};
+use sockserv_tests::{AT_ONCE, Cell, Client, Model, Scenario, Server};
 
 use crate::for_each;
 
@@ -53,9 +53,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     .flatten()
     .collect()
 }
-
-/// What an honest client may have to wait. Generous, because other tests use the processors, too.
-const AT_ONCE: Duration = Duration::from_secs(3);
 
 fn silent_clients(cell: Cell) {
     let server = Scenario::new(cell).with("quiet", "on").start();

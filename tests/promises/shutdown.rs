@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use sockserv_tests::{Cell, Client, Process, Scenario, Server, wait_until};
+use sockserv_tests::{AT_ONCE, Cell, Client, Process, Scenario, Server, wait_until};
 
 use crate::{for_each, for_each_cell, for_each_stream_cell};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let concurrent_streams = |cell: &Cell| cell.is_stream() && cell.is_concurrent();
+    let stream_processes = |cell: &Cell| cell.is_stream() && (cell.forks() || cell.is_preforked());
     [
         for_each_cell("d01_a07_an_idle_server_ends_at_once", nothing_alive),
         for_each_stream_cell("d05_a07_an_idle_request_is_told_at_once", idle_is_told),
@@ -30,6 +31,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             concurrent_streams,
             "a07_a_stuck_request_is_cut_and_named",
             stuck_is_cut,
+        ),
+        for_each(
+            stream_processes,
+            "a07_who_is_cut_while_the_parent_stands_still_is_named",
+            parent_stands_still,
         ),
         for_each_stream_cell("a07_a_second_signal_cuts_now", second_signal),
         for_each_cell("a07_a_saturated_server_ends_with_its_grace", saturated),
@@ -88,9 +94,6 @@ fn of_children() -> Vec<Trial> {
     .flatten()
     .collect()
 }
-
-/// What a shutdown may take that has nothing to wait for. Generous, because other tests use the processors, too.
-const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// A server whose grace is far longer than a test, so that whoever waits for its end is found out.
 fn patient(cell: Cell) -> Server {
@@ -265,6 +268,26 @@ fn second_signal(cell: Cell) {
 }
 
 /// Far more waits in the queue than can be served within the grace.
+/// A machine may be so busy that a child sees the end of the grace before its parent does.
+fn parent_stands_still(cell: Cell) {
+    let server = Scenario::new(cell).with("shutdown-grace", "1s").start();
+    let mut idle = server.connect();
+    idle.echo("one");
+    let mut writes = server.connect();
+    writes.send("send 20000000"); // More than any buffer holds, and nobody reads.
+    server.event_of("handle", &writes);
+    server.signal(Signal::TERM);
+    idle.expect_end(); // The parent has seen to it that the shutdown is known.
+    server.signal(Signal::STOP);
+    server.event_of("finish", &writes);
+    server.signal(Signal::CONT);
+    let ended = server.wait();
+    assert!(!ended.status.success(), "a request was cut");
+    let summary = ended.summary();
+    assert_eq!(summary.number("cut"), 1, "{summary:?}");
+    assert!(summary.get("report").contains(writes.name()), "{summary:?}");
+}
+
 fn saturated(cell: Cell) {
     let scenario = Scenario::new(cell).with("shutdown-grace", "1s");
     let server = match cell.is_preforked() {
@@ -274,7 +297,7 @@ fn saturated(cell: Cell) {
     let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
     for client in &mut clients {
         // Who waits in a Unix queue that is full has no place in this one.
-        let _ = client.try_send("work 50");
+        let _ = client.try_send("work 20");
         if cell.is_stream() {
             client.finish();
         }

@@ -148,14 +148,14 @@ fn fails(cell: Cell) {
 }
 
 fn hangs(cell: Cell) {
-    let (server, obstacle) = with_obstacle(cell, "300ms");
+    let (server, obstacle) = with_obstacle(cell, "1s");
     server.connect().echo("one");
     obstacle.put("hang");
     server.signal(Signal::USR2);
     server.event("upgrading");
-    server.connect().echo("the old one goes on meanwhile");
     server.signal(Signal::USR2);
     server.line(|line| line.contains("another upgrade is under way"));
+    server.connect().echo("the old one goes on meanwhile");
     server.line(|line| line.contains("it was not ready in time"));
     let began = server.event("upgrading").number("pid");
     let began = Process(u32::try_from(began).expect("a process"));

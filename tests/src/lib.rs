@@ -30,3 +30,11 @@ use std::time::Duration;
 
 /// How long anything may take that has to happen at all.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long something may take that has nothing to wait for: less than a grace, or a patience, of eight seconds or more.
+/// Generous, because other tests use the processors, too.
+pub const AT_ONCE: Duration = Duration::from_secs(6);
+
+/// How much too early a deadline may be: the clock that it was measured from goes by a tick of the kernel's, and stands while
+/// the machine does.
+pub const COARSE: Duration = Duration::from_millis(50);

@@ -183,14 +183,20 @@ impl Process {
             .count()
     }
 
+    /// Whether no signal waits to be delivered to it.
+    #[must_use]
+    pub fn has_heard_all(self) -> bool {
+        ["SigPnd:", "ShdPnd:"]
+            .iter()
+            .all(|name| self.line(name).trim_start_matches('0').is_empty())
+    }
+
     /// Waits until no signal waits to be delivered to it.
     pub fn expect_no_pending_signal(self) {
-        let delivered = || {
-            ["SigPnd:", "ShdPnd:"]
-                .iter()
-                .all(|name| self.line(name).trim_start_matches('0').is_empty())
-        };
-        until(delivered, || "a signal is not delivered".to_owned());
+        until(
+            || self.has_heard_all(),
+            || "a signal is not delivered".to_owned(),
+        );
     }
 
     fn status(self, name: &str) -> u64 {

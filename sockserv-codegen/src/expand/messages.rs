@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 
 use super::commands::commands;
 use super::opcodes::opcodes;
-use super::{private, setter, value};
+use super::{outcome, private, setter, value};
 use crate::handler::Method;
 use crate::plan::{Codec, Messages, Plan};
 
@@ -205,7 +205,8 @@ fn call(
     let mut inner = name.clone();
     inner.set_span(output);
     let given = (spans.len() > 1).then(|| quote!(, #replies));
-    let call = quote_spanned!(output=> #private::IntoOutcome::into_outcome(Self::#inner(self, #borrow #taken #given)));
+    let call = quote_spanned!(output=> Self::#inner(self, #borrow #taken #given));
+    let call = outcome(plan, method, &call, output);
     let (first, last) = messages.codec_ends();
     let (begin, end) = (quote_spanned!(first=> fn), Ident::new("Outcome", last));
     quote_spanned! {span=>

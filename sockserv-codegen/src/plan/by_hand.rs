@@ -148,7 +148,7 @@ fn number(expr: &Expr, errors: &mut Errors) -> Option<u32> {
 fn check_numbers_once(procedures: &[Numbered<'_>], errors: &mut Errors) {
     let mut seen = Vec::new();
     for procedure in procedures {
-        let may_be_missing = procedure.method.cfgs().next().is_some();
+        let may_be_missing = !procedure.method.is_there();
         for number in &procedure.numbers {
             let is_taken =
                 |(other, missing): &(&u32, bool)| *other == number && !(*missing && may_be_missing);

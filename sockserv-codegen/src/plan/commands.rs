@@ -416,7 +416,7 @@ fn check_order(parameters: &[Parameter<'_>], errors: &mut Errors) {
 fn check_verbs_once(commands: &[Command<'_>], ignores_case: bool, errors: &mut Errors) {
     let mut seen: Vec<(String, bool)> = Vec::new();
     for command in commands {
-        let may_be_missing = command.method.cfgs().next().is_some();
+        let may_be_missing = !command.method.is_there();
         for verb in &command.verbs {
             let text = verb.value();
             let key = if ignores_case {

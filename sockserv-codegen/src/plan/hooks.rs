@@ -45,7 +45,7 @@ pub(super) fn check_worker_start(args: &Args, handler: &Handler, errors: &mut Er
         Some(ModelWord::Own(_) | ModelWord::Unbuilt) => return,
     };
     for method in handler.named(Hook::WorkerStart.name()) {
-        if !model.has_workers() {
+        if method.is_there() && !model.has_workers() {
             errors.at(
                 &method.sig.ident,
                 format_args!(

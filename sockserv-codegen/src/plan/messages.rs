@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, Lit, Pat, Signature, Type};
 
 use super::commands::{self, Commands};
-use super::methods::{Kind, check_can_be_called, check_returns_an_outcome};
+use super::methods::{Kind, OR_OUTCOME, check_can_be_called, check_error_can_be_sent};
 use super::opcodes::{self, Opcodes};
 use super::values::{self, Setter, Value, literal, ungroup};
 use super::verbs;
@@ -176,7 +176,7 @@ pub(super) fn find<'a>(
         errors.len() == before
     });
     // A second one of the same name is the compiler's to report, unless `#[cfg]` chooses between them.
-    if found.iter().any(|method| method.cfgs().next().is_none()) {
+    if found.iter().any(|method| method.is_there()) {
         found.truncate(1);
     }
     found
@@ -189,7 +189,7 @@ pub(super) fn check_near(name: &str, wanted: &str, handler: &Handler, errors: &m
     }
     for method in handler.methods() {
         let near = &method.sig.ident;
-        if words::distance(&near.to_string(), name) == 1 && !method.is_verb() {
+        if words::distance(&near.to_string(), name) == 1 && !method.is_verb() && method.is_there() {
             errors.at(
                 near,
                 format_args!("`{near}` is not called by the server; did you mean `{wanted}`?"),
@@ -205,7 +205,7 @@ fn check(
     errors: &mut Errors,
 ) {
     check_can_be_called(sig, wanted, errors);
-    check_returns_an_outcome(sig, errors);
+    check_error_can_be_sent(sig, OR_OUTCOME, errors);
     let count = sig.inputs.len().saturating_sub(1);
     if sig.receiver().is_none() || !parameters.contains(&count) {
         errors.at(

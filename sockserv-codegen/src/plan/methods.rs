@@ -86,8 +86,8 @@ pub(super) fn forwards<'a>(
         .filter(|method| reader.is_none() || method.sig.ident != "handle")
     {
         let before = errors.len();
-        if method.cfgs().next().is_none() {
-            check_life(&method.sig, source, errors); // One that may not exist is judged by the compiler alone.
+        if method.is_there() {
+            check_life(&method.sig, source, errors);
         }
         if forwards_once(&life, method) {
             life.push(Forward {
@@ -103,9 +103,12 @@ pub(super) fn forwards<'a>(
             .find(|hook| method.sig.ident == hook.name())
         {
             let before = errors.len();
-            check_hook(hook, &method.sig, errors);
+            if method.is_there() {
+                check_hook(hook, &method.sig, errors);
+            }
             hooks.extend((errors.len() == before).then_some(HookForward { hook, method }));
-        } else if !rpc.is_some_and(|rpc| rpc.has(method)) && !method.is_verb() {
+        } else if !rpc.is_some_and(|rpc| rpc.has(method)) && !method.is_verb() && method.is_there()
+        {
             check_near_hook(handler, &method.sig, kind, errors);
         }
     }
@@ -140,7 +143,7 @@ fn forwards_once(life: &[Forward<'_>], method: &Method) -> bool {
     let second = life
         .iter()
         .any(|forward| forward.method.sig.ident == method.sig.ident);
-    !second || method.cfgs().next().is_some()
+    !second || !method.is_there()
 }
 
 /// Returns what the handler's `handle` takes, if that can be seen.
@@ -213,7 +216,7 @@ fn is_near_handle(sig: &Signature) -> bool {
 fn check_life(sig: &Signature, source: &Source<'_>, errors: &mut Errors) {
     let wanted = signature(&sig.ident.to_string(), source.kind());
     check_can_be_called(sig, &wanted, errors);
-    check_returns_an_outcome(sig, errors);
+    check_error_can_be_sent(sig, OR_OUTCOME, errors);
     if sig.receiver().is_none() || sig.inputs.len() != 2 {
         errors.at(
             &sig.ident,
@@ -300,22 +303,8 @@ fn check_parameter(
     }
 }
 
-/// What `IntoOutcome` cannot take, where its own message would be no help.
-pub(super) fn check_returns_an_outcome(sig: &Signature, errors: &mut Errors) {
-    let ReturnType::Type(_, ty) = &sig.output else {
-        return;
-    };
-    let name = &sig.ident;
-    if matches!(ungroup(ty), Type::Never(_)) {
-        errors.at(
-            ty,
-            format_args!(
-                "`{name}` has to return, or the request never ends; write `-> io::Result<()>`"
-            ),
-        );
-    }
-    check_error_can_be_sent(sig, ", or `-> Outcome`", errors);
-}
+/// What is shorter than the error's whole type, where a method's result is converted.
+pub(super) const OR_OUTCOME: &str = ", or `-> Outcome`";
 
 /// Whatever returns it, an error may be reported elsewhere.
 pub(super) fn check_error_can_be_sent(sig: &Signature, shorter: &str, errors: &mut Errors) {

@@ -226,7 +226,7 @@ fn part(ty: &Type, kind: Kind, before: usize, errors: &mut Errors) -> Part {
 fn check_numbers_once(opcodes: &[Opcode<'_>], errors: &mut Errors) {
     let mut seen = Vec::new();
     for opcode in opcodes {
-        let may_be_missing = opcode.method.cfgs().next().is_some();
+        let may_be_missing = !opcode.method.is_there();
         for number in &opcode.numbers {
             let Number::Literal(number, span) = number else {
                 continue;

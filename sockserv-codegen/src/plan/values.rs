@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, Lit, LitInt, Type, UnOp};
 
 use super::texts;
+use crate::address::Family;
 use crate::args::{Given, Setting, Written};
 use crate::errors::Errors;
 use crate::options::{Kind, Rule, Transport, Width, Zero};
@@ -310,6 +311,14 @@ pub(super) fn address(expr: &Expr, transports: &[Transport]) -> Result<(), Strin
         "`{text}` is no address of {}; write one as in `{example}`",
         words.join(" or ")
     ))
+}
+
+/// Returns what a good address literal can belong to.
+pub(super) fn family(expr: &Expr) -> Option<Family> {
+    match literal(expr)? {
+        Lit::Str(text) => address::read(&text.value()).ok(),
+        _ => None,
+    }
 }
 
 pub(super) fn literal(expr: &Expr) -> Option<&Lit> {

@@ -13,7 +13,7 @@ use crate::sys::poller::{Interest, Poller};
 use crate::transport::{Transport, Wait};
 
 /// How long a question may take to arrive, and how long its answer to be taken.
-const PATIENCE: Duration = Duration::from_secs(5);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long, and how much, a client may go on talking after its answer: closing at once could cost it the answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Connection {
             _closed_in_children: ClosedInChildren::new(fd),
             token,
             is_local,
-            until: Tick::now().after(PATIENCE),
+            until: Tick::now().after(EXCHANGE_TIMEOUT),
             state: State::Asking(Vec::new()),
             transport,
         })
@@ -87,7 +87,7 @@ impl Connection {
                 Err(None) => return false,
             };
             self.state = State::Answering(reply.into_bytes(wants_body), 0);
-            self.until = Tick::now().after(PATIENCE);
+            self.until = Tick::now().after(EXCHANGE_TIMEOUT);
         }
         if let State::Answering(bytes, sent) = &mut self.state {
             match send(&*self.transport, bytes, sent) {
@@ -123,7 +123,7 @@ impl Connection {
 /// Reads what has come; an error is the answer to it, or the client has left.
 fn receive(transport: &dyn Transport, bytes: &mut Vec<u8>) -> Result<Option<Ask>, Option<Reply>> {
     let mut buffer = [0; 1 << 10];
-    while bytes.len() < http::MOST {
+    while bytes.len() < http::MAX_QUESTION {
         match transport.recv(&mut buffer, Wait::Not) {
             Ok(0) => return Err(None),
             Ok(count) => bytes.extend(&buffer[..count]),

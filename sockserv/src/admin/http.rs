@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 /// How long a question may be, its header fields included.
-pub(super) const MOST: usize = 8 << 10;
+pub(super) const MAX_QUESTION: usize = 8 << 10;
 
 /// How many header fields it may have.
 const FIELDS: usize = 64;
@@ -36,7 +36,7 @@ impl Ask {
         let mut request = httparse::Request::new(&mut fields);
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) if bytes.len() < MOST => return Ok(None),
+            Ok(httparse::Status::Partial) if bytes.len() < MAX_QUESTION => return Ok(None),
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
                 return Err(Reply::text(431, "the question is too long\n"));
             }
@@ -160,11 +160,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..MOST + 100)) {
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..MAX_QUESTION + 100)) {
             let begins = [b"GET / HTTP/1.1\r\nHost: ".as_slice(), &bytes].concat();
             for bytes in [bytes, begins] {
                 let read = Ask::read(&bytes);
-                assert!(bytes.len() < MOST || !matches!(read, Ok(None)), "nobody waits for more than that");
+                assert!(bytes.len() < MAX_QUESTION || !matches!(read, Ok(None)), "nobody waits for more than that");
             }
         }
     }

@@ -264,7 +264,7 @@ mod beside_an_admin_endpoint {
     fn the_page_on_deploying_shows_what_is_printed() {
         let (attribute, options) = (Echo::attribute(), Echo::options());
         let args = ["--admin-public=0.0.0.0:9100", "--max-connections=500"];
-        let args = [&["echo", "0.0.0.0:7007"], &args[..]].concat();
+        let args = [&["echod", "0.0.0.0:7007"], &args[..]].concat();
         let parsed = cli::parse(&attribute, &options, &options, args).expect("they fit");
         let program = std::env::current_exe().expect("this test");
         let name = program.file_name().and_then(|name| name.to_str());
@@ -273,8 +273,8 @@ mod beside_an_admin_endpoint {
             let printed = wish.answer::<Echo>(&attribute, &parsed);
             let printed = printed
                 .expect("it has a port")
-                .replace(&program.display().to_string(), "/usr/local/bin/echo")
-                .replace(name.expect("text"), "echo")
+                .replace(&program.display().to_string(), "/usr/local/bin/echod")
+                .replace(name.expect("text"), "echod")
                 .replace(env!("CARGO_PKG_VERSION"), "1.0.0");
             assert!(
                 page.contains(&format!("```text\n{printed}```\n")),

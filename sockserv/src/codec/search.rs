@@ -6,7 +6,7 @@ use crate::codec::{FrameError, Overflow};
 
 /// What ends a frame.
 pub(super) trait Mark {
-    /// Finds the first mark of which nothing stands before `from`: where the frame before it ends, and where itself ends.
+    /// Finds the first mark that begins at `from` or later; returns where the frame before it ends, and where it ends itself.
     fn find(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)>;
 
     /// How many of the last bytes may be the beginning of a mark, if no whole one is there.

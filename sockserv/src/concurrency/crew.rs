@@ -18,7 +18,7 @@ use crate::sys::poller::{Interest, Poller, Wake};
 const WAKE: u64 = 0;
 
 /// How many requests the threads take from the queue before they look who has spoken meanwhile.
-const TURN: usize = 64;
+const REQUESTS_PER_TURN: usize = 64;
 
 /// Of the threads that have nothing to do one polls, and takes what is ready into the queue; the others wait for it. So a
 /// message needs no other thread than the one that handles it.
@@ -257,7 +257,7 @@ impl<H> Crew<H> {
             if state.closed {
                 break None;
             }
-            if state.taken >= TURN && !state.polls {
+            if state.taken >= REQUESTS_PER_TURN && !state.polls {
                 state = self.poll(state, ready, Some(Duration::ZERO));
             }
             if let Some(unit) = state.queue.pop_front() {

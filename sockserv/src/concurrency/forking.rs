@@ -24,7 +24,7 @@ pub struct Forking;
 pub struct UncheckedForking;
 
 macro_rules! forking {
-    ($($ty:ty: $threads:expr, $check:expr;)*) => {$(
+    ($($ty:ty: $threads:expr;)*) => {$(
         impl<H> Model<H> for $ty {
             fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
                 unit.move_to_child($threads) // Of a model that wraps this one: `admit` makes the handler in the child.
@@ -33,7 +33,7 @@ macro_rules! forking {
             fn drain(&mut self, _until: Instant) {}
 
             fn configure(&mut self, _options: &Options) -> io::Result<()> {
-                $check
+                fork::check($threads)
             }
 
             fn most(&self, options: &Options) -> Option<usize> {
@@ -50,6 +50,6 @@ macro_rules! forking {
     )*};
 }
 forking! {
-    Forking: Threads::Refuse, fork::check_alone();
-    UncheckedForking: Threads::Allow, Ok(());
+    Forking: Threads::Refuse;
+    UncheckedForking: Threads::Allow;
 }

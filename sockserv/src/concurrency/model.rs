@@ -174,8 +174,63 @@ pub trait Model<H> {
     /// with the reason that [`Unit::refuse`] was told.
     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>>;
 
-    /// Ends what the model itself keeps (idle threads, say), at the end of a run of the server. Requests have ended by then,
-    /// or were left behind; what takes longer than `until` is to be left behind too.
+    /// Runs what the model still holds, or ends what it keeps: the server drains, and accepts no more.
+    ///
+    /// Called when nothing else is alive than requests that the model holds and has not [run](Unit::run): `until` the grace
+    /// ends it may run them, here or elsewhere. What it holds beyond that is cut, and until it returns the accept loop does
+    /// nothing else. Called once more at the end of each run of the server, for what the model itself keeps (idle threads,
+    /// say): requests have ended by then, or were left behind. What takes longer than `until` is to be left behind too.
+    ///
+    /// # Examples
+    ///
+    /// Requests run in pairs, and in a drain the last one alone:
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// #
+    /// # use sockserv::prelude::*;
+    /// # use sockserv::{Model, Unit};
+    /// #
+    /// struct Pairs<H> {
+    ///     held: Option<Unit<H>>,
+    /// }
+    ///
+    /// impl<H> Model<H> for Pairs<H> {
+    ///     fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
+    ///         match self.held.take() {
+    ///             None => self.held = Some(unit),
+    ///             Some(first) => [first, unit].into_iter().for_each(Unit::run),
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn drain(&mut self, _until: Instant) {
+    ///         self.held.take().into_iter().for_each(Unit::run);
+    ///     }
+    /// }
+    /// #
+    /// # impl<H> Default for Pairs<H> {
+    /// #     fn default() -> Self {
+    /// #         Self { held: None }
+    /// #     }
+    /// # }
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Hello;
+    /// #
+    /// # #[server(tcp, model = Pairs<Self>, addr = "127.0.0.1:0")]
+    /// # impl Hello {
+    /// #     fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+    /// #         stream.wfile.write_all(b"hello\n")
+    /// #     }
+    /// # }
+    /// #
+    /// let server = HelloServer::bind(Hello)?.spawn()?;
+    /// let client = server.connect()?;
+    /// assert_eq!(server.shutdown()?.finished(), 1);
+    /// assert_eq!(io::read_to_string(client)?, "hello\n");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     fn drain(&mut self, until: Instant);
 
     /// Learns the options, when the server is bound and before anything is opened.

@@ -31,6 +31,9 @@ const SILENCE: Duration = Duration::from_millis(20);
 ///
 /// A thread that has been given is the handler's until it returns: whoever is greeted and stays silent has one until
 /// `first_byte_timeout`. A message handler, which may greet in `setup`, gives its thread back, and needs no such word.
+///
+/// Each thread clones the handler for its requests from a prototype of its own, itself a clone that is made at the start: a
+/// `Clone` that panics there ends the run, before it has accepted anything, as an error of `worker_start` does.
 pub struct Pool<H> {
     /// None before the start.
     crew: Option<Arc<Crew<H>>>,
@@ -108,7 +111,8 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
     {
         let may_wait = unit.may_wait();
         unit.lend(may_wait);
-        // One that is lent a thread gives it back at once, greeting or not.
+        unit.set_off();
+        // A message handler's `setup` may greet: it gives its thread back as soon as it waits.
         let parked = match &self.crew {
             Some(crew) if may_wait && !self.speaks_first && !unit.is_lent() => {
                 crew.await_first_word(unit)
@@ -126,6 +130,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
 impl<H> Pool<H> {
     /// Gives a request to the threads, or keeps it until they have room for it.
     fn offer(&mut self, unit: Unit<H>) {
+        unit.set_off();
         let waits = if self.waiting.is_empty() {
             self.put(unit)
         } else {
@@ -180,8 +185,11 @@ impl<H: Send + Clone + 'static> Pool<H> {
         self.crew = Some(Arc::clone(&crew));
         let mut told = Vec::new();
         for worker in 0..self.workers {
-            let own =
-                guard_value(Phase::Dispatch, || prototype.clone()).map_err(io::Error::other)?;
+            let own = guard_value(Phase::Dispatch, || prototype.clone()).map_err(|error| {
+                io::Error::other(format!(
+                    "cannot clone the handler for worker {worker}: {error}"
+                ))
+            })?;
             told.push(self.hire(worker, own, worker_start, &crew)?);
         }
         // A thread that is gone without a word does not occur: it tells before it ends.

@@ -28,7 +28,7 @@ pub struct Prefork;
 pub struct UncheckedPrefork;
 
 macro_rules! prefork {
-    ($($ty:ty: $threads:expr, $check:expr;)*) => {$(
+    ($($ty:ty: $threads:expr;)*) => {$(
         impl<H> Model<H> for $ty {
             fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
                 unit.run();
@@ -38,7 +38,7 @@ macro_rules! prefork {
             fn drain(&mut self, _until: Instant) {}
 
             fn configure(&mut self, _options: &Options) -> io::Result<()> {
-                $check
+                fork::check($threads)
             }
 
             const WORKERS: Workers = Workers::forked($threads);
@@ -59,6 +59,6 @@ macro_rules! prefork {
     )*};
 }
 prefork! {
-    Prefork: Threads::Refuse, fork::check_alone();
-    UncheckedPrefork: Threads::Allow, Ok(());
+    Prefork: Threads::Refuse;
+    UncheckedPrefork: Threads::Allow;
 }

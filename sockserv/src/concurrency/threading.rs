@@ -106,6 +106,7 @@ impl<H: Send + 'static> Model<H> for Threading {
 impl Threading {
     /// Leaves a request for a thread that waits for work, or ends its own sooner; starts one if there are not enough.
     fn leave_for_next<H: Send + 'static>(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
+        unit.set_off();
         let mut state = lock(&self.crew.state);
         state.closed = false; // A drain may have come before: the server serves again.
         // A request counts as ended a moment before its thread is free.
@@ -190,8 +191,8 @@ impl Crew {
             return work;
         }
         drop(state);
-        // Whoever took it off the list is about to give it work.
-        seat.wait()
+        // Whoever took it off the list is about to give it work, and may be stopped in between.
+        Some(seat.take())
     }
 
     /// Wakes a thread for each request that is still left, and sees to those that have ended.
@@ -222,6 +223,22 @@ impl Seat {
     fn give(&self, work: Work) {
         *lock(&self.work) = Some(work);
         self.given.notify_one();
+    }
+
+    /// Waits for work that is sure to come.
+    fn take(&self) -> Work {
+        let mut work = lock(&self.work);
+        loop {
+            match work.take() {
+                Some(work) => return work,
+                None => {
+                    work = self
+                        .given
+                        .wait(work)
+                        .unwrap_or_else(PoisonError::into_inner)
+                }
+            }
+        }
     }
 
     /// Waits a while for work.

@@ -13,6 +13,7 @@ use crate::concurrency::life::{
 use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::handler::{Calls, Methods};
+use crate::listener::packets::Packet;
 use crate::listener::{Arrived, Incoming};
 use crate::message::{AnyTalk, Progress, Talks, Thread};
 use crate::request::datagram::Datagram;
@@ -25,7 +26,8 @@ use crate::sys::poller::{Interest, Poller};
 
 /// One accepted request with its handler and its place in the table: what a [`Model`](crate::Model) runs.
 ///
-/// It is `Send` if the handler is. Dropped without [`run`](Self::run), the request is closed.
+/// It is `Send` if the handler is. Dropped without [`run`](Self::run), the request is closed, and reported in phase
+/// `dispatch`.
 pub struct Unit<H> {
     handler: Option<H>,
     request: Accepted<H>,
@@ -78,14 +80,14 @@ impl<H> Lent<H> {
 /// A request, and the methods that handle its kind.
 enum Accepted<H> {
     Stream(Arc<Link>, Calls<H, Stream>),
-    Packet(Box<Datagram>, Calls<H, Datagram>),
+    Packet(Box<Packet>, Ticket, Calls<H, Datagram>),
 }
 
 impl<H> Accepted<H> {
     /// Closes this process's copy of the socket.
     fn into_kept(self) -> Kept {
         match self {
-            Self::Packet(datagram, _) => datagram.into_kept(),
+            Self::Packet(packet, ticket, _) => Kept::Place(packet.peer, ticket),
             Self::Stream(link, _) => match Arc::try_unwrap(link) {
                 Ok(link) => link.into_kept(),
                 Err(link) => Kept::Held(link), // Somebody else has it, too.
@@ -113,6 +115,7 @@ impl<H> Unit<H> {
                 lent,
             } => {
                 let Some(calls) = methods.stream else {
+                    ticket.slot().set_off();
                     return Err(peer);
                 };
                 let link = Link::new(transport, peer, local, inherits, ticket);
@@ -121,11 +124,13 @@ impl<H> Unit<H> {
                 }
                 Accepted::Stream(Arc::new(link), calls)
             }
-            Arrived::Packet(packet) => {
+            Arrived::Packet(mut packet) => {
                 let Some(calls) = methods.datagram else {
                     return Err(peer);
                 };
-                Accepted::Packet(Box::new(Datagram::new(packet, peer, ticket)), calls)
+                packet.peer = peer;
+                ticket.slot().bytes_in.add(packet.bytes.len());
+                Accepted::Packet(packet, ticket, calls)
             }
         };
         Ok(Self {
@@ -146,7 +151,7 @@ impl<H> Unit<H> {
     pub fn peer_addr(&self) -> &Address {
         match &self.request {
             Accepted::Stream(link, _) => &link.peer,
-            Accepted::Packet(datagram, _) => datagram.peer_addr(),
+            Accepted::Packet(packet, ..) => &packet.peer,
         }
     }
 
@@ -176,10 +181,15 @@ impl<H> Unit<H> {
         self
     }
 
+    /// Says that the request will run, or be closed, without a further word of the model that has it.
+    pub(crate) fn set_off(&self) {
+        self.ticket().slot().set_off();
+    }
+
     pub(crate) fn ticket(&self) -> &Ticket {
         match &self.request {
             Accepted::Stream(link, _) => link,
-            Accepted::Packet(datagram, _) => datagram.ticket(),
+            Accepted::Packet(_, ticket, _) => ticket,
         }
     }
 
@@ -203,7 +213,7 @@ impl<H> Unit<H> {
     }
 
     /// Gives the request a clone of the prototype, in a [`Model::admit`](crate::Model::admit) of one's own; `false` if
-    /// cloning panicked: then the request is given back, or dropped.
+    /// cloning panicked: then the request is given back, which reports that.
     pub fn clone_handler(&mut self, prototype: &H) -> bool
     where
         H: Clone,
@@ -237,7 +247,7 @@ impl<H> Unit<H> {
     fn reply_socket(&self) -> Option<RawFd> {
         match &self.request {
             Accepted::Stream(..) => None,
-            Accepted::Packet(datagram, _) => Some(datagram.socket()?.as_raw_fd()),
+            Accepted::Packet(packet, ..) => Some(packet.route.socket()?.as_raw_fd()),
         }
     }
 
@@ -283,6 +293,7 @@ impl<H> Unit<H> {
 
     /// Runs the life cycle as far as it goes without waiting for a message; that of a stream handler to its end.
     pub(crate) fn advance(mut self) -> Lent<H> {
+        self.set_off();
         let Some((link, calls, talks)) = self.conversation() else {
             self.run();
             return Lent::Ended;
@@ -385,6 +396,7 @@ impl<H> Unit<H> {
 
     /// Returns what went wrong after the handler was gone.
     fn live(mut self) -> Option<Late> {
+        self.set_off();
         let Some(handler) = self.handler.take() else {
             let known = self.refusal.is_some(); // The clone panicked, and it was run all the same.
             return Some(if known { self } else { self.refuse(NO_HANDLER) }.late());
@@ -394,9 +406,12 @@ impl<H> Unit<H> {
                 link.run_here();
                 live(handler, &mut Stream::new(link, &[], &[]), &calls, self.tell)
             }
-            Accepted::Packet(mut datagram, calls) => {
-                live(handler, &mut *datagram, &calls, self.tell)
-            }
+            Accepted::Packet(packet, ticket, calls) => live(
+                handler,
+                &mut Datagram::new(packet, ticket),
+                &calls,
+                self.tell,
+            ),
         }
     }
 
@@ -434,6 +449,7 @@ impl<H> Unit<H> {
     fn fork(mut self, threads: Threads) -> Result<Option<Self>, Self> {
         let requests = Arc::clone(self.ticket().requests());
         let reply = self.reply_socket();
+        self.set_off();
         match requests.fork(threads, reply.as_slice()) {
             Err(error) => Err(self.refuse(error)),
             Ok(Some(child)) => {

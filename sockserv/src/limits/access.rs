@@ -16,10 +16,10 @@ use crate::sys::shared::{Memory, Shared};
 
 /// How many networks both lists may name together: they are compared one by one for each peer, which takes a microsecond
 /// or two then. Who has more has a firewall.
-pub(super) const MOST: usize = 1024;
+pub(super) const MAX_NETWORKS: usize = 1024;
 
 /// How long a writer waits for another: a thousand times as long as one takes. Then that process has died in the middle.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WRITER_WAIT: Duration = Duration::from_secs(1);
 
 /// One of the two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Access {
     pub(super) fn new(memory: &mut Memory) -> io::Result<Self> {
         Ok(Self {
             head: memory.table(1)?,
-            rules: memory.table(2 * MOST)?,
+            rules: memory.table(2 * MAX_NETWORKS)?,
         })
     }
 
@@ -159,7 +159,7 @@ impl Access {
     }
 
     fn publish(&self, head: u64, rules: &[Rule]) -> Result<(), NetworkError> {
-        if rules.len() > MOST {
+        if rules.len() > MAX_NETWORKS {
             return Err(NetworkError::too_many(rules.len()));
         }
         let next = ((head >> 32).wrapping_add(1) << 32) | rules.len() as u64;
@@ -174,7 +174,7 @@ impl Access {
 
     fn begin_writing(&self) {
         let writer = &self.head[0].writer;
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WRITER_WAIT;
         loop {
             let free = writer.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
             if free.is_ok() || Instant::now() > until {
@@ -187,8 +187,8 @@ impl Access {
     /// The rules that a head names.
     fn half(&self, head: u64) -> &[Cell] {
         let (version, count) = ((head >> 32) as usize, head as u32 as usize);
-        let begin = (version % 2) * MOST;
-        &self.rules[begin..begin + count.min(MOST)]
+        let begin = (version % 2) * MAX_NETWORKS;
+        &self.rules[begin..begin + count.min(MAX_NETWORKS)]
     }
 
     /// Reads the rules in force as often as somebody replaces them meanwhile.

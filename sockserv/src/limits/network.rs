@@ -86,6 +86,8 @@ impl From<IpAddr> for Network {
     }
 }
 
+crate::options::one_network!(Network);
+
 impl FromStr for Network {
     type Err = NetworkError;
 
@@ -137,7 +139,7 @@ impl fmt::Display for NetworkError {
             Wrong::TooMany(count) => write!(
                 f,
                 "{count} networks in `allow` and `deny` are too many; write at most {}",
-                super::access::MOST
+                super::access::MAX_NETWORKS
             ),
         }
     }

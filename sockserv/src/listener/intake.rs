@@ -1,26 +1,27 @@
 //! [`Intake`]: a listener as the accept loop sees it, ours or somebody's own.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::address::Address;
-use crate::error::Phase;
+use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::listener::place::Place;
 use crate::listener::{Incoming, Listener};
+use crate::sys::poller::timespec;
 
 /// What the accept loop wants of a listener besides.
 pub(crate) trait Intake: Listener {
-    /// Takes up to `most` requests at once. `WouldBlock`: there are no more for now, though some may have been taken.
-    fn accept_many(
-        &self,
-        most: usize,
-        take: &mut dyn FnMut((Incoming, Address)),
-    ) -> io::Result<()> {
-        for _ in 0..most {
-            take(self.accept()?);
-        }
-        Ok(())
+    /// Takes one request. The kernel may be asked for up to `most` at once: the caller goes on until it has had so many, or
+    /// is told `WouldBlock`.
+    fn accept_among(&self, most: usize) -> io::Result<(Incoming, Address)> {
+        let _ = most;
+        self.accept()
     }
 
     /// The socket to give up when the server closes, and what it is; nothing of somebody's own.
@@ -29,21 +30,66 @@ pub(crate) trait Intake: Listener {
     }
 }
 
-/// Somebody's own listener. One that panics is broken.
-pub(crate) struct Foreign<L>(pub(crate) L);
+/// Somebody's own listener. One that panics is broken: the next `accept` says so.
+pub(crate) struct Foreign<L> {
+    listener: L,
+    broken: OnceCell<RequestError>,
+    /// Whether its descriptor is one that blocks, and so perhaps its `accept`.
+    blocks: OnceCell<bool>,
+}
+
+impl<L: Listener> Foreign<L> {
+    pub(crate) fn new(listener: L) -> Self {
+        Self {
+            listener,
+            broken: OnceCell::new(),
+            blocks: OnceCell::new(),
+        }
+    }
+
+    /// Whether `accept` might wait, and so must not be called.
+    fn might_wait(&self) -> bool {
+        self.as_fd().is_some_and(|fd| {
+            let blocks = || fcntl_getfl(fd).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK));
+            *self.blocks.get_or_init(blocks) && has_nothing(fd)
+        })
+    }
+
+    /// Asks the listener; nothing if it panics, or did before.
+    fn ask<'a, T>(&'a self, call: impl FnOnce(&'a L) -> T) -> Option<T> {
+        if self.broken.get().is_some() {
+            return None;
+        }
+        let asked = guard_value(Phase::Hook, || call(&self.listener));
+        asked.map_err(|error| self.broken.set(error)).ok()
+    }
+}
 
 impl<L: Listener> Listener for Foreign<L> {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
-        guard_value(Phase::Hook, || self.0.accept()).map_err(io::Error::other)?
+        if self.might_wait() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let broken = || {
+            let why = self.broken.get().map(ToString::to_string);
+            Err(io::Error::other(why.unwrap_or_default()))
+        };
+        self.ask(L::accept).unwrap_or_else(broken)
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.0.as_fd()
+        self.ask(L::as_fd).flatten()
     }
 
     fn local_addr(&self) -> Address {
-        self.0.local_addr()
+        self.ask(L::local_addr).unwrap_or(Address::Unnamed)
     }
 }
 
 impl<L: Listener> Intake for Foreign<L> {}
+
+/// Whether a descriptor is not readable now.
+fn has_nothing(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&timespec(Duration::ZERO))) == Ok(0)
+}

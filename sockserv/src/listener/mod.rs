@@ -1,6 +1,7 @@
 //! Where requests come from: [`Listener`], what it hands out ([`Incoming`]), and what a failed accept means.
 
 pub(crate) mod connection;
+mod guarded;
 pub(crate) mod intake;
 pub(crate) mod packets;
 mod path;
@@ -19,6 +20,7 @@ use socket2::{SockRef, Socket};
 use crate::address::{Address, Kind};
 use crate::credentials::Credentials;
 use crate::transport::Transport;
+use guarded::Guarded;
 use packets::Packet;
 
 /// Where a server takes its requests from: Python's `get_request`, F35.
@@ -89,7 +91,11 @@ use packets::Packet;
 /// ```
 pub trait Listener: 'static {
     /// Takes one request, with its peer. Called on the accepting thread, until it says that none is there: with a descriptor
-    /// it must not wait.
+    /// it must not wait, so a socket is best set to non-blocking.
+    ///
+    /// A descriptor that blocks (without `O_NONBLOCK` when the server first calls) is looked at before each call, which is
+    /// made only if it is readable. That costs a system call, and does not help where somebody else takes from the same
+    /// descriptor, as the workers of `prefork` do: whoever comes second waits for the next request, and no shutdown ends that.
     ///
     /// # Errors
     ///
@@ -98,7 +104,7 @@ pub trait Listener: 'static {
     /// a lack of descriptors or memory pauses the listener, any other error ends the server.
     fn accept(&self) -> io::Result<(Incoming, Address)>;
 
-    /// Returns a descriptor that is readable when there may be a request, always the same one, or `None`: then `accept` is
+    /// Returns a descriptor that is readable as long as there may be a request, always the same one, or `None`: then `accept` is
     /// called again and again, 10 ms after it had nothing, and may itself wait a little. A shutdown is noticed in between.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 
@@ -124,16 +130,22 @@ pub(crate) enum Arrived {
         /// Whether somebody else may hold the socket, too.
         lent: AtomicBool,
     },
-    Packet(Packet),
+    Packet(Box<Packet>),
 }
 
 impl Incoming {
     /// Makes a request of a transport: bytes in memory, another protocol's tunnel, ...
+    ///
+    /// A panic in one of its methods is an error of that call.
     #[must_use]
     pub fn stream(transport: impl Transport) -> Self {
+        Self::made_elsewhere(Arc::new(Guarded::new(transport)))
+    }
+
+    fn made_elsewhere(transport: Arc<dyn Transport>) -> Self {
         Self {
             arrived: Arrived::Stream {
-                transport: Arc::new(transport),
+                transport,
                 local: OnceLock::new(),
                 inherits: false,
                 lent: AtomicBool::new(true), // Whoever made it may have kept a duplicate.
@@ -254,7 +266,7 @@ impl Incoming {
 
 impl From<Socket> for Incoming {
     fn from(socket: Socket) -> Self {
-        Self::stream(socket)
+        Self::made_elsewhere(Arc::new(socket))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use bytes::Bytes;
+use rustix::net::{SendFlags, sendto};
 use socket2::{SockAddr, SockRef, Socket};
 
 use crate::address::{Address, Kind};
@@ -17,13 +18,13 @@ use crate::listener::{Arrived, Incoming, Listener};
 use crate::sys::datagrams::{Along, Batch, Received, Source, send_from};
 
 /// How many packets one system call may take: enough that its cost no longer counts.
-const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 
 /// How long a reply may wait for room: a Unix peer that does not read must not hold the others up.
 ///
 /// Its queue is full, not ours, and that cannot be polled for on a socket that is not connected to it: unix(7). So it is
 /// tried again after a nap, each twice as long as the one before.
-const PATIENCE: Duration = Duration::from_millis(100);
+const FULL_PEER_WAIT: Duration = Duration::from_millis(100);
 const FIRST_NAP: Duration = Duration::from_millis(1);
 
 /// A bound datagram socket.
@@ -62,23 +63,22 @@ impl Packets {
     }
 
     #[inline]
-    fn packet(&self, received: &Received<'_>) -> Packet {
-        Packet {
+    fn packet(&self, received: &Received<'_>) -> Box<Packet> {
+        Box::new(Packet {
             bytes: Box::<[u8]>::from(received.bytes).into(),
             is_truncated: received.is_truncated,
             route: Route::Home {
                 home: Arc::clone(&self.home),
-                local: received.source.map(|source| self.home.at(source)),
+                local: received.source().map(|source| self.home.at(source)),
             },
-        }
+            peer: Address::Unnamed,
+        })
     }
 }
 
 impl Listener for Packets {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
-        let mut taken = None;
-        self.accept_many(1, &mut |packet| taken = Some(packet))?;
-        taken.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        self.accept_among(1)
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -91,22 +91,15 @@ impl Listener for Packets {
 }
 
 impl Intake for Packets {
-    fn accept_many(
-        &self,
-        most: usize,
-        take: &mut dyn FnMut((Incoming, Address)),
-    ) -> io::Result<()> {
+    fn accept_among(&self, most: usize) -> io::Result<(Incoming, Address)> {
         let mut batch = self.batch.borrow_mut();
-        let count = batch.receive(&*self.place.socket, most)?;
-        for index in 0..count {
-            let received = batch.get(index);
-            let arrived = Arrived::Packet(self.packet(&received));
-            take((Incoming { arrived }, Address::from_socket(&received.peer)));
-        }
-        match count < most.min(BATCH) {
-            true => Err(io::ErrorKind::WouldBlock.into()), // Spares the call that would find that out.
-            false => Ok(()),
-        }
+        let received = batch.next(&*self.place.socket, most)?;
+        let peer = match received.inet() {
+            Some(inet) => inet.into(),
+            None => Address::from_socket(&received.peer()),
+        };
+        let arrived = Arrived::Packet(self.packet(&received));
+        Ok((Incoming { arrived }, peer))
     }
 
     fn place(&self) -> Option<&Place> {
@@ -128,6 +121,8 @@ pub(crate) struct Packet {
     pub(crate) bytes: Bytes,
     pub(crate) is_truncated: bool,
     pub(crate) route: Route,
+    /// Who sent it, once it is a request: here, because a unit that kept it beside this would be large to move.
+    pub(crate) peer: Address,
 }
 
 /// Where a packet came to, and the way back from there.
@@ -144,12 +139,13 @@ pub(crate) enum Route {
 type Reply = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 
 impl Packet {
-    pub(crate) fn new(bytes: Bytes, reply: Option<Reply>) -> Self {
-        Self {
+    pub(crate) fn new(bytes: Bytes, reply: Option<Reply>) -> Box<Self> {
+        Box::new(Self {
             bytes,
             is_truncated: false,
             route: Route::Own(reply),
-        }
+            peer: Address::Unnamed,
+        })
     }
 }
 
@@ -231,36 +227,68 @@ impl Home {
     }
 
     fn send(&self, bytes: &[u8], to: &Address, from: Option<&Address>) -> io::Result<()> {
-        let to = self.reachable(to)?;
-        let source = from.and_then(Address::as_inet);
-        let source = source.map(|inet| Source::from(self.form(inet)));
-        let (mut nap, mut until) = (FIRST_NAP, None);
-        loop {
-            let sent = match source {
-                Some(source) => send_from(&*self.socket, bytes, &to, source),
-                None => self.socket.send_to_with_flags(
-                    bytes,
-                    &to,
-                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-                ),
-            };
-            match sent {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + PATIENCE) {
-                        return Err(crate::error::Timeout::Write.into());
-                    }
-                    thread::sleep(nap);
-                    nap *= 2;
-                }
-                // A Unix peer whose path is gone has left, as one has that refuses.
-                Err(error) if self.kind.is_unix() && error.kind() == io::ErrorKind::NotFound => {
-                    return Err(io::Error::new(io::ErrorKind::ConnectionRefused, error));
-                }
-                Err(error) => return Err(error),
+        let from = from.and_then(Address::as_inet);
+        let mut naps = None;
+        while let Err(error) = self.try_send(bytes, to, from) {
+            self.nap_after(error, &mut naps)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it may be tried again, if that may help.
+    #[cold]
+    fn nap_after(&self, error: io::Error, naps: &mut Option<Naps>) -> io::Result<()> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock => naps.get_or_insert_with(Naps::begin).next(),
+            // A Unix peer whose path is gone has left, as one has that refuses.
+            io::ErrorKind::NotFound if self.kind.is_unix() => {
+                Err(io::Error::new(io::ErrorKind::ConnectionRefused, error))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Sends without waiting.
+    #[inline]
+    fn try_send(&self, bytes: &[u8], to: &Address, from: Option<SocketAddr>) -> io::Result<usize> {
+        let socket = &*self.socket;
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match (from, to) {
+            (Some(from), _) => {
+                let source = Source::from(self.form(from));
+                send_from(socket, bytes, &self.reachable(to)?, source)
+            }
+            (None, Address::Inet(inet)) => Ok(sendto(socket, bytes, flags, &self.form(*inet))?),
+            (None, _) => {
+                let flags = flags.bits().cast_signed();
+                socket.send_to_with_flags(bytes, &self.reachable(to)?, flags)
             }
         }
+    }
+}
+
+/// The naps of a reply that waits for room.
+struct Naps {
+    until: Instant,
+    next: Duration,
+}
+
+impl Naps {
+    fn begin() -> Self {
+        Self {
+            until: Instant::now() + FULL_PEER_WAIT,
+            next: FIRST_NAP,
+        }
+    }
+
+    fn next(&mut self) -> io::Result<()> {
+        if Instant::now() >= self.until {
+            return Err(crate::error::Timeout::Write.into());
+        }
+        thread::sleep(self.next);
+        self.next *= 2;
+        Ok(())
     }
 }
 

@@ -232,7 +232,7 @@ fn bind(socket: &Socket, path: &Path, address: &SockAddr) -> io::Result<()> {
 }
 
 /// How long a lock is waited for that servers hold for moments only.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the lock is free.
 const NAP: Duration = Duration::from_millis(5);
@@ -246,7 +246,7 @@ fn lock_folder(path: &Path) -> Option<File> {
     // A folder that cannot be opened or locked (no read permission, an odd file system) leaves only the small race. So does
     // one that a stranger keeps locked: who may read a folder may lock it, and must not keep a server from starting or ending.
     let folder = File::open(folder).ok()?;
-    let until = Tick::now().after(PATIENCE);
+    let until = Tick::now().after(LOCK_WAIT);
     loop {
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Some(folder),

@@ -42,7 +42,7 @@ pub(crate) enum Progress {
 }
 
 /// How many messages a connection may have handled before others have their turn.
-const TURN: usize = 256;
+const MESSAGES_PER_TURN: usize = 256;
 
 /// Whose the thread is that handles messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     where
         H: MessageHandler<Codec = C>,
     {
-        let (mut at_end, mut left) = (false, TURN);
+        let (mut at_end, mut left) = (false, MESSAGES_PER_TURN);
         loop {
             if stream.has_much_unsent() && !self.send(stream, thread)? {
                 return Ok(Progress::Chokes); // Who does not take the replies is not read from.
@@ -286,7 +286,7 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
         Ok(closes || !stream.is_open())
     }
 
-    /// Receives some bytes; none is the end, nothing is that they would have to be waited for.
+    /// Receives some bytes: `None` if nothing has come, zero at the end.
     fn receive(&mut self, stream: &mut Stream, thread: Thread) -> Result<Option<usize>, Failure> {
         let (received, span) = (&mut self.received, &mut self.span);
         if !received.bytes.is_empty() {

@@ -116,7 +116,7 @@ impl Conversation {
 
     /// Nobody else writes it down while the request has the accepting thread.
     fn cut(&self) -> io::Error {
-        if self.requests.is_accepting_here() && !self.requests.is_child() {
+        if self.requests.is_accepting_here() {
             self.requests.end(self.index, Told::Cut);
         }
         Cut.into()

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read, Write};
+use std::mem;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -9,9 +10,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, Kind};
 use crate::error::of_peer;
-use crate::listener::packets::{Packet, Route};
+use crate::listener::packets::Packet;
 use crate::request::conversation::Conversation;
-use crate::requests::children::Kept;
 use crate::requests::{ServerHandle, Ticket};
 
 /// One packet and its reply, as Python's `DatagramRequestHandler` has them.
@@ -51,35 +51,22 @@ pub struct Datagram {
     pub rfile: PacketReader,
     /// The reply.
     pub wfile: PacketWriter,
-    is_truncated: bool,
-    route: Route,
-    peer: Address,
+    packet: Box<Packet>,
     ticket: Ticket,
 }
 
 impl Datagram {
     #[inline]
-    pub(crate) fn new(packet: Packet, peer: Address, ticket: Ticket) -> Self {
-        ticket.slot().bytes_in.add(packet.bytes.len());
+    pub(crate) fn new(mut packet: Box<Packet>, ticket: Ticket) -> Self {
         Self {
             rfile: PacketReader {
-                bytes: packet.bytes,
+                bytes: mem::take(&mut packet.bytes),
                 position: 0,
             },
-            wfile: PacketWriter {
-                bytes: Vec::new(),
-                written: false,
-            },
-            is_truncated: packet.is_truncated,
-            route: packet.route,
-            peer,
+            wfile: PacketWriter { reply: None },
+            packet,
             ticket,
         }
-    }
-
-    /// Lets the socket go, and keeps the place in the table.
-    pub(crate) fn into_kept(self) -> Kept {
-        Kept::Place(self.peer, self.ticket)
     }
 
     pub(crate) fn ticket(&self) -> &Ticket {
@@ -88,11 +75,11 @@ impl Datagram {
 
     /// Sends what was written, if anything was.
     pub(crate) fn send_reply(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.wfile.written) {
+        let Some(bytes) = &self.wfile.reply else {
             return Ok(());
-        }
-        let bytes = &self.wfile.bytes;
-        self.route.reply(&self.peer, bytes).map_err(of_peer)?;
+        };
+        let Packet { route, peer, .. } = &*self.packet;
+        route.reply(peer, bytes).map_err(of_peer)?;
         self.ticket.slot().bytes_out.add(bytes.len());
         Ok(())
     }
@@ -106,19 +93,19 @@ impl Datagram {
     /// Returns whether the packet was longer than `max_packet_size`, so that its end is missing.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        self.is_truncated
+        self.packet.is_truncated
     }
 
     /// Returns who sent it.
     #[must_use]
     pub fn peer_addr(&self) -> &Address {
-        &self.peer
+        &self.packet.peer
     }
 
     /// Returns the address that it was sent to.
     #[must_use]
     pub fn local_addr(&self) -> &Address {
-        self.route.local()
+        self.packet.route.local()
     }
 
     /// Returns the server that it came to.
@@ -130,7 +117,7 @@ impl Datagram {
     /// Returns the socket that it came to, which all requests of the server share; `None` for an own listener's packet.
     #[must_use]
     pub fn socket(&self) -> Option<SockRef<'_>> {
-        self.route.socket()
+        self.packet.route.socket()
     }
 
     /// Sends a packet at once, to anybody, from the address that this one came to.
@@ -145,8 +132,8 @@ impl Datagram {
         let to = to
             .try_into()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let sent = self.route.send_to(&to, bytes);
-        sent.map_err(|error| match to == self.peer {
+        let sent = self.packet.route.send_to(&to, bytes);
+        sent.map_err(|error| match to == self.packet.peer {
             true => of_peer(error),
             false => error,
         })?;
@@ -161,7 +148,7 @@ impl Datagram {
     ///
     /// What the operating system says; `Unsupported` for an own listener's packet.
     pub fn conversation(&self) -> io::Result<Conversation> {
-        let (kind, local, peer) = self.route.ends(&self.peer)?;
+        let (kind, local, peer) = self.packet.route.ends(&self.packet.peer)?;
         let socket = Socket::new(peer.domain(), Type::DGRAM, None)?;
         socket.bind(&free_place(kind, local, &peer)?)?;
         socket.connect(&peer)?;
@@ -217,9 +204,8 @@ impl BufRead for PacketReader {
 /// Collects the one packet of the reply.
 #[derive(Debug)]
 pub struct PacketWriter {
-    bytes: Vec<u8>,
-    /// Whether anything was written: an empty packet is a reply too.
-    written: bool,
+    /// What was written, if anything was: an empty packet is a reply too.
+    reply: Option<Vec<u8>>,
 }
 
 thread_local! {
@@ -230,15 +216,13 @@ thread_local! {
 /// Keeps memory for a reply ready on this thread.
 pub(crate) fn warm() {
     drop(PacketWriter {
-        bytes: Vec::with_capacity(512),
-        written: false,
+        reply: Some(Vec::with_capacity(512)),
     });
 }
 
 impl Drop for PacketWriter {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        if bytes.capacity() > 0 {
+        if let Some(mut bytes) = self.reply.take() {
             bytes.clear();
             // While a thread ends there is nobody to keep it for.
             let _ = SPARE.try_with(|spare| spare.set(bytes));
@@ -248,11 +232,8 @@ impl Drop for PacketWriter {
 
 impl Write for PacketWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written = true;
-        if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
-        }
-        self.bytes.extend_from_slice(bytes);
+        let reply = self.reply.get_or_insert_with(|| SPARE.take());
+        reply.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

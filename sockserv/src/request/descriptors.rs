@@ -11,7 +11,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::request::link::{Link, Span};
-use crate::request::rate::Pace;
 use crate::request::stream::Stream;
 use crate::request::wfile::check_open;
 use crate::requests::lock;
@@ -203,18 +202,9 @@ impl Link {
 
     /// Sends a NUL byte that carries a descriptor, behind what senders have queued.
     fn send_fd(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let mut pace = Pace::default();
-        let send = |pace: &mut Pace| {
+        self.send_behind_senders(|pace| {
             self.send_some(pace, |wait| self.transport.send_with_fd(&[0], fd, wait))
                 .map(drop)
-        };
-        match self.outgoing.get() {
-            None => send(&mut pace),
-            Some(outgoing) => outgoing.exclusively(|queued| {
-                let mut messages = queued.iter();
-                messages.try_for_each(|message| self.send(message, &mut pace))?;
-                send(&mut pace)
-            }),
-        }
+        })
     }
 }

@@ -17,7 +17,8 @@ impl Stream {
     ///
     /// The child has everything: the socket, what was read ahead and what was not sent yet. What `rest` returns is the
     /// request's result there; the handler's own `finish` does not run. The code behind this call runs in the parent only,
-    /// where the stream is at its end. The server's limits, errors, reaping and drain treat the rest like any other request.
+    /// where the stream is at its end and its senders are closed. The server's limits, errors, reaping and drain treat the
+    /// rest like any other request.
     ///
     /// Meant for `sync`, whose other requests would wait otherwise.
     ///
@@ -71,6 +72,7 @@ impl Stream {
             link.requests().watch(child, Kept::Held(link.clone()));
             drop(self.rfile.tie.hand_over()); // The child sends it.
             drop(self.rfile.input.take());
+            link.close_senders(); // As what they have queued.
             link.forget_fds(); // The child has its own copies of them.
             link.slot().hand_over();
             self.elsewhere = Some(Elsewhere::Other);

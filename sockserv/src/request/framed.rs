@@ -311,7 +311,7 @@ impl Received {
         }
     }
 
-    /// Receives what is there; nothing is that it would have to be waited for. Also returns whether all there was came.
+    /// Receives what is there, and whether that was all: `None` if nothing has come, zero bytes at the end.
     pub(crate) fn receive_now(&mut self, stream: &Stream) -> io::Result<Option<(usize, bool)>> {
         self.make_some_room();
         let count = stream.link().read_now(&mut self.room)?;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::request::link::Link;
 use crate::sys::clock::Tick;
+use crate::sys::fork;
 use crate::sys::poller::timespec;
 use crate::sys::unsent::unacknowledged;
 use crate::transport::{LINGER_BYTES, Linger, Wait};
@@ -64,9 +66,9 @@ impl Link {
                 .push((Arc::clone(&self.transport), linger));
         }
         requests.settle(self.index);
-        let was_lent = self.lent.load(Ordering::Relaxed) || requests.is_child();
+        let is_shared = self.lent.load(Ordering::Relaxed) || fork::is_shared();
         // Where the peer's end was seen and nobody else holds the socket, closing it sends ours.
-        if linger.is_some() || was_lent || !self.peer_ended.load(Ordering::Relaxed) {
+        if linger.is_some() || is_shared || !self.peer_ended.load(Ordering::Relaxed) {
             // A peer that has left needs no end.
             let _ = self.transport.shutdown(Shutdown::Write);
         }
@@ -112,8 +114,10 @@ impl Link {
                     let heeded = &mut fds[..1 + usize::from(heeds_life)];
                     let ready = poll(heeded, Some(&timespec(until.left())));
                     let is_told = !fds[1].revents().is_empty();
-                    if is_told || !matches!(ready, Ok(1..)) {
-                        return;
+                    match ready {
+                        Ok(1..) if !is_told => {}
+                        Err(Errno::INTR) => {} // By what tells the request, which has ended already.
+                        _ => return,
                     }
                 }
                 Err(_) => return,

@@ -304,7 +304,7 @@ impl Link {
                 Told::Idle => Err(Timeout::Read.into()),
                 Told::Rate | Told::ChokedRate => Err(Timeout::Rate.into()),
                 Told::Choked => Err(Timeout::Write.into()),
-                Told::Cut => Err(Cut.into()),
+                Told::Cut | Told::CutAlone => Err(Cut.into()),
                 Told::Shutdown => Ok(0),
                 Told::No => {
                     self.peer_ended
@@ -386,19 +386,25 @@ impl Link {
 
     /// Sends all of `first`, then all of `second`, with no sender's message in between.
     pub(crate) fn write_all(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        self.send_behind_senders(|pace| {
+            self.send(first, pace)?;
+            self.send(second, pace)
+        })
+    }
+
+    /// Runs one write of the handler, `send`, behind what senders have queued.
+    #[inline]
+    pub(super) fn send_behind_senders(
+        &self,
+        send: impl FnOnce(&mut Pace) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut pace = Pace::default();
         match self.outgoing.get() {
-            None if second.is_empty() => self.send(first, &mut pace),
-            None => {
-                self.send(first, &mut pace)?;
-                self.send(second, &mut pace)
-            }
+            None => send(&mut pace),
             Some(outgoing) => outgoing.exclusively(|queued| {
-                queued
-                    .iter()
-                    .map(|message| &**message)
-                    .chain([first, second])
-                    .try_for_each(|bytes| self.send(bytes, &mut pace))
+                let mut messages = queued.iter();
+                messages.try_for_each(|message| self.send(message, &mut pace))?;
+                send(&mut pace)
             }),
         }
     }
@@ -479,7 +485,7 @@ impl Link {
             Told::Request => Some(Timeout::Request.into()),
             Told::Choked => Some(Timeout::Write.into()),
             Told::ChokedRate => Some(Timeout::Rate.into()),
-            Told::Cut => Some(Cut.into()),
+            Told::Cut | Told::CutAlone => Some(Cut.into()),
             _ => None,
         }
     }
@@ -510,6 +516,7 @@ impl Link {
             Arc::new(Outgoing::new(
                 Arc::clone(&self.transport),
                 Arc::clone(self.ticket.requests()),
+                self.ticket.index,
             ))
         })
     }

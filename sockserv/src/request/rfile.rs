@@ -189,7 +189,7 @@ pub(crate) trait Source: Sized {
         Ok(())
     }
 
-    /// Appends up to and with `delimiter` to `line`, as one wait, at most `max` bytes.
+    /// Appends up to and with `delimiter` to `line`, as one wait, at most `max` bytes. Of what is longer nothing is taken.
     fn read_delimited(
         &mut self,
         delimiter: u8,
@@ -206,6 +206,10 @@ pub(crate) trait Source: Sized {
             let found = memchr::memchr(delimiter, unread);
             let count = found.map_or(unread.len(), |at| at + 1);
             if total + count > max {
+                let start = line.len() - total;
+                let all = [&line[start..], unread].concat();
+                line.truncate(start);
+                self.input().put(&all);
                 return Err(too_long(max));
             }
             line.extend_from_slice(&unread[..count]);
@@ -410,7 +414,7 @@ macro_rules! reads {
             ///
             /// # Errors
             ///
-            /// `InvalidData` if the line is longer, or what the transport says.
+            /// `InvalidData` if the line is longer, of which nothing is taken then, or what the transport says.
             pub fn read_line_bounded(&mut self, max: usize) -> io::Result<Bytes> {
                 let mut line = Vec::new();
                 self.read_delimited(b'\n', &mut line, max)?;

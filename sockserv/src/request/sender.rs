@@ -13,7 +13,7 @@ use crate::sys::poller::Wake;
 use crate::transport::{Transport, Unsent, Wait};
 
 /// How many bytes may wait for a peer that reads slowly. One message alone may be longer.
-const MOST: usize = 1 << 20;
+const MAX_QUEUED: usize = 1 << 20;
 
 /// Sends whole messages to one stream, from any other request or thread of the process.
 ///
@@ -113,6 +113,8 @@ impl fmt::Debug for Sender {
 pub(crate) struct Outgoing {
     state: Mutex<State>,
     requests: Arc<Requests>,
+    /// Its request's place in the table.
+    index: u32,
     /// Rung when something is queued, for a handler that waits where the accept loop is not awake.
     bell: OnceLock<Wake>,
 }
@@ -130,7 +132,7 @@ struct State {
 }
 
 impl Outgoing {
-    pub(crate) fn new(transport: Arc<dyn Transport>, requests: Arc<Requests>) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, requests: Arc<Requests>, index: u32) -> Self {
         let state = State {
             transport: Some(transport),
             queue: VecDeque::new(),
@@ -141,6 +143,7 @@ impl Outgoing {
         Self {
             state: Mutex::new(state),
             requests,
+            index,
             bell: OnceLock::new(),
         }
     }
@@ -156,11 +159,15 @@ impl Outgoing {
         if state.transport.is_none() {
             return Err(SendError::Closed);
         }
-        if state.queued > 0 && state.queued + message.len() > MOST {
+        if state.queued > 0 && state.queued + message.len() > MAX_QUEUED {
             return Err(SendError::Full);
         }
         let ready = state.queue.is_empty() && !state.handler_writes && !state.armed;
-        let sent = if ready { state.send_now(message) } else { 0 };
+        let sent = if ready {
+            self.send_some(&mut state, message)
+        } else {
+            0
+        };
         if state.transport.is_none() {
             return Err(SendError::Closed);
         }
@@ -208,7 +215,7 @@ impl Outgoing {
     ) -> io::Result<bool> {
         let mut state = lock(&self.state);
         if !state.handler_writes {
-            state.send_queue();
+            self.send_queue(&mut state);
             if !state.queue.is_empty() {
                 return Ok(false); // The accept loop knows.
             }
@@ -226,7 +233,7 @@ impl Outgoing {
     fn end_write(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.handler_writes = false;
-        state.send_queue();
+        self.send_queue(&mut state);
         self.arm(&mut state);
     }
 
@@ -248,6 +255,44 @@ impl Outgoing {
         result
     }
 
+    /// Sends what the socket takes of the queue without waiting.
+    fn send_queue(&self, state: &mut State) {
+        while let Some(mut message) = state.queue.pop_front() {
+            let sent = self.send_some(state, &message);
+            state.queued = state.queued.saturating_sub(sent);
+            message.advance(sent);
+            if !message.is_empty() && state.transport.is_some() {
+                state.queue.push_front(message);
+                return;
+            }
+        }
+    }
+
+    /// Sends what the socket takes of a message without waiting; returns how much. Without a peer it takes all.
+    fn send_some(&self, state: &mut State, message: &[u8]) -> usize {
+        let mut sent = 0;
+        while let Some(transport) = &state.transport
+            && sent < message.len()
+        {
+            match transport.send(&message[sent..], Wait::Not) {
+                Ok(count) => {
+                    sent += count;
+                    // The handler does not write now, and the place is the request's as long as the transport is here.
+                    self.requests.slot(self.index).bytes_out.add(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    // The peer has left: the handler sees it itself, at its next read or write.
+                    state.transport = None;
+                    state.queue.clear();
+                    state.queued = 0;
+                }
+            }
+        }
+        sent
+    }
+
     /// The request has ended: senders find it closed, and the socket is no longer held here.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
@@ -260,47 +305,11 @@ impl Outgoing {
     }
 }
 
-impl State {
-    /// Sends what the socket takes of the queue without waiting.
-    fn send_queue(&mut self) {
-        while let Some(mut message) = self.queue.pop_front() {
-            let sent = self.send_now(&message);
-            self.queued = self.queued.saturating_sub(sent);
-            message.advance(sent);
-            if !message.is_empty() && self.transport.is_some() {
-                self.queue.push_front(message);
-                return;
-            }
-        }
-    }
-
-    /// Sends what the socket takes of a message without waiting; returns how much. Without a peer it takes all.
-    fn send_now(&mut self, message: &[u8]) -> usize {
-        let mut sent = 0;
-        while let Some(transport) = &self.transport
-            && sent < message.len()
-        {
-            match transport.send(&message[sent..], Wait::Not) {
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    // The peer has left: the handler sees it itself, at its next read or write.
-                    self.transport = None;
-                    self.queue.clear();
-                    self.queued = 0;
-                }
-            }
-        }
-        sent
-    }
-}
-
 impl Unsent for Outgoing {
     fn send_more(&self) -> bool {
         let mut state = lock(&self.state);
         if !state.handler_writes {
-            state.send_queue();
+            self.send_queue(&mut state);
         }
         // A handler that writes takes the rest along.
         state.armed = state.transport.is_some() && !state.queue.is_empty() && !state.handler_writes;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustix::net::RecvFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockRef, Socket};
 
 use crate::address::Address;
@@ -123,7 +123,7 @@ impl Stream {
         self.wfile.tie.has_much_unsent()
     }
 
-    /// Nobody waits in a write, within reason: what is written is buffered.
+    /// Buffers up to 1 MiB, so that a thread that is lent seldom waits for the peer.
     pub(crate) fn buffer_more(&self) {
         self.wfile.tie.buffer_more();
     }
@@ -208,12 +208,21 @@ impl Stream {
     /// over.
     pub fn send_oob(&mut self, data: &[u8]) -> io::Result<()> {
         self.wfile.flush()?;
-        let mut data = data;
-        while !data.is_empty() {
-            let count = self.with_socket(|socket| socket.send_out_of_band(data))?;
-            data = &data[count..];
-        }
-        Ok(())
+        let link = self.link();
+        self.with_socket(|socket| {
+            link.owe_nothing();
+            let mut data = data;
+            link.send_behind_senders(|pace| {
+                while !data.is_empty() {
+                    let count = link.send_some(pace, |wait| {
+                        let urgent = wait.to_send() | SendFlags::OOB;
+                        Ok(rustix::net::send(socket, data, urgent)?)
+                    })?;
+                    data = &data[count..];
+                }
+                Ok(())
+            })
+        })
     }
 
     /// Receives urgent (out-of-band) data without waiting and returns how many bytes.

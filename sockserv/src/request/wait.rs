@@ -112,9 +112,7 @@ impl Link {
             let Moment { now, stage, next } = requests.moment();
             match stage {
                 Stage::Cut | Stage::Over => {
-                    if !requests.is_child() {
-                        requests.end(self.index, Told::Cut); // A child's parent has written it down itself.
-                    }
+                    requests.end(self.index, Told::Cut);
                     return Err(Cut.into());
                 }
                 Stage::Told if reads => return Ok(Ended::Told),

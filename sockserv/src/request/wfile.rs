@@ -12,16 +12,16 @@ use bytes::{Buf, BytesMut};
 use crate::request::link::Link;
 use crate::request::rate::Pace;
 
-/// Behind how much more is buffered where nobody waits for the peer.
-const MOST: usize = 1 << 20;
+/// On a thread that is lent, writes are buffered until this much is unsent.
+const MAX_BUFFERED: usize = 1 << 20;
 
 /// What ties a stream's two files: reading flushes what is unsent.
 pub(crate) struct Tie {
     link: Arc<Link>,
     unsent: RefCell<BytesMut>,
-    /// How much is buffered; what is more is sent, waiting for the peer.
+    /// The buffer's size; a write that does not fit is sent, waiting for the peer.
     size: Cell<usize>,
-    /// Whether nobody is to wait for the peer: as long as no more than `size` is buffered, a write of any length is, too.
+    /// Whether the thread is lent: while at most `size` bytes are unsent, a write of any length is buffered.
     is_lent: Cell<bool>,
     /// A flush that failed before a read; the next write reports it.
     failed: Cell<Option<io::Error>>,
@@ -70,7 +70,7 @@ impl Tie {
     }
 
     pub(crate) fn buffer_more(&self) {
-        self.size.set(self.size.get().max(MOST));
+        self.size.set(self.size.get().max(MAX_BUFFERED));
         self.is_lent.set(true);
     }
 

@@ -1,4 +1,4 @@
-//! What answers an operator who asks while a request has the only thread.
+//! Answers SIGUSR1 under `sync`, while a request occupies the only thread.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::address::Address;
-use crate::drain::{LAST_WORDS, PATIENCE, Stage};
+use crate::drain::{CUT_NOTICE, LAST_WORDS, Stage};
 use crate::requests::workers::{RunningWorker, Worker};
 use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
@@ -81,6 +81,11 @@ pub(super) struct Running {
     killed: Option<Tick>,
 }
 
+/// What names a child in the poller.
+fn token(child: &fork::Child) -> u64 {
+    TOKENS + u64::from(child.id())
+}
+
 /// Whether a process died of a signal that `press` sends.
 fn is_ours(status: ExitStatus) -> bool {
     let ours = [Signal::TERM, Signal::KILL].map(Signal::as_raw);
@@ -93,7 +98,7 @@ impl Requests {
     pub(crate) fn fork(&self, threads: Threads, keep: &[RawFd]) -> io::Result<Option<fork::Child>> {
         let _masked = signal::mask(); // Until the child has its own handlers.
         match fork::fork(threads, keep)? {
-            Fork::Parent(child) => Ok(Some(child)),
+            Fork::Parent(child) => self.adopt(child).map(Some),
             Fork::Child => {
                 // First of all: whatever is dropped from here on is the parent's to give back. A child that cannot become one
                 // must not go on as its parent, who sees it end without a word and reports that.
@@ -113,12 +118,18 @@ impl Requests {
         self.watch_child(child, kept);
     }
 
-    pub(super) fn watch_child(&self, child: fork::Child, kept: Kept) {
-        let token = TOKENS + u64::from(child.id());
-        if self.poller.add(&child, token, Interest::IN).is_err() {
-            child.signal(Signal::KILL); // Out of memory: what cannot be watched must not run. The next reap finds it.
-            self.wake.wake();
+    /// Lets the end of a child wake the accept loop.
+    pub(super) fn adopt(&self, child: fork::Child) -> io::Result<fork::Child> {
+        match self.poller.add(&child, token(&child), Interest::IN) {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                child.put_down(); // Out of memory.
+                Err(error)
+            }
         }
+    }
+
+    pub(super) fn watch_child(&self, child: fork::Child, kept: Kept) {
         lock(&self.children.running).push(Running {
             child,
             kept,
@@ -127,13 +138,16 @@ impl Requests {
         });
     }
 
-    /// Reaps the children that have ended; returns the workers, and those that did not finish their request by themselves.
-    pub(crate) fn reap(&self) -> Vec<(u32, ExitStatus, Kept)> {
+    /// Reaps the children that have ended, whose tokens are among those that are `ready`; returns the workers, and those
+    /// that did not finish their request by themselves.
+    pub(crate) fn reap(&self, ready: &[u64]) -> Vec<(u32, ExitStatus, Kept)> {
         let mut ended = Vec::new();
         let mut running = lock(&self.children.running);
         let mut index = 0;
         while index < running.len() {
-            match running[index].child.ended() {
+            let child = &running[index].child;
+            let is_ready = ready.contains(&token(child));
+            match is_ready.then(|| child.ended()).flatten() {
                 Some(status) => ended.push((status, running.swap_remove(index))),
                 None => index += 1,
             }
@@ -163,8 +177,8 @@ impl Requests {
         failed
     }
 
-    /// Tells of the requests that are done while their children still drain what the peers say: that may take two seconds,
-    /// and keeps the place of a process, but is no part of the request.
+    /// Tells observers of requests that have ended while their children still drain what the peers say. That may take two
+    /// seconds and occupies a process, but is no part of the request.
     pub(crate) fn tell_done(&self) {
         let running = lock(&self.children.running);
         let tickets = running.iter().filter_map(|running| running.kept.ticket());
@@ -187,7 +201,7 @@ impl Requests {
         next
     }
 
-    /// Tells the worker of an older generation in whose place this one serves; returns how long it may take to end.
+    /// Tells the older worker of the same index to end; returns how long it may take.
     pub(crate) fn retire_before(&self, new: Worker) -> Duration {
         let old = |running: &&mut Running| {
             let worker = running.kept.worker();
@@ -302,6 +316,6 @@ impl Running {
 
     /// When nobody waits for it any longer, having killed it.
     fn given_up(&self) -> Option<Tick> {
-        self.killed.map(|at| at.after(PATIENCE))
+        self.killed.map(|at| at.after(CUT_NOTICE))
     }
 }

@@ -24,7 +24,7 @@ impl Count {
     }
 }
 
-/// What is counted where no place is taken.
+/// Counters that belong to no slot.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Counters {
@@ -50,6 +50,16 @@ impl Requests {
         // SeqCst, and behind the places: an end is seen here, or it sees that a wake-up is wanted.
         let is_alive = |slot: &&Slot| slot.owed.load(Ordering::SeqCst);
         self.used_slots().iter().filter(is_alive).count() as u32
+    }
+
+    /// Whether what is alive here is nothing but requests that a model holds.
+    pub(crate) fn are_all_held(&self) -> bool {
+        let (mut alive, mut held) = (0, 0);
+        self.for_each(|slot, _| {
+            alive += 1;
+            held += u32::from(slot.is_held());
+        });
+        alive > 0 && held == alive
     }
 
     /// Whether any request is alive, or has not yet given its place back.

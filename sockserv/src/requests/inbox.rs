@@ -24,8 +24,8 @@ impl<T> Inbox<T> {
         std::mem::take(&mut *lock(&self.0))
     }
 
-    /// In a child: it is the parent's. Another thread may have held it at the fork: then its content stays, which harms
-    /// nobody.
+    /// In a child: it is the parent's. If another thread held the lock at the fork it is locked for ever: only a server with
+    /// workers uses it afterwards, and there no thread but the accepting one fills its parent's.
     pub(super) fn forget(&self) {
         if let Ok(mut items) = self.0.try_lock() {
             items.clear();

@@ -46,7 +46,7 @@ impl LifeLine {
         lock(&self.end).as_ref().map(|end| end.fd.as_raw_fd())
     }
 
-    /// Lets everybody know who polls it. Children cannot.
+    /// Lets everybody know who polls it. Not for children: they have no end, and perhaps a lock that nobody will open.
     pub(super) fn pull(&self) {
         if let Some(end) = &*lock(&self.end)
             && !self.is_pulled.swap(true, Ordering::Relaxed)
@@ -56,8 +56,8 @@ impl LifeLine {
         }
     }
 
-    /// In a child, where the other end is closed already. If another thread held it at the fork, it stays, which harms
-    /// nobody.
+    /// In a child, where the other end is closed already. If another thread held the lock at the fork it is locked for ever,
+    /// which harms nobody: only the process that bound the server asks for it.
     pub(super) fn forget_end(&self) {
         if let Ok(mut end) = self.end.try_lock() {
             std::mem::forget(end.take());
@@ -75,5 +75,32 @@ impl LifeLine {
 impl AsFd for LifeLine {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::options::Options;
+    use crate::requests::{Requests, lock};
+
+    #[test]
+    fn a_worker_does_not_wait_for_a_lock_of_its_parent() {
+        let requests = Requests::new(Options::new(), None, Some(1)).expect("memory");
+        requests.process.set_id(1);
+        let (tell, told) = mpsc::channel();
+        let held = lock(&requests.life.end); // As another thread's at the fork.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                requests.pull_life_line();
+                tell.send(())
+            });
+            let told = told.recv_timeout(Duration::from_secs(10));
+            drop(held);
+            told.expect("it returns");
+        });
     }
 }

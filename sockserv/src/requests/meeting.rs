@@ -25,6 +25,44 @@ impl Waiting {
     }
 }
 
+/// Something that happens once, and what was counted just before: whoever sees that it has happened sees the count.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Counted {
+    once: Once,
+    /// And one, or zero.
+    count: AtomicU64,
+}
+
+impl Counted {
+    /// It happens now, if it has not before.
+    pub(crate) fn happen(&self, now: u64, count: impl FnOnce() -> u64) {
+        if self.when().is_some() {
+            return;
+        }
+        // Another may have counted already, and is about to say that it has happened.
+        let _ = self
+            .count
+            .compare_exchange(0, count() + 1, Ordering::SeqCst, Ordering::SeqCst);
+        self.once.happen(now);
+    }
+
+    pub(crate) fn when(&self) -> Option<u64> {
+        self.once.when()
+    }
+
+    /// What was counted; zero if it has not happened.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst).saturating_sub(1)
+    }
+
+    /// It has not happened: a new run.
+    pub(crate) fn forget(&self) {
+        self.count.store(0, Ordering::SeqCst); // While it has still happened, nobody counts.
+        self.once.forget();
+    }
+}
+
 /// When something that happens once did, or zero.
 #[derive(Debug, Default)]
 #[repr(transparent)]

@@ -262,7 +262,7 @@ impl Requests {
         }
     }
 
-    /// A wait that no thread waits takes too long then: the accept loop is to look at it.
+    /// A request that no thread waits for times out at `until`: the accept loop must look at it then.
     pub(crate) fn look_at(&self, until: Tick) {
         if self.unattended.fetch_min(until.0, Ordering::SeqCst) > until.0 {
             self.wake.wake();
@@ -293,20 +293,39 @@ impl Requests {
 
     /// Shuts a live request's socket down, having said why. Its unit wakes and finds it.
     pub(crate) fn end(&self, index: u32, why: Told) {
-        if why == Told::Cut && self.slot(index).told() != Told::Cut {
-            self.cut.push(self.describe(index));
+        let slot = self.slot(index);
+        if !slot.live.load(Ordering::Acquire) && slot.ended() == Ended::Finished {
+            return; // Meanwhile.
         }
-        self.slot(index).tell(why);
-        let side = lock(self.sides.of(index));
-        let Some(transport) = &*side else {
+        if !slot.told().is_cut() {
+            let is_alone = why == Told::Cut && !self.is_main();
+            slot.tell(if is_alone { Told::CutAlone } else { why });
+            if why == Told::Cut {
+                self.cut.push(self.describe(index));
+            }
+        }
+        // Not under the lock: a transport may be the user's.
+        let Some(transport) = lock(self.sides.of(index)).clone() else {
             return;
         };
         let how = match why {
-            Told::Request | Told::Cut | Told::Choked | Told::ChokedRate => std::net::Shutdown::Both,
+            Told::Request | Told::Choked | Told::ChokedRate => std::net::Shutdown::Both,
+            why if why.is_cut() => std::net::Shutdown::Both,
             _ => std::net::Shutdown::Read,
         };
         // A peer that has left already needs no shutdown.
         let _ = transport.shutdown(how);
+    }
+
+    /// Takes note of the requests whose processes have seen before this one that their grace was over.
+    pub(crate) fn take_cut_alone(&self) -> Vec<Unfinished> {
+        let slots = self.used_slots().iter().enumerate();
+        let cut = slots.filter(|(_, slot)| slot.told() == Told::CutAlone);
+        cut.map(|(index, slot)| {
+            slot.tell(Told::Cut);
+            self.describe(index as u32)
+        })
+        .collect()
     }
 
     /// Another process serves it: its socket is not ours to shut down.
@@ -341,7 +360,11 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::drain::Stage;
+    use crate::error::Phase;
 
     #[test]
     fn a_worker_finds_its_requests_while_another_takes_a_place() {
@@ -358,5 +381,44 @@ mod tests {
         requests.for_each(|_, index| found.push(index));
         assert_eq!(found, [own.index]);
         drop((others, own));
+    }
+
+    #[test]
+    fn who_finishes_before_it_is_cut_is_not_cut() {
+        let requests = Arc::new(Requests::new(Options::new(), None, None).expect("memory"));
+        let take = || requests.take(&Address::Unnamed, None).expect("a place");
+        let [finished, failed, alive] = [take(), take(), take()];
+        finished.end(None);
+        failed.end(Some(&RequestError::new(Phase::Handle, "cut by its child")));
+        for ended in [&finished, &failed] {
+            requests.settle(ended.index);
+        }
+        for ticket in [&finished, &failed, &alive] {
+            requests.end(ticket.index, Told::Cut);
+        }
+        assert_eq!(requests.cut.take().len(), 2);
+    }
+
+    #[test]
+    fn of_two_deadlines_that_have_passed_the_first_is_told() {
+        let options = Options {
+            request_timeout: Some(Duration::from_secs(20)),
+            ..Options::new()
+        };
+        let requests = Arc::new(Requests::new(options, None, None).expect("memory"));
+        let ticket = requests.take(&Address::Unnamed, None).expect("a place");
+        let slot = requests.slot(ticket.index);
+        let began = Tick::now();
+        slot.waiting.begin(began.0);
+        let due = |first_byte, timeout| {
+            slot.wait_unattended(Some((began.after(timeout), Told::Idle)));
+            let late = began.after(Duration::from_secs(60));
+            slot.due(Stage::Serving, late, Some(first_byte), |_| false)
+        };
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!(due(short, long), Due::Now(Told::FirstByte));
+        assert_eq!(due(long, short), Due::Now(Told::Idle));
+        let longest = Duration::from_secs(30);
+        assert_eq!(due(longest, longest), Due::Now(Told::Request));
     }
 }

@@ -62,15 +62,14 @@ impl Requests {
         self.options.observers.tell(|| Event::Refused { peer, why });
     }
 
-    /// Notes that the process which ran a request has ended, if that did not say itself how the request ended. Returns
-    /// whether that is so.
+    /// Records why a request ended whose process died without having recorded it itself. Returns whether it had not.
     pub(crate) fn exited(&self, index: u32) -> bool {
         let slot = self.slot(index);
         let by_itself = slot.ended() == Ended::Not;
         if by_itself {
             let reason = match slot.told() {
                 Told::Request => Reason::TimedOut(crate::error::Timeout::Request),
-                Told::Cut => Reason::Cut,
+                told if told.is_cut() => Reason::Cut,
                 _ => Reason::Exited,
             };
             slot.ended.store(reason.code(), Ordering::Release);
@@ -91,7 +90,7 @@ impl Requests {
         }
         let end = self.describe(index);
         let reason = match Reason::from_code(slot.ended.load(Ordering::Acquire)) {
-            _ if slot.told() == Told::Cut => Reason::Cut,
+            _ if slot.told().is_cut() => Reason::Cut,
             Some(reason) => reason,
             None => Reason::Failed, // Its unit was dropped without having run.
         };

@@ -22,8 +22,8 @@ pub(crate) struct Places {
     wanted: AtomicBool,
 }
 
-/// Which place is the first free one, counted from one, in the lowest bits; how many are taken; and a count of changes, which
-/// tells two equal ones apart.
+/// In the lowest bits the first free place, counted from one; then how many are taken; then a count of changes, so that no
+/// two states are equal.
 #[derive(Clone, Copy)]
 struct State(u64);
 
@@ -46,7 +46,7 @@ impl Places {
     /// Takes a place if fewer than `most` are taken, which is at most [`MOST`]. `next` is where a place keeps the one that is
     /// free after it.
     pub(crate) fn take<'a>(&self, most: u32, next: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
-        // SeqCst: who finds it full has said `want` before, and sees what was given back, or its giver sees the wish.
+        // SeqCst pairs with `want`: either this taker sees the place that was given back, or its giver sees the wish.
         let mut now = self.state.load(Ordering::SeqCst);
         loop {
             let state = State(now);
@@ -111,7 +111,7 @@ impl Places {
         self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::SeqCst)
     }
 
-    /// Whether somebody is to be told of an end that was just counted.
+    /// Whether an accept loop must be woken because a request has just ended.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
     }

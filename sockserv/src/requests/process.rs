@@ -1,5 +1,6 @@
 //! [`Process`]: which of a server's processes this is, and what becomes of the parent's in a child of a fork.
 
+use std::hint::black_box;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,6 +9,7 @@ use std::thread::{self, ThreadId};
 use crate::requests::meeting::Once;
 use crate::requests::{Requests, Slot, lock};
 use crate::sys::clock::Tick;
+use crate::sys::fork;
 
 /// The main process, which bound the server; its child for one request; or one of its workers.
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ impl Process {
     #[cfg(test)]
     pub(super) fn set_id(&self, id: u32) {
         self.id.store(id, Ordering::Relaxed);
+        self.worker.store(id, Ordering::Relaxed);
     }
 }
 
@@ -83,6 +86,7 @@ impl Requests {
 
     /// Makes this process a worker: it wakes, polls and ends by descriptors of its own.
     pub(super) fn become_worker(&self, index: u32) -> io::Result<()> {
+        fork::share_no_longer();
         let process = &self.process;
         process.worker.store(index + 1, Ordering::Relaxed);
         process.id.store(std::process::id(), Ordering::Relaxed);
@@ -94,6 +98,8 @@ impl Requests {
     }
 
     fn leave_to_parent(&self) {
+        // A first read maps the shared pages around it as well, a first write one alone: so this spares a page fault.
+        black_box(self.is_suspended());
         self.life.forget_end();
         self.lingering.forget();
         self.unsent.forget();

@@ -1,26 +1,24 @@
 //! How a shutdown reaches everybody, and how far it has come.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::drain::{Plan, Stage};
 use crate::requests::Requests;
-use crate::requests::meeting::Once;
+use crate::requests::meeting::{Counted, Once};
 use crate::sys::clock::Tick;
 use crate::transport::Linger;
 
-/// How far the shutdown of a whole server has come.
+/// How far the shutdown of a whole server has come, and how many requests had ended by then, for the report.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Shutdown {
-    asked: Once,
+    asked: Counted,
     /// When accepting stopped for it.
-    begun: Once,
+    begun: Counted,
     /// When a second signal ended its grace.
     over: Once,
-    /// How many requests had ended, for the report.
-    ended_before: AtomicU64,
 }
 
 impl Requests {
@@ -47,33 +45,40 @@ impl Requests {
 
     /// Lets everybody know who polls the life line. Only the process that bound the server can: others ask it by `ring`.
     pub(crate) fn pull_life_line(&self) {
-        self.life.pull();
+        if self.is_main() {
+            self.life.pull();
+        }
     }
 
     /// Records that a shutdown was asked for, if it is the first time.
     pub(crate) fn note_shutdown(&self) {
-        if self.control().shutdown.asked.happen(Tick::now().0) {
-            self.count_for_report();
-        }
+        let asked = &self.control().shutdown.asked;
+        asked.happen(Tick::now().0, || self.ended_so_far());
     }
 
     /// Accepting stops now, whatever `lame_duck` says: the shutdown has come so far, or a listener is broken.
     pub(crate) fn note_drain(&self) {
-        let is_first = self.control().shutdown.begun.happen(Tick::now().0);
-        if is_first && !self.options.lame_duck.is_zero() {
-            self.count_for_report(); // Others have come and gone since it was asked for.
-        }
+        let begun = &self.control().shutdown.begun;
+        let count = || match self.options.lame_duck.is_zero() {
+            true => 0, // That was done when it was asked for.
+            false => self.ended_so_far(),
+        };
+        begun.happen(Tick::now().0, count);
     }
 
-    fn count_for_report(&self) {
-        let ended_before = &self.control().shutdown.ended_before;
-        ended_before.store(self.ended(), Ordering::Relaxed);
+    /// How many requests have ended. Those of a child, or a worker, that ended alone are not cut by what follows.
+    fn ended_so_far(&self) -> u64 {
+        drop(self.take_cut_alone());
+        self.ended()
     }
 
-    /// How many requests had ended when the shutdown was asked for.
+    /// How many requests had ended when the shutdown was asked for, or when accepting stopped if that was later.
     pub(crate) fn ended_before(&self) -> u64 {
-        let ended_before = &self.control().shutdown.ended_before;
-        ended_before.load(Ordering::Relaxed)
+        let Shutdown { asked, begun, .. } = &self.control().shutdown;
+        match self.options.lame_duck.is_zero() {
+            true => asked.count(),
+            false => begun.count(), // Others have come and gone since it was asked for.
+        }
     }
 
     /// The end of the grace is readable: in a child, or a worker, it is its own business alone.
@@ -130,8 +135,12 @@ impl Requests {
     }
 
     /// The shutdown's plan, once it was asked for.
+    #[inline]
     pub(crate) fn plan(&self) -> Option<Plan> {
-        let asked = self.asked()?;
+        self.asked().map(|asked| self.plan_since(asked))
+    }
+
+    fn plan_since(&self, asked: Tick) -> Plan {
         let plan = match (
             self.control().shutdown.over.when(),
             self.process.retired.when(),
@@ -141,11 +150,11 @@ impl Requests {
             (None, Some(told)) if self.is_child() => Plan::new(Tick(told), Duration::ZERO),
             (None, _) => Plan::new(self.begun(asked), self.options.shutdown_grace),
         };
-        Some(match self.is_main() {
+        match self.is_main() {
             false => plan.after_parent(),
             true if self.has_workers() => plan.with_lingering(Linger::Talking.time()),
             true => plan,
-        })
+        }
     }
 
     /// When accepting stops that was asked to stop then.
@@ -164,10 +173,9 @@ impl Requests {
 
     /// Forgets the last shutdown, so that the server can serve again.
     pub(crate) fn begin(&self) {
-        let Shutdown {
-            asked, begun, over, ..
-        } = &self.control().shutdown;
-        [asked, begun, over].into_iter().for_each(Once::forget);
+        let Shutdown { asked, begun, over } = &self.control().shutdown;
+        [asked, begun].into_iter().for_each(Counted::forget);
+        over.forget();
         self.forget_successor();
         for post in &*self.posts {
             post.exhausted.store(false, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What only the accepting process knows of its live requests, beside the slots.
+//! The sockets of live requests: known to the accepting process only, so beside the slots, which are shared.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};

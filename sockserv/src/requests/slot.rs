@@ -29,7 +29,7 @@ pub(crate) struct Slot {
     pub(super) request: AtomicU64,
     /// Since when its read waits for the peer.
     pub(crate) waiting: Waiting,
-    /// How long it has waited in vain, in nanoseconds, before its peer said anything.
+    /// Nanoseconds spent waiting for the peer's first byte, over all waits so far.
     silence: AtomicU64,
     /// Whether the handler took something from `rfile` since it last wrote.
     pub(crate) taken: AtomicBool,
@@ -45,6 +45,8 @@ pub(crate) struct Slot {
     pub(super) process: AtomicU32,
     /// Whether its rest runs in a child or a thread of its own, so that the accept loop which took it goes on.
     pub(super) apart: AtomicBool,
+    /// Whether it has begun, or will without a further word of whoever holds it.
+    underway: AtomicBool,
     /// What carries it: a [`Kind`] and one, or zero.
     transport: AtomicU8,
     pub(super) started: AtomicU64,
@@ -108,6 +110,8 @@ pub(crate) enum Told {
     Choked,
     /// `min_rate`, likewise.
     ChokedRate,
+    /// The end of a grace, seen in another process before the parent has seen it, which is to report it.
+    CutAlone,
 }
 
 impl Told {
@@ -121,8 +125,13 @@ impl Told {
             6 => Self::Rate,
             7 => Self::Choked,
             8 => Self::ChokedRate,
+            9 => Self::CutAlone,
             _ => Self::No,
         }
+    }
+
+    pub(crate) fn is_cut(self) -> bool {
+        matches!(self, Self::Cut | Self::CutAlone)
     }
 }
 
@@ -217,30 +226,26 @@ impl Slot {
     ) -> Due {
         let told = self.told();
         let by_shutdown = match stage {
-            Stage::Cut | Stage::Over if told != Told::Cut => Some(Told::Cut),
+            Stage::Cut | Stage::Over if !told.is_cut() => Some(Told::Cut),
             Stage::Told if told == Told::No => Some(Told::Shutdown),
             Stage::Draining if told == Told::No && is_idle(self) => Some(Told::Shutdown),
             _ => None,
         };
         let expires = self
             .expires()
-            .filter(|_| told != Told::Request && told != Told::Cut);
+            .filter(|_| told != Told::Request && !told.is_cut())
+            .map(|at| (at, Told::Request));
         let silent = first_byte
             .filter(|_| told == Told::No)
-            .and_then(|timeout| self.silent_until(now, timeout));
+            .and_then(|timeout| self.silent_until(now, timeout))
+            .map(|at| (at, Told::FirstByte));
         let unattended = self.unattended().filter(|_| told == Told::No);
-        let is_past = |at: &Tick| *at <= now;
-        let overdue = unattended.filter(|(at, _)| is_past(at)).map(|(_, why)| why);
-        let why = by_shutdown
-            .or(overdue)
-            .or(expires.filter(is_past).map(|_| Told::Request))
-            .or(silent.filter(is_past).map(|_| Told::FirstByte));
-        match why {
-            Some(why) => Due::Now(why),
-            None => {
-                let until = unattended.map(|(at, _)| at);
-                Due::Later([expires, silent, until].into_iter().flatten().min())
-            }
+        let deadlines = [unattended, expires, silent].into_iter().flatten();
+        let first = deadlines.min_by_key(|(at, _)| *at);
+        match (by_shutdown, first) {
+            (Some(why), _) => Due::Now(why),
+            (None, Some((at, why))) if at <= now => Due::Now(why),
+            (None, first) => Due::Later(first.map(|(at, _)| at)),
         }
     }
 
@@ -291,6 +296,7 @@ impl Slot {
         self.told.store(Told::No as u8, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.apart.store(false, Ordering::Relaxed);
+        self.underway.store(false, Ordering::Relaxed);
         self.started.store(now.0, Ordering::Relaxed);
         self.expires.store(expires, Ordering::Relaxed);
         self.until.store(0, Ordering::Relaxed);
@@ -315,6 +321,20 @@ impl Slot {
     pub(super) fn is_of(&self, process: u32) -> bool {
         // SeqCst as in `Requests::active`.
         self.live.load(Ordering::SeqCst) && self.process.load(Ordering::Relaxed) == process
+    }
+
+    pub(crate) fn set_off(&self) {
+        self.underway.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody's own model holds it, and has not run it yet.
+    pub(super) fn is_held(&self) -> bool {
+        !self.underway.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody ran it, or said why. What a drain cut, its report names.
+    pub(super) fn was_dropped(&self) -> bool {
+        self.is_held() && self.ended.load(Ordering::Relaxed) == 0 && !self.told().is_cut()
     }
 
     pub(crate) fn hand_over(&self) {

@@ -8,6 +8,9 @@ use crate::observer::Reason;
 use crate::requests::slot::{Ended, REFUSED, Slot};
 use crate::requests::{Requests, ServerHandle, lock};
 
+/// What `handle_error` is told of a request that nobody ran.
+const DROPPED: &str = "the model dropped the request; run it, or give it back from `dispatch`";
+
 /// A request's place in the table, given back when it is dropped, on whatever path.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -66,7 +69,7 @@ impl Requests {
             return;
         }
         self.conclude(index);
-        fence(Ordering::SeqCst); // Between the end and the look at the wish, as in `Places::give_back`.
+        fence(Ordering::SeqCst); // The end is visible before the wish is read; `Places::give_back` orders the same two.
         self.wake_if_wanted();
     }
 
@@ -100,10 +103,17 @@ impl Drop for Ticket {
             return; // The parent has a ticket for the same slot.
         }
         let slot = self.slot();
+        if slot.was_dropped() {
+            let (error, peer) = (RequestError::new(Phase::Dispatch, DROPPED), slot.peer());
+            self.failed(&error, &peer);
+            self.end(Some(&error));
+            requests.report_later(error, peer);
+        }
         if slot.owed.load(Ordering::Relaxed) && requests.is_mine(slot) {
             requests.conclude(self.index);
+        } else {
+            requests.stopped(self.index); // A child has counted it, and told nobody.
         }
-        requests.stopped(self.index); // A child has counted it, and told nobody.
         requests.give_back(self.index);
         requests.wake_if_wanted();
     }

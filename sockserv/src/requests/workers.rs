@@ -30,7 +30,7 @@ crate::sys::shared::shareable!(Post);
 pub(super) struct Workforce {
     /// How often the operator has asked for new ones.
     generation: AtomicU32,
-    /// How often one left without having accepted what the kernel had woken it, and nobody else, for.
+    /// How often a worker left although the kernel had woken it, and no sibling, for a client that waits.
     passed_on: AtomicU32,
     /// Whether the parent looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
@@ -84,7 +84,7 @@ impl Requests {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forget);
         let _masked = signal::mask(); // Until the worker has its own handlers.
         match fork::fork(threads, keep)? {
-            Fork::Parent(child) => Ok(Some(child)),
+            Fork::Parent(child) => self.adopt(child).map(Some),
             Fork::Child => {
                 if self.become_worker(worker.index).is_err() {
                     fork::exit(1); // Its parent sees that, and starts another one later.
@@ -101,7 +101,7 @@ impl Requests {
 
     /// A worker has prepared itself and begins to serve.
     pub(crate) fn report_ready(&self, worker: Worker) {
-        // Of two that were asked for in quick succession the older one may be later.
+        // After two quick renewals the older generation may report later than the newer one.
         let ready = &self.post(worker.index).ready;
         ready.fetch_max(worker.ready(), Ordering::SeqCst);
         self.ring(); // A rolling restart waits for it.

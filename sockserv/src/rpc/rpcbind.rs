@@ -10,7 +10,7 @@ use super::xdr::{Input, Output, Xdr, XdrError};
 /// Where it is: RFC 1833, section 3.
 const RPCBIND: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 111);
 /// It is on this machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RPCBIND_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest reply has 28 bytes; more comes from something else.
 const MAX_REPLY: u32 = 1024;
 
@@ -80,9 +80,9 @@ fn versions(programs: &[Program]) -> impl Iterator<Item = (u32, u32)> {
 fn ask(procedure: u32, mapping: [u32; 4]) -> io::Result<bool> {
     let call = || -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let call = encode(procedure, mapping)?;
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::from(RPCBIND), PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&SocketAddr::from(RPCBIND), RPCBIND_TIMEOUT)?;
+        stream.set_read_timeout(Some(RPCBIND_TIMEOUT))?;
+        stream.set_write_timeout(Some(RPCBIND_TIMEOUT))?;
         stream.write_all(call.as_ref())?;
         let mut head = [0; 4];
         stream.read_exact(&mut head)?;

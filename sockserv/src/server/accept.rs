@@ -7,6 +7,7 @@ use crate::address::{Address, Endpoint};
 use crate::concurrency::life::verify;
 use crate::concurrency::{Model as _, Unit};
 use crate::error::{Phase, RequestError, Throttle};
+use crate::listener::packets::BATCH;
 use crate::listener::{Arrived, Failure, Incoming};
 use crate::observer::Event;
 use crate::observer::Refusal;
@@ -18,7 +19,7 @@ use crate::server::turn::Most;
 use crate::transport::{Linger, Wait};
 
 /// How many connections a turn takes from one listener before the others have theirs.
-const TURN: usize = 64;
+const CONNECTIONS_PER_TURN: usize = 64;
 
 /// How many clients are shed at once when no descriptor can be had and nothing of ours can end.
 const SHED: usize = 64;
@@ -34,7 +35,7 @@ impl<H: Declaration> Server<H> {
     /// Takes what a listener has; returns whether there was anything.
     pub(super) fn accept(&mut self, index: usize, most: Most) -> io::Result<bool> {
         let mut served = false;
-        for _ in 0..TURN {
+        for _ in 0..CONNECTIONS_PER_TURN {
             let count = if most == Most::One {
                 1
             } else {
@@ -59,26 +60,30 @@ impl<H: Declaration> Server<H> {
         Ok(served)
     }
 
-    /// Takes at most `count` requests from a listener and dispatches them, but for those that are refused at once. Returns
-    /// how many came, however that ended.
+    /// Takes at most `count` requests from a listener. Returns how many came, however that ended.
     pub(super) fn take(&mut self, index: usize, count: usize) -> (u64, io::Result<()>) {
-        let mut came = 0;
-        let (limits, pending) = (&self.requests.limits, &mut self.pending);
-        let turned_away = &mut self.turned_away;
-        // Each is asked once: one that waits for a place must not count twice against its peer's rate.
-        let take = &mut |request: (Incoming, Address)| {
-            came += 1;
-            match limits.refuses(&request.1) {
-                None => pending.push_back(request),
-                Some(why) => turned_away.push((why, request)),
+        for came in 0..count {
+            match self.sources[index].listener.accept_among(count - came) {
+                Ok((incoming, peer)) => self.came(incoming, peer),
+                Err(error) => return (came as u64, Err(error)),
             }
-        };
-        let result = self.sources[index].listener.accept_many(count, take);
-        while let Some((why, (incoming, peer))) = self.turned_away.pop() {
-            self.refused(why, incoming, &peer);
         }
-        self.dispatch_pending();
-        (came, result)
+        (count as u64, Ok(()))
+    }
+
+    /// Dispatches a request, unless it is refused at once, or must wait.
+    fn came(&mut self, incoming: Incoming, peer: Address) {
+        // Asked once: one that waits for a place must not count twice against its peer's rate.
+        if let Some(why) = self.requests.limits.refuses(&peer) {
+            return self.refused(why, incoming, &peer);
+        }
+        let waiting = match self.pending.is_empty() {
+            true => self.begin(incoming, peer),
+            false => Some((incoming, peer)),
+        };
+        if let Some(waiting) = waiting {
+            self.pending.push_back(waiting);
+        }
     }
 
     /// How many requests to take at once: packets come in batches, connections one by one, so that each is dispatched
@@ -87,7 +92,7 @@ impl<H: Declaration> Server<H> {
         match self.sources[index].listener.place() {
             // What a worker holds, its siblings cannot take.
             Some(_) if self.requests.worker().is_some() => 1,
-            Some(place) if !place.kind.is_stream() => TURN,
+            Some(place) if !place.kind.is_stream() => BATCH,
             _ => 1,
         }
     }
@@ -148,22 +153,26 @@ impl<H: Declaration> Server<H> {
 
     /// Dispatches what was accepted, as far as there are places.
     pub(super) fn dispatch_pending(&mut self) {
-        while self.begins_requests()
-            && let Some((incoming, peer)) = self.pending.front()
-            && self.model.has_room(incoming.is_stream())
-        {
-            let placed = self.place(incoming, peer);
-            let is_full = matches!(placed, Err(Refusal::Full));
-            if is_full && self.requests.limits.on_full() == OnFull::Wait {
-                return;
-            }
-            if let Some((incoming, peer)) = self.pending.pop_front() {
-                match placed {
-                    Ok(ticket) => self.dispatch(incoming, peer, ticket),
-                    Err(why) => self.refused(why, incoming, &peer),
-                }
+        while let Some((incoming, peer)) = self.pending.pop_front() {
+            if let Some(waiting) = self.begin(incoming, peer) {
+                return self.pending.push_front(waiting);
             }
         }
+    }
+
+    /// Dispatches a request, or refuses it; returns it if it must wait.
+    fn begin(&mut self, incoming: Incoming, peer: Address) -> Option<(Incoming, Address)> {
+        if !self.begins_requests() || !self.model.has_room(incoming.is_stream()) {
+            return Some((incoming, peer));
+        }
+        match self.place(&incoming, &peer) {
+            Ok(ticket) => self.dispatch(incoming, peer, ticket),
+            Err(Refusal::Full) if self.requests.limits.on_full() == OnFull::Wait => {
+                return Some((incoming, peer));
+            }
+            Err(why) => self.refused(why, incoming, &peer),
+        }
+        None
     }
 
     /// Dispatches a request that has a place.

@@ -22,7 +22,7 @@ pub(super) const TOKENS: u64 = 8 << 32;
 const CONNECTIONS: u64 = TOKENS + (1 << 16);
 
 /// How many connections there may be at once. Then the oldest is closed: who holds them must not keep a health check out.
-const MOST: usize = 8;
+const MAX_CONNECTIONS: usize = 8;
 
 /// What is said about a listener that cannot accept, at most so often a second.
 static LINES: Throttle = Throttle::new(1);
@@ -103,7 +103,7 @@ impl Admin {
         let poller = &requests.poller;
         let source = &mut self.sources[index];
         let at = source.listener.local_addr();
-        for _ in 0..MOST {
+        for _ in 0..MAX_CONNECTIONS {
             match source.listener.accept().map_err(Failure::of) {
                 Ok((incoming, _)) => {
                     source.took_one();
@@ -124,7 +124,7 @@ impl Admin {
                 }
             }
         }
-        while self.connections.len() > MOST {
+        while self.connections.len() > MAX_CONNECTIONS {
             let oldest = self.connections.pop_front();
             oldest.inspect(|oldest| oldest.leave(poller));
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::listener::Listener;
 use crate::listener::intake::{Foreign, Intake};
 use crate::observer::Observer;
-use crate::options::{Accept, IntoEndpoints, OnFull, Options, for_each_option};
+use crate::options::{Accept, IntoEndpoints, IntoNetworks, OnFull, Options, for_each_option};
 use crate::server::Server;
 use crate::server::declare::{Declaration, Transport};
 
@@ -76,18 +76,31 @@ impl<H: Declaration, S> Builder<H, S> {
         at.into_iter().fold(self, Self::addr)
     }
 
-    /// Adds networks whose peers are served, to those of the attribute: see [`ServerHandle::set_allow`].
+    /// Adds networks whose peers are served, to those of the attribute and of other calls: a list for this machine need not
+    /// repeat the program's. [`ServerHandle::set_allow`] replaces the list.
     ///
     /// [`ServerHandle::set_allow`]: crate::ServerHandle::set_allow
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sockserv::prelude::*;
+    /// # #[derive(Clone)] struct Echo;
+    /// # #[server(tcp, threading, addr = "127.0.0.1:0")] impl Echo { fn handle(&mut self, _: &mut Stream) {} }
+    /// let office: sockserv::Network = "192.0.2.0/24".parse()?;
+    /// let server = EchoServer::builder(Echo).allow("10.0.0.0/8").allow([office]).deny("10.6.6.0/24").bind()?;
+    /// assert_eq!(server.handle().allow().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn allow<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+    pub fn allow(mut self, networks: impl IntoNetworks) -> Self {
         self.options = self.options.allow(networks);
         self
     }
 
-    /// Adds networks whose peers are refused, to those of the attribute.
+    /// Adds networks whose peers are refused, to those of the attribute and of other calls: see [`allow`](Self::allow).
     #[must_use]
-    pub fn deny<N: AsRef<str>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+    pub fn deny(mut self, networks: impl IntoNetworks) -> Self {
         self.options = self.options.deny(networks);
         self
     }
@@ -95,7 +108,7 @@ impl<H: Declaration, S> Builder<H, S> {
     /// Takes requests from this own listener (`listener = ...` in the attribute).
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + Send) -> Self {
-        self.listener = Some(Box::new(Foreign(listener)));
+        self.listener = Some(Box::new(Foreign::new(listener)));
         self
     }
 

@@ -67,7 +67,7 @@ pub struct OwnListener(pub(crate) Box<dyn Intake + Send>);
 impl OwnListener {
     /// Boxes it.
     pub fn of(listener: Option<impl Listener + Send>) -> Option<Self> {
-        listener.map(|listener| Self(Box::new(Foreign(listener))))
+        listener.map(|listener| Self(Box::new(Foreign::new(listener))))
     }
 }
 

@@ -73,6 +73,7 @@ impl<H: Declaration> Server<H> {
         self.draining = Some(Draining { ended, own });
         self.close_listeners();
         self.see_to_deadlines();
+        self.run_what_is_held();
     }
 
     /// Whether nobody else goes on serving those who have connected.
@@ -145,7 +146,10 @@ impl<H: Declaration> Server<H> {
             self.report(&error, &peer);
         }
         self.requests.leave_behind();
-        let unfinished = self.requests.cut.take();
+        let mut unfinished = self.requests.cut.take();
+        if self.requests.worker().is_none() {
+            unfinished.extend(self.requests.take_cut_alone());
+        }
         let all = match self.requests.worker() {
             Some(_) => own,
             None => self.requests.alive_since(ended),

@@ -16,10 +16,10 @@ use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
 pub(crate) const TOKENS: u64 = 2 << 32;
 
 /// How many may linger at once at least: half of the descriptors that `max_connections` leaves free at its most.
-const LEAST: usize = 16;
+const MIN_LINGERING: usize = 16;
 
 /// And at most, however many descriptors there are: each may hold memory of the kernel's for two seconds.
-const MOST: usize = 4096;
+const MAX_LINGERING: usize = 4096;
 
 /// The sockets that are half closed.
 ///
@@ -104,7 +104,7 @@ impl Lingering {
         let spare = self
             .descriptors
             .saturating_sub(requests.limits.max_connections() as usize);
-        (spare / 2).clamp(LEAST, MOST)
+        (spare / 2).clamp(MIN_LINGERING, MAX_LINGERING)
     }
 
     fn kinds(&mut self) -> [&mut Sockets; 2] {

@@ -41,7 +41,6 @@ use crate::handler::Methods;
 use crate::hooks::HookTable;
 use crate::listener::Incoming;
 use crate::listener::place::is_listening;
-use crate::observer::Refusal;
 use crate::requests::{Requests, ServerHandle};
 use crate::signals::{Heeded, Signals, Targets};
 use crate::sys::clock::Tick;
@@ -80,8 +79,6 @@ pub struct Server<H: Declaration> {
     addrs: Vec<Address>,
     announced: Vec<Endpoint>,
     state: State,
-    /// Requests that were just accepted, and are not welcome.
-    turned_away: Vec<(Refusal, (Incoming, Address))>,
     /// Requests that are welcome and wait for a place in the table.
     pending: VecDeque<(Incoming, Address)>,
     lingering: Lingering,

@@ -60,7 +60,7 @@ impl<H: Declaration> Server<H> {
         #[cfg(feature = "admin")]
         let admin = admin::Admin::bind(&mut options)?;
         let most = model.most(&options);
-        let requests = Self::table(options, most, workers)?;
+        let requests = Self::table(options, most, workers).map_err(not_ready)?;
         let mut server = Self {
             prototype: handler,
             model,
@@ -70,7 +70,6 @@ impl<H: Declaration> Server<H> {
             addrs: Vec::new(),
             announced: Vec::new(),
             state: State::Bound,
-            turned_away: Vec::new(),
             pending: VecDeque::new(),
             lingering: Lingering::new(),
             senders: Senders::default(),
@@ -79,7 +78,7 @@ impl<H: Declaration> Server<H> {
             draining: None,
             inherited: Vec::new(),
             spare: None,
-            timer: Timer::new()?,
+            timer: Timer::new().map_err(not_ready)?,
             timer_is_set: false,
             ready: Vec::new(),
             handles_signals: false,
@@ -457,6 +456,17 @@ fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Pl
         fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
     let places: io::Result<Vec<_>> = fds.map(|(fd, label)| adopt(fd, &label, kinds)).collect();
     Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
+}
+
+/// What a server needs before it has an address could not be had. An error of our own says already what it is about.
+fn not_ready(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => io::Error::new(
+            error.kind(),
+            format!("cannot prepare a server, before it binds: {error}"),
+        ),
+        None => error,
+    }
 }
 
 fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<Place>> {

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::requests::Requests;
+use crate::sys::clock::Tick;
 use crate::sys::poller::{Interest, Poller};
 use crate::transport::Unsent;
 
 /// What has them in the server's poller.
 pub(crate) const TOKEN: u64 = 3 << 32;
+
+/// When those are tried again that could not be watched.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The senders that wait, in a poller of their own, made for the first: the server's may watch the same socket for its request.
 #[derive(Debug, Default)]
@@ -17,6 +21,9 @@ pub(super) struct Senders {
     poller: Option<Poller>,
     waiting: HashMap<u64, Arc<dyn Unsent>>,
     next: u64,
+    /// Those that could not be watched: descriptors or memory have run out.
+    unwatched: Vec<Arc<dyn Unsent>>,
+    again: Option<Tick>,
 }
 
 impl Senders {
@@ -26,6 +33,22 @@ impl Senders {
             self.wait_for(unsent, requests);
         }
         self.waiting.retain(|_, unsent| unsent.is_open());
+        self.unwatched.retain(|unsent| unsent.is_open());
+    }
+
+    /// When those are to be tried again that could not be watched.
+    pub(super) fn due(&self) -> Option<Tick> {
+        self.again
+    }
+
+    /// Tries them, if it is time.
+    pub(super) fn try_again(&mut self, requests: &Requests) {
+        if self.again.is_some_and(|again| again <= Tick::now()) {
+            self.again = None;
+            for unsent in std::mem::take(&mut self.unwatched) {
+                self.wait_for(unsent, requests);
+            }
+        }
     }
 
     /// Some of their sockets take more.
@@ -46,25 +69,26 @@ impl Senders {
     fn wait_for(&mut self, unsent: Arc<dyn Unsent>, requests: &Requests) {
         let goes_on = unsent.send_more();
         let token = self.next;
-        let Some(poller) = self.poller(requests) else {
-            return;
-        };
-        if !goes_on {
-            // Nothing waits any more. It fails if the socket was never there, or is closed.
-            unsent.with_fd(&mut |fd| drop(poller.remove(fd)));
-            return;
-        }
         let mut added = false;
-        unsent.with_fd(&mut |fd| {
-            // The same socket may be there already: then its entry is renewed under this token.
-            let interest = Interest::OUT | Interest::ONESHOT;
-            added = poller.add(fd, token, interest).is_ok()
-                || poller.modify(fd, token, interest).is_ok();
-        });
+        if let Some(poller) = self.poller(requests) {
+            unsent.with_fd(&mut |fd| {
+                if !goes_on {
+                    // Nothing waits any more. It fails if the socket was never there, or is closed.
+                    return drop(poller.remove(fd));
+                }
+                // The same socket may be there already: then its entry is renewed under this token.
+                let interest = Interest::OUT | Interest::ONESHOT;
+                added = poller.add(fd, token, interest).is_ok()
+                    || poller.modify(fd, token, interest).is_ok();
+            });
+        }
         if added {
             self.next += 1;
             self.waiting.retain(|_, other| !Arc::ptr_eq(other, &unsent));
             self.waiting.insert(token, unsent);
+        } else if goes_on {
+            self.unwatched.push(unsent);
+            self.again = Some(Tick::now().after(AGAIN));
         }
     }
 

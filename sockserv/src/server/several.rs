@@ -30,7 +30,9 @@ pub trait Serve {
 /// Several servers: a tuple of up to eight.
 pub trait Several {
     #[doc(hidden)]
-    fn into_each(self) -> Vec<Box<dyn Each>>;
+    fn into_each<'a>(self) -> Vec<Box<dyn Each + 'a>>
+    where
+        Self: 'a;
 }
 
 /// Runs several servers in this thread as [`Server::run`] runs one: all say where they listen, and all drain at SIGINT or
@@ -76,14 +78,15 @@ pub fn run(servers: impl Several) -> io::Result<()> {
     let mut live: Vec<usize> = (0..servers.len()).collect();
     while !live.is_empty() {
         wait(&servers, &live, operator.due())?;
-        live.retain(|&index| match servers[index].step() {
-            Ok(ended) => !ended,
-            Err(error) => {
+        live.retain(|&index| {
+            let server = &mut servers[index];
+            let ended = server.step().unwrap_or_else(|error| {
                 if result.is_ok() {
                     result = Err(error);
                 }
-                false
-            }
+                server.give_up()
+            });
+            !ended
         });
         operator.tend();
     }
@@ -94,7 +97,7 @@ pub fn run(servers: impl Several) -> io::Result<()> {
 }
 
 /// Waits until one of them has something to do.
-fn wait(servers: &[Box<dyn Each>], live: &[usize], due: Option<Tick>) -> io::Result<()> {
+fn wait(servers: &[Box<dyn Each + '_>], live: &[usize], due: Option<Tick>) -> io::Result<()> {
     let dues = live.iter().filter_map(|&index| servers[index].due());
     let due = dues.chain(due).min();
     let mut fds: Vec<_> = live
@@ -135,6 +138,9 @@ pub trait Each {
     /// Does what is to be done, without waiting; returns whether the server has ended.
     #[doc(hidden)]
     fn step(&mut self) -> io::Result<bool>;
+    /// Begins to drain after an error of `step`, which goes on with it; returns whether the server has ended.
+    #[doc(hidden)]
+    fn give_up(&mut self) -> bool;
     #[doc(hidden)]
     fn verdict(&self) -> io::Result<()>;
 }
@@ -189,17 +195,22 @@ impl<H: Declaration> Each for Server<H> {
     fn step(&mut self) -> io::Result<bool> {
         if self.is_draining() {
             self.turn(Some(Tick::coarse()), Most::Many)?;
-        } else if let Err(error) = self.serve_turn(Some(Tick::coarse())) {
-            self.drain(Last::Served, &mut Operator::default());
-            return Err(error);
-        } else if self.is_over() {
-            self.begin_drain(Last::Served);
+        } else {
+            self.serve_turn(Some(Tick::coarse()))?;
+            if self.is_over() {
+                self.begin_drain(Last::Served);
+            }
         }
-        let ended = self.is_draining() && self.is_drained();
-        if ended {
-            self.end_drain();
+        Ok(self.is_draining() && self.end_if_drained())
+    }
+
+    fn give_up(&mut self) -> bool {
+        if self.is_draining() {
+            self.end_drain(); // A poll set that fails leaves nothing to wait with.
+            return true;
         }
-        Ok(ended)
+        self.begin_drain(Last::Served);
+        self.end_if_drained()
     }
 
     fn verdict(&self) -> io::Result<()> {
@@ -207,11 +218,24 @@ impl<H: Declaration> Each for Server<H> {
     }
 }
 
+impl<H: Declaration> Server<H> {
+    fn end_if_drained(&mut self) -> bool {
+        let ended = self.is_drained();
+        if ended {
+            self.end_drain();
+        }
+        ended
+    }
+}
+
 macro_rules! tuples {
     ($($($name:ident)+;)*) => {$(
-        impl<$($name: Serve<Server: Each + 'static>),+> Several for ($($name,)+) {
+        impl<$($name: Serve<Server: Each>),+> Several for ($($name,)+) {
             #[allow(non_snake_case, reason = "each server is named as its type")]
-            fn into_each(self) -> Vec<Box<dyn Each>> {
+            fn into_each<'a>(self) -> Vec<Box<dyn Each + 'a>>
+            where
+                Self: 'a,
+            {
                 let ($($name,)+) = self;
                 vec![$(Box::new($name.into_server())),+]
             }

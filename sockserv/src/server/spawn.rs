@@ -183,7 +183,7 @@ pub struct Client {
 }
 
 /// How long a client waits for its server.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLIENT_WAIT: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Connects to an endpoint, as `run` announces it.
@@ -214,7 +214,7 @@ impl Client {
         if kind == Kind::Tcp {
             socket.set_tcp_nodelay(true)?;
         }
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(CLIENT_WAIT))?;
         Ok(Self { socket })
     }
 

@@ -9,7 +9,7 @@ use crate::requests::Requests;
 use crate::sys::clock::Tick;
 
 /// How many requests are listed, the oldest of them: a report is read by a person.
-const MOST: usize = 100;
+const MAX_LISTED: usize = 100;
 
 /// Lets requests answer that run where nobody else is awake: under `sync`.
 pub(super) fn answer_beside_requests(servers: &[Arc<Requests>], listeners: &str, began: Tick) {
@@ -51,7 +51,7 @@ fn describe(server: &Requests, text: &mut String) -> fmt::Result {
         stats.bytes_out
     )?;
     describe_limits(server, text)?;
-    let oldest = server.oldest(MOST);
+    let oldest = server.oldest(MAX_LISTED);
     for live in &oldest {
         let (received, sent) = (live.state.bytes_in(), live.state.bytes_out());
         write!(text, "  {}: {received} bytes in, {sent} out", live.state)?;

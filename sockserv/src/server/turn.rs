@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::concurrency::Model as _;
-use crate::drain::{PATIENCE, Plan, Stage};
+use crate::drain::{CUT_NOTICE, Plan, Stage};
 use crate::error::RequestError;
 use crate::options::OnFull;
 use crate::requests::Due;
@@ -81,6 +81,9 @@ impl<H: Declaration> Server<H> {
         self.see_to_deadlines();
         self.see_to_successor();
         self.end_turn();
+        if self.is_draining() {
+            self.run_what_is_held();
+        }
         Ok(turn)
     }
 
@@ -204,6 +207,7 @@ impl<H: Declaration> Server<H> {
             .chain(look)
             .chain(stage)
             .chain(self.lingering.next())
+            .chain(self.senders.due())
             .chain(model)
             .chain(self.next_worker())
             .chain(self.upgrade.due())
@@ -249,7 +253,7 @@ impl<H: Declaration> Server<H> {
 
     fn reap(&mut self) {
         self.requests.need_no_wake(); // For ends that it sees to itself: it looks anew before it waits.
-        for (process, status, kept) in self.requests.reap() {
+        for (process, status, kept) in self.requests.reap(&self.ready) {
             if let (true, Some(worker)) = (Self::WORKERS.are_some(), kept.worker()) {
                 self.worker_ended(worker, process, status);
                 continue;
@@ -269,19 +273,17 @@ impl<H: Declaration> Server<H> {
     /// Ends what has waited too long, and looks for when to look again.
     pub(super) fn see_to_deadlines(&mut self) {
         self.lingering.expire(&self.requests.poller);
-        let now = Tick::now();
-        let stage = self
-            .requests
-            .plan()
-            .map_or(Stage::Serving, |plan| plan.stage(now));
+        self.senders.try_again(&self.requests);
+        let stage = self.requests.stage();
         if stage >= Stage::Draining && self.requests.is_server_ending() {
             self.requests.note_drain(); // Before anybody is told.
         }
         let unattended = self.requests.next_unattended();
         let mut looks = [self.next_look, unattended].into_iter().flatten();
-        if stage <= Stage::LameDuck && looks.all(|look| look > now) {
+        if stage <= Stage::LameDuck && looks.all(|look| look > Tick::now()) {
             return;
         }
+        let now = Tick::now();
         self.requests.forget_unattended();
         let options = &self.requests.options;
         // The workers of `prefork` wait for first bytes themselves.
@@ -335,12 +337,24 @@ impl<H: Declaration> Server<H> {
         self.pending.is_empty() && self.requests.active() == 0
     }
 
+    /// Lets the model run what it holds, during a drain: nothing else is alive that the accept loop must look after.
+    pub(super) fn run_what_is_held(&mut self) {
+        let is_main = self.workers.is_none(); // What the workers' models hold, they run.
+        if let Some(plan) = self.requests.plan()
+            && is_main
+            && self.begins_requests()
+            && self.requests.are_all_held()
+        {
+            self.model.drain(Instant::now() + plan.told.left());
+        }
+    }
+
     /// Lets the model end what it keeps, at the end of a run.
     pub(super) fn dismiss(&mut self) {
         // What is left behind is not waited for again.
         let time = match self.requests.stage() {
             Stage::Over => Duration::ZERO,
-            _ => PATIENCE,
+            _ => CUT_NOTICE,
         };
         self.model.drain(Instant::now() + time);
     }

@@ -391,7 +391,9 @@ fn check_can_share(place: &Place) -> io::Result<()> {
 fn jitter(most: u64, index: u32) -> u64 {
     let tenth = most / 10;
     let random = RandomState::new().hash_one((std::process::id(), index));
-    (most - tenth + random % (2 * tenth + 1)).max(1)
+    (most - tenth)
+        .saturating_add(random % (2 * tenth + 1))
+        .max(1)
 }
 
 #[cfg(test)]
@@ -404,5 +406,6 @@ mod tests {
         assert!(limits.iter().all(|limit| (900..=1100).contains(limit)));
         assert!(limits.iter().any(|limit| *limit != limits[0]));
         assert_eq!(jitter(1, 0), 1);
+        assert!((0..100).all(|index| jitter(u64::MAX, index) > u64::MAX / 2));
     }
 }

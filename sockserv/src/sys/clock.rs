@@ -38,7 +38,7 @@ impl Tick {
     }
 }
 
-/// A timeout that a socket can be given: its unit is a microsecond, and none of them is for ever: socket(7).
+/// A timeout for a socket: its unit is a microsecond, and zero would mean for ever. socket(7)
 pub(crate) fn at_least_a_micro(timeout: Duration) -> Duration {
     timeout.max(Duration::from_micros(1))
 }

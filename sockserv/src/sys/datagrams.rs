@@ -1,6 +1,6 @@
 //! Batches of datagrams with the address that each came to, and replies that leave from a chosen address.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::{fmt, io, mem, ptr, slice};
 
@@ -54,6 +54,7 @@ pub(crate) enum Along {
 }
 
 impl Along {
+    /// Lengths and flags are cast where they are used: musl and glibc have other integers for them.
     const fn room(self) -> usize {
         match self {
             Self::Source => size_of::<Control>(),
@@ -63,13 +64,49 @@ impl Along {
 }
 
 /// One datagram, as the kernel put it into a [`Batch`].
-#[derive(Debug)]
 pub(crate) struct Received<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) is_truncated: bool,
-    pub(crate) peer: SockAddr,
+    header: &'a libc::msghdr,
+    name: &'a SockAddrStorage,
+    control: &'a Control,
+}
+
+impl Received<'_> {
+    /// The sender's address, if it is one of the Internet.
+    #[inline]
+    pub(crate) fn inet(&self) -> Option<SocketAddr> {
+        let name = ptr::from_ref(self.name);
+        // SAFETY: every address begins with its family, and the batch's memory was zero before the kernel wrote to it.
+        match i32::from(unsafe { *name.cast::<libc::sa_family_t>() }) {
+            libc::AF_INET => {
+                // SAFETY: that family's addresses have this form, and the storage is as large and as aligned as any.
+                let name = unsafe { &*name.cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                // SAFETY: likewise.
+                let name = unsafe { &*name.cast::<libc::sockaddr_in6>() };
+                let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+                let port = u16::from_be(name.sin6_port);
+                let (flow, scope) = (name.sin6_flowinfo, name.sin6_scope_id);
+                Some(SocketAddrV6::new(ip, port, flow, scope).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// The sender's address, of whatever kind.
+    pub(crate) fn peer(&self) -> SockAddr {
+        peer(self.name, self.header.msg_namelen)
+    }
+
     /// The address it was sent to, if the socket was asked to tell.
-    pub(crate) source: Option<Source>,
+    #[inline]
+    pub(crate) fn source(&self) -> Option<Source> {
+        source(self.control, self.header.msg_controllen as _)
+    }
 }
 
 /// Buffers for `recvmmsg`: up to `count` datagrams of up to `size` bytes in one system call.
@@ -90,6 +127,10 @@ pub(crate) struct Batch {
     stride: usize,
     along: Along,
     used: usize,
+    /// The next of those to be handed out.
+    next: usize,
+    /// Whether the last receive emptied the socket's queue.
+    are_last: bool,
 }
 
 // SAFETY: the raw pointers in `headers` and `_iovecs` point into the batch's own vectors, which never grow.
@@ -125,16 +166,29 @@ impl Batch {
             stride,
             along,
             used: 0,
+            next: 0,
+            are_last: false,
         }
     }
 
-    /// Takes what has arrived, at most `max` datagrams, without waiting; returns how many.
-    pub(crate) fn receive(&mut self, socket: impl AsFd, max: usize) -> io::Result<usize> {
+    /// Returns the next datagram that has arrived, without waiting. If none is left, takes up to `max` of them at once.
+    pub(crate) fn next(&mut self, socket: impl AsFd, max: usize) -> io::Result<Received<'_>> {
+        if self.next == self.used && !mem::take(&mut self.are_last) {
+            self.receive(socket, max)?;
+        }
+        if self.next == self.used {
+            return Err(io::ErrorKind::WouldBlock.into()); // Spares the call that would find that out.
+        }
+        self.next += 1;
+        Ok(self.get(self.next - 1))
+    }
+
+    fn receive(&mut self, socket: impl AsFd, max: usize) -> io::Result<()> {
         for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = name_size();
-            header.msg_hdr.msg_controllen = self.along.room();
+            header.msg_hdr.msg_controllen = self.along.room() as _;
         }
-        self.used = 0;
+        (self.used, self.next) = (0, 0);
         let max = max.min(self.headers.len());
         let fd = socket.as_fd().as_raw_fd();
         // SAFETY: the first `max` headers point to buffers of the stated sizes that live as long as `self`.
@@ -143,7 +197,7 @@ impl Batch {
                 fd,
                 self.headers.as_mut_ptr(),
                 max as u32,
-                libc::MSG_DONTWAIT,
+                libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
@@ -151,20 +205,21 @@ impl Batch {
             return Err(io::Error::last_os_error());
         }
         self.used = count.unsigned_abs() as usize;
-        Ok(self.used)
+        self.are_last = self.used < max;
+        Ok(())
     }
 
-    /// The `index`th of the datagrams received last.
     #[inline]
-    pub(crate) fn get(&self, index: usize) -> Received<'_> {
-        let header = &self.headers[index];
+    fn get(&self, index: usize) -> Received<'_> {
+        let libc::mmsghdr { msg_hdr, msg_len } = &self.headers[index];
         let start = index * self.stride;
-        let length = (header.msg_len as usize).min(self.size);
+        let length = (*msg_len as usize).min(self.size);
         Received {
             bytes: &self.buffers[start..start + length],
-            is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
-            peer: peer(&self.names[index], header.msg_hdr.msg_namelen),
-            source: source(&self.controls[index], header.msg_hdr.msg_controllen),
+            is_truncated: msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            header: msg_hdr,
+            name: &self.names[index],
+            control: &self.controls[index],
         }
     }
 }
@@ -195,11 +250,10 @@ fn header(
     header.msg_hdr.msg_iov = iovec;
     header.msg_hdr.msg_iovlen = 1;
     header.msg_hdr.msg_control = control.cast();
-    header.msg_hdr.msg_controllen = along.room();
+    header.msg_hdr.msg_controllen = along.room() as _;
     header
 }
 
-#[inline]
 fn peer(name: &SockAddrStorage, length: u32) -> SockAddr {
     // The kernel leaves the name of an unnamed Unix peer empty, or untouched; an empty one is of that family then.
     if (length as usize) < size_of::<libc::sa_family_t>() {
@@ -230,7 +284,7 @@ fn source(control: &Control, length: usize) -> Option<Source> {
         (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
             // SAFETY: as above, an `in6_pktinfo`.
             let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-            let ip = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
+            let ip = Ipv6Addr::from(info.ipi6_addr.s6_addr);
             // Only a link-local address needs its interface; any other may leave by the route.
             let interface = if ip.is_unicast_link_local() {
                 info.ipi6_ifindex
@@ -264,7 +318,7 @@ pub(crate) fn send_from(
     header.msg_namelen = to.len();
     header.msg_iov = &raw mut iovec;
     header.msg_iovlen = 1;
-    header.msg_controllen = write_source(&mut control, source);
+    header.msg_controllen = write_source(&mut control, source) as _;
     header.msg_control = (&raw mut control).cast();
     // SAFETY: the header names buffers of the stated sizes that outlive the call, which only reads them.
     let sent = unsafe {

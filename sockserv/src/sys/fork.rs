@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, process, thread};
 
-use rustix::io::{DupFlags, dup3};
+use super::inherited;
+use rustix::io::{DupFlags, Errno, dup3};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
@@ -47,9 +49,17 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
     }
     // Held across the fork, so that the child does not inherit a lock whose owner is not there, nor text that another thread
     // writes after the flush: it would be written twice.
-    let held = (threads == Threads::Allow)
-        .then(|| (io::stdout().lock(), io::stderr().lock(), listeners()));
+    let hold = || {
+        (
+            io::stdout().lock(),
+            io::stderr().lock(),
+            listeners(),
+            inherited::taken(),
+        )
+    };
+    let held = (threads == Threads::Allow).then(hold);
     flush();
+    share();
     // SAFETY: no other thread can hold a lock in the child: there is none, or the user took that on with `unsafe(forking)`.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
@@ -63,6 +73,23 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
             Ok(Fork::Child)
         }
     }
+}
+
+/// Whether another process may hold what this one does: its parent, or a child of its own.
+static IS_SHARED: AtomicBool = AtomicBool::new(false);
+
+fn share() {
+    IS_SHARED.store(true, Ordering::SeqCst);
+}
+
+/// Whether closing a descriptor need not be the end of what it names.
+pub(crate) fn is_shared() -> bool {
+    IS_SHARED.load(Ordering::SeqCst)
+}
+
+/// In a worker: what it opens from now on nobody else has.
+pub(crate) fn share_no_longer() {
+    IS_SHARED.store(false, Ordering::SeqCst);
 }
 
 /// The descriptors that no child keeps.
@@ -102,6 +129,27 @@ impl Drop for ClosedInChildren {
     }
 }
 
+/// Returns an error that says why this process cannot fork, or not watch its children.
+pub(crate) fn check(threads: Threads) -> io::Result<()> {
+    pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).map_err(|errno| {
+        let text = format!(
+            "cannot watch children: pidfd_open: {errno}; `forking` and `prefork` need Linux 5.4 or later, and a container \
+             that allows this call"
+        );
+        match errno {
+            Errno::NOSYS | Errno::PERM => io::Error::new(errno.kind(), text),
+            _ => errno.into(),
+        }
+    })?;
+    match threads {
+        Threads::Refuse => check_alone(),
+        Threads::Allow => {
+            share(); // Another thread may close something while the first child is made.
+            Ok(())
+        }
+    }
+}
+
 /// Returns an error that names the other threads of this process, if it has any.
 pub(crate) fn check_alone() -> io::Result<()> {
     // A thread that was joined leaves the process a moment after `pthread_join` has returned.
@@ -112,7 +160,13 @@ pub(crate) fn check_alone() -> io::Result<()> {
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let names = others()?;
+    let names = others().map_err(|error| {
+        let text = format!(
+            "cannot fork without seeing whether other threads run: `/proc/self/task`: {error}; mount /proc, or vouch for \
+             them with `unsafe(forking)` or `unsafe(prefork)`"
+        );
+        io::Error::new(error.kind(), text)
+    })?;
     if names.is_empty() {
         return Ok(());
     }
@@ -168,13 +222,15 @@ impl Child {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self { pid, pidfd }),
             Err(error) => {
-                // Out of descriptors: a child that nobody could watch must not run. Both calls name our own child, which
-                // nobody else may reap, so neither can meet a stranger.
-                let _ = rustix::process::kill_process(pid, Signal::KILL);
-                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                put_down(pid); // Out of descriptors.
                 Err(error.into())
             }
         }
+    }
+
+    /// Ends it at once: a child that nobody could watch must not run.
+    pub(crate) fn put_down(self) {
+        put_down(self.pid);
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -204,6 +260,13 @@ impl Child {
             Err(_) => Some(process::ExitStatus::from_raw(0)),
         }
     }
+}
+
+/// Ends a child, and waits until it has. Both calls name our own child, which nobody else may reap, so neither can meet a
+/// stranger.
+fn put_down(pid: Pid) {
+    let _ = rustix::process::kill_process(pid, Signal::KILL);
+    let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
 }
 
 impl AsFd for Child {

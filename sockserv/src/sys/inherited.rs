@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Stat, fstat};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
@@ -11,13 +11,17 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout}
 /// The descriptors that were taken, so that none gets a second owner.
 static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
+pub(super) fn taken() -> MutexGuard<'static, Vec<RawFd>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Takes a descriptor that the process inherited.
 pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: `F_GETFD` only reads the flags of a number that may be any.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = taken();
     if taken.contains(&fd) {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -50,10 +54,7 @@ pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
 
 /// Borrows an inherited descriptor that nobody has taken, to look at what it is.
 pub(crate) fn peek(fd: RawFd) -> Option<BorrowedFd<'static>> {
-    let taken = TAKEN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .contains(&fd);
+    let taken = taken().contains(&fd);
     // SAFETY: `F_GETFD` only reads the flags of a number that may be any.
     if taken || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return None;

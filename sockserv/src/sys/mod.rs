@@ -12,6 +12,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("sockserv needs Linux: it is built on epoll, eventfd and pidfd");
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!(
+    "sockserv needs a processor with 64-bit atomics: its processes share their counters"
+);
+
 pub(crate) mod accounts;
 pub(crate) mod atomic;
 pub(crate) mod clock;

@@ -16,6 +16,9 @@ pub(crate) use rustix::event::epoll::EventFlags as Interest;
 /// How many events one wait may report; more are reported by the next.
 const EVENTS: usize = 64;
 
+/// How long one wait may take at most: what is longer in milliseconds than an `i32` needs Linux 5.11, epoll_wait(2).
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// An epoll instance whose entries are named by a `u64`.
 #[derive(Debug)]
 pub(crate) struct Poller {
@@ -57,10 +60,12 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    /// Waits until something is ready, at most `timeout`, and appends the ready tokens. A signal counts as nothing ready.
+    /// Waits until something is ready, at most `timeout`, and appends the ready tokens. A signal, or 24 days, counts as
+    /// nothing ready.
     pub(crate) fn wait(&self, ready: &mut Vec<u64>, timeout: Option<Duration>) -> io::Result<()> {
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS];
-        match epoll::wait(&self.epoll, &mut events[..], timeout.map(timespec).as_ref()) {
+        let timeout = timeout.map(|timeout| timespec(timeout.min(LONGEST)));
+        match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((events, _)) => ready.extend(events.iter().map(|event| event.data.u64())),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -154,4 +159,42 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
         tv_sec: i64::MAX,
         tv_nsec: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_wait_of_weeks_needs_no_new_kernel() {
+        let poller = Poller::new().expect("descriptors");
+        let wake = Wake::new().expect("descriptors");
+        poller.add(&wake, 1, Interest::IN).expect("it is open");
+        let (own, thread) = std::sync::mpsc::channel();
+        let wait = || {
+            let told = own.send(rustix::thread::gettid().as_raw_nonzero());
+            told.expect("it is waited for");
+            let weeks = Duration::from_secs(600 * 3600);
+            poller.wait(&mut Vec::new(), Some(weeks)).expect("it waits");
+        };
+        thread::scope(|scope| {
+            let waits = scope.spawn(wait);
+            let task = thread.recv().expect("it starts");
+            let ways = [libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2];
+            let way = loop {
+                assert!(!waits.is_finished());
+                let call = fs::read_to_string(format!("/proc/self/task/{task}/syscall"));
+                let call = call.expect("it runs");
+                let number = call.split(' ').next().and_then(|word| word.parse().ok());
+                if let Some(way) = number.filter(|number| ways.contains(number)) {
+                    break way;
+                }
+                thread::yield_now();
+            };
+            wake.wake();
+            assert_eq!(way, libc::SYS_epoll_pwait);
+        });
+    }
 }

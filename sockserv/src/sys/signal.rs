@@ -16,6 +16,9 @@ static CUT: [AtomicI32; SERVERS] = [const { AtomicI32::new(-1) }; SERVERS];
 /// How many signals came since the last [`aim`].
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// How many threads run a handler now: each may be about to write to what it has loaded.
+static HANDLING: AtomicU32 = AtomicU32::new(0);
+
 /// How often SIGHUP and SIGUSR1 came.
 static HANG_UPS: AtomicU32 = AtomicU32::new(0);
 static QUESTIONS: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +35,8 @@ pub(crate) struct Handled {
     before: libc::sigaction,
 }
 
-/// Chooses the descriptors that the handler writes to; all that were chosen before are forgotten.
+/// Chooses the descriptors that the handler writes to; all that were chosen before are forgotten, also by a handler that
+/// runs on another thread meanwhile.
 ///
 /// They must stay open until the next call. Beyond the first 64 servers none is told.
 pub(crate) fn aim(targets: impl Iterator<Item = ([RawFd; 2], RawFd)>) {
@@ -40,11 +44,25 @@ pub(crate) fn aim(targets: impl Iterator<Item = ([RawFd; 2], RawFd)>) {
     COUNT.store(0, Ordering::SeqCst);
     for (drain, cut) in DRAIN.iter().zip(&CUT) {
         let ([wake, life], over) = targets.next().unwrap_or(([-1, -1], -1));
-        // Release pairs with the handler's loads.
-        drain[0].store(wake, Ordering::Release);
-        drain[1].store(life, Ordering::Release);
-        cut.store(over, Ordering::Release);
+        // SeqCst: either the handler finds these, or it is found below.
+        drain[0].store(wake, Ordering::SeqCst);
+        drain[1].store(life, Ordering::SeqCst);
+        cut.store(over, Ordering::SeqCst);
     }
+    await_handlers();
+}
+
+/// Waits until no handler is left that runs now on another thread.
+fn await_handlers() {
+    while HANDLING.load(Ordering::SeqCst) > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// The same in the child of a fork, where no other thread runs a handler, whatever its parent's did.
+pub(crate) fn aim_in_child(target: ([RawFd; 2], RawFd)) {
+    HANDLING.store(0, Ordering::SeqCst);
+    aim([target].into_iter());
 }
 
 /// How many signals came since the last [`aim`].
@@ -170,13 +188,15 @@ fn with_errno_kept(act: impl FnOnce()) {
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *errno };
+    HANDLING.fetch_add(1, Ordering::SeqCst);
     act();
+    HANDLING.fetch_sub(1, Ordering::SeqCst);
     // SAFETY: as above.
     unsafe { *errno = before };
 }
 
 fn tell(descriptor: &AtomicI32) {
-    let descriptor = descriptor.load(Ordering::Acquire); // Pairs with `aim`.
+    let descriptor = descriptor.load(Ordering::SeqCst);
     if descriptor >= 0 {
         let one = 1_u64.to_ne_bytes();
         // SAFETY: `write` is async-signal-safe and takes the eight bytes of a live array; the descriptors do not block.
@@ -210,5 +230,33 @@ impl fmt::Debug for Handled {
         f.debug_struct("Handled")
             .field("signal", &self.signal)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_new_aim_waits_for_a_handler_on_another_thread() {
+        let said = Mutex::new(Vec::new());
+        let say = |word| said.lock().expect("nobody panics").push(word);
+        thread::scope(|scope| {
+            with_errno_kept(|| {
+                let (started, starts) = std::sync::mpsc::channel();
+                scope.spawn(move || {
+                    started.send(()).expect("it is waited for");
+                    await_handlers();
+                    say("aimed");
+                });
+                starts.recv().expect("it starts");
+                (0..1000).for_each(|_| thread::yield_now()); // It could go on now.
+                say("handled");
+            });
+        });
+        assert_eq!(*said.lock().expect("nobody panics"), ["handled", "aimed"]);
     }
 }

@@ -12,7 +12,7 @@ use crate::server::spawn;
 use crate::sys::clock::at_least_a_micro;
 
 /// How long a step may take unless the script says otherwise: much, so that a busy machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much one read takes: any packet fits.
 const MUCH: usize = 64 << 10;
@@ -106,7 +106,7 @@ impl Client {
         Self {
             socket,
             is_stream: ty.is_ok_and(|ty| ty == socket2::Type::STREAM),
-            patience: PATIENCE,
+            patience: STEP_TIMEOUT,
             label: String::new(),
             steps: 0,
             received: Vec::new(),

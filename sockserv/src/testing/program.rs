@@ -16,7 +16,7 @@ use crate::sys::poller::timespec;
 const LISTENING: &str = "listening on ";
 
 /// How long a server may take to end: more than it gives its requests.
-const PATIENCE: Duration = Duration::from_secs(20);
+const END_WAIT: Duration = Duration::from_secs(20);
 
 /// A server that runs as a program of its own, until this is dropped.
 ///
@@ -149,11 +149,11 @@ impl Program {
             kill_process(pid, Signal::TERM)?;
             poll(
                 &mut [PollFd::new(&pidfd, PollFlags::IN)],
-                Some(&timespec(PATIENCE)),
+                Some(&timespec(END_WAIT)),
             )
         });
         match ended.map_err(io::Error::from) {
-            Ok(0) => Err(format!("has not ended after {PATIENCE:?}")),
+            Ok(0) => Err(format!("has not ended after {END_WAIT:?}")),
             Err(error) => Err(format!("cannot be ended: {error}")),
             Ok(_) => match self.child.wait() {
                 Ok(status) if status.success() => Ok(()),

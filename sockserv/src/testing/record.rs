@@ -11,7 +11,7 @@ use crate::observer::{Event, Observer, Reason, Refusal};
 use crate::requests::lock;
 
 /// How long another thread may need that was given the rest of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ELSEWHERE_WAIT: Duration = Duration::from_secs(10);
 
 /// What became of a request that ran in memory: what it said, what went wrong, and how it ended.
 ///
@@ -137,11 +137,11 @@ impl Witness {
     pub(super) fn seen(&self) -> Seen {
         let (seen, told) = &*self.0;
         let is_alive = |seen: &mut Seen| seen.alive > 0;
-        let waited = told.wait_timeout_while(lock(seen), PATIENCE, is_alive);
+        let waited = told.wait_timeout_while(lock(seen), ELSEWHERE_WAIT, is_alive);
         let (seen, waited) = waited.expect("an observer does not panic");
         assert!(
             !waited.timed_out(),
-            "a request has not ended after {PATIENCE:?}"
+            "a request has not ended after {ELSEWHERE_WAIT:?}"
         );
         seen.clone()
     }

@@ -33,8 +33,8 @@
 //! Put the new version in the place of the old one, and ask the process that runs for it:
 //!
 //! ```sh
-//! mv echo.new /usr/local/bin/echo
-//! kill -USR2 "$(pidof echo)"
+//! mv echod.new /usr/local/bin/echod
+//! kill -USR2 "$(pidof echod)"
 //! ```
 //!
 //! It needs the feature `upgrade`. The signal is an option, because the process that runs *ends* by it. `ServerHandle::upgrade` asks for the same

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use rustix::event::epoll;
@@ -33,6 +34,14 @@ pub(super) fn tests() -> Vec<Test> {
             cannot_be_polled,
         ),
         ("f35_a_listener_that_panics_is_broken", panics),
+        (
+            "f35_a_listener_that_blocks_is_shut_down_by_sync",
+            blocking_sync,
+        ),
+        (
+            "f35_a_listener_that_blocks_is_shut_down_by_threading",
+            blocking_threading,
+        ),
     ]
 }
 
@@ -103,7 +112,7 @@ fn two_families(is_polled: bool) {
             Client::connect(unix.as_str()),
         ];
         let handle = server.handle();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(move || {
                 for client in &mut clients {
                     client.send("a line\n").expect_line("a line");
@@ -122,7 +131,7 @@ fn two_families(is_polled: bool) {
 
 /// One end of a connection whose bytes never leave the process.
 #[derive(Clone, Debug, Default)]
-struct Tunnel {
+pub(super) struct Tunnel {
     shared: Arc<(Mutex<Shared>, Condvar)>,
 }
 
@@ -142,15 +151,15 @@ impl Tunnel {
         changed
     }
 
-    fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         self.change(|bytes| bytes.to_server.extend(text.bytes()));
     }
 
-    fn expect(&self, text: &str) {
+    pub(super) fn expect(&self, text: &str) {
         wait_until(|| self.change(|bytes| bytes.to_client == text.as_bytes()));
     }
 
-    fn expect_end(&self) {
+    pub(super) fn expect_end(&self) {
         wait_until(|| self.change(|bytes| bytes.is_write_shut));
     }
 }
@@ -257,27 +266,43 @@ fn in_memory_too_long() {
     }
 }
 
-/// Says that it can be polled, which a file cannot; or panics.
-#[derive(Default)]
+/// Says that it can be polled, which a file cannot; or panics in this call.
 enum Broken {
     File(File),
-    #[default]
-    Panics,
+    Panics(&'static str),
+}
+
+impl Default for Broken {
+    fn default() -> Self {
+        Self::Panics("accept")
+    }
+}
+
+impl Broken {
+    fn meet(&self, call: &str) {
+        assert!(
+            !matches!(self, Self::Panics(at) if *at == call),
+            "as it was asked to"
+        );
+    }
 }
 
 impl Listener for Broken {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
-        panic!("as it was asked to")
+        self.meet("accept");
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.meet("as_fd");
         match self {
             Self::File(file) => Some(file.as_fd()),
-            Self::Panics => None,
+            Self::Panics(_) => None,
         }
     }
 
     fn local_addr(&self) -> Address {
+        self.meet("local_addr");
         Address::Abstract(b"own".to_vec())
     }
 }
@@ -307,7 +332,68 @@ fn cannot_be_polled() {
 }
 
 fn panics() {
-    let text = ends_with(Broken::Panics);
-    assert!(text.starts_with("cannot accept on unix:@own: "), "{text}");
-    assert!(text.contains("as it was asked to"), "{text}");
+    for call in ["accept", "as_fd", "local_addr"] {
+        let text = ends_with(Broken::Panics(call));
+        let at = match call {
+            "local_addr" => Address::Unnamed,
+            _ => Address::Abstract(b"own".to_vec()),
+        };
+        assert!(
+            text.starts_with(&format!("cannot accept on {at}: ")),
+            "{text}"
+        );
+        assert!(text.contains("as it was asked to"), "{text}");
+    }
 }
+
+/// A socket as std opens it: `accept` waits.
+struct Blocking(TcpListener);
+
+impl Default for Blocking {
+    fn default() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+}
+
+impl Listener for Blocking {
+    fn accept(&self) -> io::Result<(Incoming, Address)> {
+        let (stream, peer) = self.0.accept()?;
+        Ok((stream.into(), peer.into()))
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+
+    fn local_addr(&self) -> Address {
+        self.0.local_addr().expect("a name").into()
+    }
+}
+
+macro_rules! blocking {
+    ($test:ident, $model:ident) => {
+        fn $test() {
+            #[derive(Clone)]
+            struct Greeter;
+
+            #[server($model, listener = Blocking)]
+            impl Greeter {
+                fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+                    stream.wfile.write_all(b"hello\n")
+                }
+            }
+
+            let server = GreeterServer::bind(Greeter);
+            let running = server.and_then(GreeterServer::spawn).expect("a thread");
+            for _ in 0..3 {
+                Client::connect(running.local_addr()).expect_line("hello");
+            }
+            let (tell, ended) = mpsc::channel();
+            thread::spawn(move || tell.send(running.shutdown()));
+            let report = ended.recv_timeout(DEADLINE).expect("it ends");
+            assert_eq!(report.expect("a good end").cut(), 0);
+        }
+    };
+}
+blocking!(blocking_sync, sync);
+blocking!(blocking_threading, threading);

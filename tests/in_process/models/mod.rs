@@ -1,16 +1,20 @@
 //! Own models of two methods, and of more: what holds under ours holds under them. F37.
 
+mod held;
 mod listeners;
 mod more_methods;
+mod panics;
 mod two_methods;
 
 use crate::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     [
+        held::tests(),
         two_methods::tests(),
         more_methods::tests(),
         listeners::tests(),
+        panics::tests(),
     ]
     .concat()
 }

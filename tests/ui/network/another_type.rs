@@ -1,6 +1,6 @@
 use sockserv::prelude::*;
 
-const LAN: &str = "10.0.0.0/8";
+const LAN: u8 = 10;
 
 #[derive(Clone)]
 struct Echo;

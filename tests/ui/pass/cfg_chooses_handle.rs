@@ -1,4 +1,4 @@
-//! Of two methods that a `#[cfg]` chooses between, only the one that exists must fit the transport.
+//! Of two methods that a `#[cfg]` chooses between, only the one that exists must fit: the transport, its hook, its name.
 
 use sockserv::prelude::*;
 
@@ -12,6 +12,20 @@ impl Echo {
 
     #[cfg(not(unix))]
     fn handle(&mut self, _datagram: &mut Datagram) {}
+
+    #[cfg(unix)]
+    fn verify_request(&self, _peer: &Address) -> bool {
+        true
+    }
+
+    #[cfg(not(unix))]
+    fn handle_error(&self) {}
+
+    #[cfg(not(unix))]
+    fn handle_timeot(&self) {}
+
+    #[cfg(not(unix))]
+    fn worker_start(&self) {}
 }
 
 fn main() {

@@ -14,7 +14,7 @@ use std::fmt;
 pub use input::Input;
 pub use output::Output;
 
-/// How deep optional data and arrays may stand in each other: a hostile list would else overflow the thread's stack.
+/// How deep optional data and arrays may stand in each other: otherwise a hostile list would overflow the thread's stack.
 /// A linked list (`node *next`) has so many nodes at most.
 pub const DEPTH: u32 = 256;
 

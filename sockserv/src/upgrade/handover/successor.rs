@@ -25,7 +25,7 @@ use crate::upgrade::handover::{GO, READY, VARIABLE, sockets};
 use crate::upgrade::label::Label;
 
 /// How long the end of a process is waited for that was killed, or will never be ready.
-const PATIENCE: Duration = Duration::from_millis(500);
+const END_WAIT: Duration = Duration::from_millis(500);
 
 /// What systemd says to one process alone.
 const OF_ONE_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
@@ -121,7 +121,7 @@ impl Successor {
             Said::Nothing => {}
             Said::End => {
                 self.is_open = false;
-                self.until = self.until.min(Tick::now().after(PATIENCE));
+                self.until = self.until.min(Tick::now().after(END_WAIT));
                 return Look::Closed;
             }
         }
@@ -166,7 +166,7 @@ impl Successor {
         self.child.signal(Signal::KILL);
         let mut ended = [PollFd::new(&self.child, PollFlags::IN)];
         // Should it take longer, a dead process is left until this one ends.
-        let _ = poll(&mut ended, Some(&timespec(PATIENCE)));
+        let _ = poll(&mut ended, Some(&timespec(END_WAIT)));
         self.child.ended();
     }
 }
