@@ -3,8 +3,10 @@
 //! A test whose program is not installed shows as ignored, with the Debian package that has it.
 
 use std::env;
+use std::fs;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -60,6 +62,15 @@ fn the_machine() -> MutexGuard<'static, ()> {
 fn soak_seconds() -> Option<u64> {
     let seconds = env::var("SOCKSERV_SOAK_SECONDS").ok()?;
     Some(seconds.parse().expect("SOCKSERV_SOAK_SECONDS is a number"))
+}
+
+/// How long the host ran others in place of this machine's processors, all together: proc_stat(5).
+fn stolen() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").expect("proc(5) is mounted");
+    let ticks = stat.split_whitespace().nth(8).expect("a column of it");
+    let ticks: u64 = ticks.parse().expect("a number");
+    let each_second = rustix::param::clock_ticks_per_second();
+    Duration::from_millis(ticks * 1000 / each_second)
 }
 
 /// Says in a long run what was measured.
