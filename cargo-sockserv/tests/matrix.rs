@@ -1,4 +1,5 @@
-//! Every crate that `cargo sockserv new` offers compiles without a warning, and its tests pass at once.
+//! Every crate that `cargo sockserv new` offers: the models of one differ in a word, and under one model each compiles
+//! without a warning, and its tests, which try every model, pass at once.
 //!
 //! They are members of one workspace, so that what they depend on is compiled once. It is kept below `target`.
 
@@ -22,8 +23,8 @@ const PROTOCOLS: [&str; 6] = [
     "rpc=calculator.x",
 ];
 
-/// HTTP alone wants a byte stream.
-const COMBINATIONS: usize = (5 * 5 + 2) * MODELS.len();
+/// Of a transport and a protocol: HTTP alone wants a byte stream.
+const PAIRS: usize = 5 * 5 + 2;
 
 /// Tests in each crate: in memory, under every model, and of the program.
 const EACH: usize = 3;
@@ -36,29 +37,39 @@ const NAMES: [&str; 10] = [
     "core", "std", "bytes", "httparse", "main", "io", "codec", "stream", "result", "_1",
 ];
 
+/// A crate to be compiled.
+struct Made {
+    name: String,
+    model: &'static str,
+}
+
 #[test]
 fn every_combination_is_ready_to_use() -> io::Result<()> {
     let workspace = workspace()?;
-    let mut made = every_combination(&workspace, "", |_| &[])?;
-    assert_eq!(made.len(), COMBINATIONS);
-    let flagged = every_combination(&workspace, WITH_FLAGS, flags)?;
-    assert_eq!(flagged.len(), COMBINATIONS);
-    // Models differ in one word of the program: clippy has nothing else to say.
-    let alike = made.iter().chain(&flagged).cloned();
-    let alike: Vec<String> = alike.filter(|name| !name.contains("-threading")).collect();
+    let mut turn = MODELS.into_iter().cycle();
+    let mut made = every_combination(&workspace, "", |_| &[], &mut turn)?;
+    let flagged = every_combination(&workspace, WITH_FLAGS, flags, &mut turn)?;
+    assert_eq!((made.len(), flagged.len()), (PAIRS, PAIRS));
     for name in NAMES {
         let protocol = if name == "httparse" {
             "http"
         } else {
             "commands"
         };
-        assert!(make(&workspace, name, &["--protocol", protocol])?, "{name}");
-        made.push(name.to_owned());
+        assert!(
+            make(&workspace, name, "pool", &["--protocol", protocol])?,
+            "{name}"
+        );
+        made.push(Made {
+            name: name.to_owned(),
+            model: "pool",
+        });
     }
+    let members = made.iter().chain(&flagged);
+    let members = members.map(|made| format!("{}/{}", made.model, made.name));
+    write_manifest(&workspace, &members.collect::<Vec<_>>())?;
     cargo(&workspace, &["fmt", "--all", "--check"])?;
-    let mut clippy = vec!["clippy", "--workspace", "--all-targets"];
-    clippy.extend(alike.iter().flat_map(|name| ["--exclude", name]));
-    cargo(&workspace, &clippy)?;
+    cargo(&workspace, &["clippy", "--workspace", "--all-targets"])?;
     let with_flags = format!("*{WITH_FLAGS}");
     let plain = ["test", "--workspace", "--exclude", &with_flags];
     check_passed(&cargo(&workspace, &plain)?, EACH * made.len());
@@ -67,7 +78,7 @@ fn every_combination_is_ready_to_use() -> io::Result<()> {
     check_passed(&cargo(&workspace, &with_flags)?, flagged.len());
     flagged
         .iter()
-        .try_for_each(|name| check_prints(&workspace, name))
+        .try_for_each(|made| check_prints(&workspace, made))
 }
 
 /// Those that go together; each of them, and `--cli`, makes the same program, as the tests of `new` see to.
@@ -85,8 +96,8 @@ fn check_passed(said: &str, fewest: usize) {
 }
 
 /// The program prints what its README says that it does.
-fn check_prints(workspace: &Path, name: &str) -> io::Result<()> {
-    let readme = fs::read_to_string(workspace.join(name).join("README.md"))?;
+fn check_prints(workspace: &Path, Made { name, model }: &Made) -> io::Result<()> {
+    let readme = fs::read_to_string(workspace.join(model).join(name).join("README.md"))?;
     let commands = readme
         .lines()
         .filter_map(|line| line.strip_prefix("cargo run --release -- "));
@@ -112,8 +123,7 @@ fn workspace() -> io::Result<PathBuf> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n\n[profile.dev]\ndebug = 0\nincremental = false\n";
-    fs::write(folder.join("Cargo.toml"), manifest)?;
+    write_manifest(&folder, &[])?;
     fs::copy(
         checkout().join("examples/calculator.x"),
         folder.join("calculator.x"),
@@ -122,39 +132,78 @@ fn workspace() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Returns what they are called.
+/// Until it is known which they are, cargo need not look at any.
+fn write_manifest(workspace: &Path, members: &[String]) -> io::Result<()> {
+    let models: &[&str] = if members.is_empty() { &MODELS } else { &[] };
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\nexclude = {models:?}\n\n\
+         [profile.dev]\ndebug = 0\nincremental = false\n"
+    );
+    fs::write(workspace.join("Cargo.toml"), manifest)
+}
+
+/// Returns one of each pair, the models in turn.
 fn every_combination(
     workspace: &Path,
     ending: &str,
     flags: fn(&str) -> &'static [&'static str],
-) -> io::Result<Vec<String>> {
+    turn: &mut impl Iterator<Item = &'static str>,
+) -> io::Result<Vec<Made>> {
     let mut made = Vec::new();
     for transport in TRANSPORTS {
         for protocol in PROTOCOLS {
+            let name = format!("{transport}-{protocol}{ending}");
+            let name = name.replace(['+', '='], "-").replace(".x", "");
+            let choices = ["--transport", transport, "--protocol", protocol];
+            let choices = [&choices, flags(transport)].concat();
+            let mut offers = Vec::new();
             for model in MODELS {
-                let name = format!("{transport}-{protocol}-{model}{ending}");
-                let name = name.replace(['+', '='], "-").replace(".x", "");
-                let choices = [
-                    "--transport",
-                    transport,
-                    "--protocol",
-                    protocol,
-                    "--model",
-                    model,
-                ];
-                if make(workspace, &name, &[&choices, flags(transport)].concat())? {
-                    made.push(name);
-                }
+                offers.push(make(workspace, &name, model, &choices)?);
+            }
+            assert!(
+                offers.iter().all(|&is_offered| is_offered == offers[0]),
+                "{name}"
+            );
+            if offers[0] {
+                check_differ_in_a_word(workspace, &name)?;
+                let model = turn.next().expect("a cycle has no end");
+                made.push(Made { name, model });
             }
         }
     }
     Ok(made)
 }
 
+/// The programs of one crate under all models are the same, but for the word in the attribute and for comments.
+fn check_differ_in_a_word(workspace: &Path, name: &str) -> io::Result<()> {
+    let program = |model: &str| -> io::Result<String> {
+        let folder = workspace.join(model).join(name);
+        let mut text = String::new();
+        for file in ["Cargo.toml", "src/tests.rs", "tests/server.rs"] {
+            text += &fs::read_to_string(folder.join(file))?;
+        }
+        let main = fs::read_to_string(folder.join("src/main.rs"))?;
+        let (before, after) = main.split_once("#[server(").expect("an attribute");
+        let word = format!(", {model}, ");
+        assert!(after.contains(&word), "{name}, {model}: {after}");
+        text += before;
+        text += &after.replacen(&word, ", ", 1);
+        let lines = text.lines();
+        let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    };
+    let first = program(MODELS[0])?;
+    for model in MODELS {
+        assert_eq!(program(model)?, first, "{name}, {model}");
+    }
+    Ok(())
+}
+
 /// Returns whether the tool offers it.
-fn make(workspace: &Path, name: &str, choices: &[&str]) -> io::Result<bool> {
+fn make(workspace: &Path, name: &str, model: &str, choices: &[&str]) -> io::Result<bool> {
+    fs::create_dir_all(workspace.join(model))?;
     let mut new = sockserv(workspace);
-    new.args(["new", name, "--local"])
+    new.args(["new", name, "--into", model, "--model", model, "--local"])
         .arg(checkout())
         .args(choices);
     let output = new.output()?;
