@@ -46,9 +46,7 @@ struct Made {
 #[test]
 fn every_combination_is_ready_to_use() -> io::Result<()> {
     let workspace = workspace()?;
-    let mut turn = MODELS.into_iter().cycle();
-    let mut made = every_combination(&workspace, "", |_| &[], &mut turn)?;
-    let flagged = every_combination(&workspace, WITH_FLAGS, flags, &mut turn)?;
+    let (mut made, flagged) = every_combination(&workspace)?;
     assert_eq!((made.len(), flagged.len()), (PAIRS, PAIRS));
     for name in NAMES {
         let protocol = if name == "httparse" {
@@ -123,7 +121,6 @@ fn workspace() -> io::Result<PathBuf> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    write_manifest(&folder, &[])?;
     fs::copy(
         checkout().join("examples/calculator.x"),
         folder.join("calculator.x"),
@@ -132,65 +129,67 @@ fn workspace() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Until it is known which they are, cargo need not look at any.
 fn write_manifest(workspace: &Path, members: &[String]) -> io::Result<()> {
-    let models: &[&str] = if members.is_empty() { &MODELS } else { &[] };
     let manifest = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\nexclude = {models:?}\n\n\
-         [profile.dev]\ndebug = 0\nincremental = false\n"
+        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[profile.dev]\ndebug = 0\nincremental = false\n"
     );
     fs::write(workspace.join("Cargo.toml"), manifest)
 }
 
-/// Returns one of each pair, the models in turn.
-fn every_combination(
-    workspace: &Path,
-    ending: &str,
-    flags: fn(&str) -> &'static [&'static str],
-    turn: &mut impl Iterator<Item = &'static str>,
-) -> io::Result<Vec<Made>> {
-    let mut made = Vec::new();
+/// Returns a crate of each pair, and one with flags, the models in turn.
+fn every_combination(workspace: &Path) -> io::Result<(Vec<Made>, Vec<Made>)> {
+    let (mut made, mut flagged) = (Vec::new(), Vec::new());
+    let mut turn = MODELS.into_iter().cycle();
+    let mut next = || turn.next().expect("a cycle has no end");
     for transport in TRANSPORTS {
         for protocol in PROTOCOLS {
-            let name = format!("{transport}-{protocol}{ending}");
+            let name = format!("{transport}-{protocol}");
             let name = name.replace(['+', '='], "-").replace(".x", "");
             let choices = ["--transport", transport, "--protocol", protocol];
+            let offers: Vec<bool> = MODELS
+                .iter()
+                .map(|model| make(workspace, &name, model, &choices))
+                .collect::<io::Result<_>>()?;
+            if offers == [false; MODELS.len()] {
+                continue;
+            }
+            assert_eq!(offers, [true; MODELS.len()], "{name}");
+            check_differ_in_a_word(workspace, &name)?;
+            let with_flags = format!("{name}{WITH_FLAGS}");
+            let (plain_model, model) = (next(), next());
             let choices = [&choices, flags(transport)].concat();
-            let mut offers = Vec::new();
-            for model in MODELS {
-                offers.push(make(workspace, &name, model, &choices)?);
-            }
-            assert!(
-                offers.iter().all(|&is_offered| is_offered == offers[0]),
-                "{name}"
-            );
-            if offers[0] {
-                check_differ_in_a_word(workspace, &name)?;
-                let model = turn.next().expect("a cycle has no end");
-                made.push(Made { name, model });
-            }
+            assert!(make(workspace, &with_flags, model, &choices)?, "{name}");
+            made.push(Made {
+                name,
+                model: plain_model,
+            });
+            flagged.push(Made {
+                name: with_flags,
+                model,
+            });
         }
     }
-    Ok(made)
+    Ok((made, flagged))
 }
 
 /// The programs of one crate under all models are the same, but for the word in the attribute and for comments.
 fn check_differ_in_a_word(workspace: &Path, name: &str) -> io::Result<()> {
     let program = |model: &str| -> io::Result<String> {
         let folder = workspace.join(model).join(name);
-        let mut text = String::new();
-        for file in ["Cargo.toml", "src/tests.rs", "tests/server.rs"] {
-            text += &fs::read_to_string(folder.join(file))?;
-        }
-        let main = fs::read_to_string(folder.join("src/main.rs"))?;
+        let read = |file| fs::read_to_string(folder.join(file)).map(|text| bare(&text));
+        let main = read("src/main.rs")?;
         let (before, after) = main.split_once("#[server(").expect("an attribute");
-        let word = format!(", {model}, ");
-        assert!(after.contains(&word), "{name}, {model}: {after}");
-        text += before;
-        text += &after.replacen(&word, ", ", 1);
-        let lines = text.lines();
-        let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
-        Ok(lines.collect::<Vec<_>>().join("\n"))
+        let word = format!(",{model},");
+        let (transports, rest) = after.split_once(&word).expect("a model");
+        Ok([
+            before,
+            transports,
+            rest,
+            &read("Cargo.toml")?,
+            &read("src/tests.rs")?,
+            &read("tests/server.rs")?,
+        ]
+        .concat())
     };
     let first = program(MODELS[0])?;
     for model in MODELS {
@@ -199,9 +198,18 @@ fn check_differ_in_a_word(workspace: &Path, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether the tool offers it.
+/// Without comments, and as it is wherever lines are broken.
+fn bare(text: &str) -> String {
+    let code = text.lines().map(str::trim);
+    let code = code.filter(|line| !line.starts_with("//"));
+    let code: String = code.flat_map(str::split_whitespace).collect();
+    code.replace(",)", ")")
+}
+
+/// Returns whether the tool offers it; for the moment it is the workspace's one member, as cargo looks at all of them.
 fn make(workspace: &Path, name: &str, model: &str, choices: &[&str]) -> io::Result<bool> {
     fs::create_dir_all(workspace.join(model))?;
+    write_manifest(workspace, &[format!("{model}/{name}")])?;
     let mut new = sockserv(workspace);
     new.args(["new", name, "--into", model, "--model", model, "--local"])
         .arg(checkout())
