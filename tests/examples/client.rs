@@ -137,6 +137,11 @@ pub(crate) const STRACE: Program = Program {
     package: "strace",
     probe: "strace -o /dev/null true",
 };
+pub(crate) const VALGRIND: Program = Program {
+    name: "valgrind",
+    package: "valgrind",
+    probe: "valgrind --version",
+};
 
 impl Program {
     pub(crate) fn is_usable(self) -> bool {
