@@ -14,6 +14,7 @@ mod echo;
 mod elsewhere;
 mod endings;
 mod faults;
+mod faults_calls;
 mod faults_forks;
 mod faults_packets;
 mod faults_starts;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
             .chain(inherited::trials())
             .chain(supervised::trials())
             .chain(faults::trials())
+            .chain(faults_calls::trials())
             .chain(faults_forks::trials())
             .chain(faults_packets::trials())
             .chain(faults_starts::trials())
@@ -97,6 +99,7 @@ fn served() -> Vec<Test> {
         inherited::handed(),
         supervised::handed(),
         faults::served(),
+        faults_calls::served(),
         faults_forks::served(),
         faults_packets::served(),
         faults_starts::served(),

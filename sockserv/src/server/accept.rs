@@ -119,13 +119,18 @@ impl<H: Declaration> Server<H> {
         &self.announced[index % self.announced.len()] // Each worker may have sockets of its own, in the same order.
     }
 
-    /// Descriptors or memory ran out: leaves the listener alone for a while, so that the loop does not spin.
+    /// Descriptors or memory ran out.
     fn pause(&mut self, index: usize, error: &io::Error) {
         let shed = if !self.requests.is_in_use() && self.lingering.is_empty() {
             self.shed(index)
         } else {
             0
         };
+        self.leave_alone(index, error, shed);
+    }
+
+    /// Lets a listener pause, so that the loop does not spin.
+    pub(super) fn leave_alone(&mut self, index: usize, error: &io::Error, shed: usize) {
         let pause = self.sources[index].pause();
         let at = self.announced_at(index);
         let observers = &self.requests.options.observers;

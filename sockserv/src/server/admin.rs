@@ -116,10 +116,7 @@ impl Admin {
                 Err(Failure::Skip) => {}
                 Err(Failure::Nothing | Failure::Exhausted) => break,
                 Err(Failure::Pause(error) | Failure::Fatal(error)) => {
-                    let pause = source.pause();
-                    LINES.say(|missed| {
-                        format!("cannot accept on `admin` at {at}: {error}; pausing {pause:?} ({missed} more not shown)")
-                    });
+                    pause(source, &error);
                     break;
                 }
             }
@@ -146,6 +143,16 @@ impl Admin {
             stays
         });
     }
+}
+
+/// Leaves a listener alone for a while.
+fn pause(source: &mut Source, error: &io::Error) {
+    let (at, pause) = (source.listener.local_addr(), source.pause());
+    LINES.say(|missed| {
+        format!(
+            "cannot accept on `admin` at {at}: {error}; pausing {pause:?} ({missed} more not shown)"
+        )
+    });
 }
 
 /// The endpoint answers everybody who connects: that strangers can must have been said.
@@ -230,11 +237,17 @@ impl<H: Declaration> Server<H> {
             let now = Tick::now();
             admin.keep(&requests.poller, |connection| connection.until() > now);
         }
-        let mut sources = admin.sources.iter_mut();
-        sources.try_for_each(|source| match wanted {
-            true => source.watch(requests),
-            false => source.ignore(requests),
-        })
+        for source in &mut admin.sources {
+            let watched = match wanted {
+                true => source.watch(requests),
+                false => source.ignore(requests),
+            };
+            match watched {
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => pause(source, &error),
+                result => result?,
+            }
+        }
+        Ok(())
     }
 
     /// When a connection's patience ends, or a listener's pause.

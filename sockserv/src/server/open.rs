@@ -90,7 +90,7 @@ impl<H: Declaration> Server<H> {
             admin,
             requests,
         };
-        server.watch_own()?;
+        server.watch_own().map_err(not_ready)?;
         match own {
             Some(listener) => server.listen_to(vec![listener]),
             None => server.bind_places()?,

@@ -60,7 +60,7 @@ impl Source {
         self.listener.as_fd().is_none() && !self.exhausted && self.paused.is_none()
     }
 
-    /// Puts it into the poll set, unless it is to be left alone.
+    /// Puts it into the poll set, unless it is to be left alone. After an `OutOfMemory` it is best to pause.
     pub(crate) fn watch(&mut self, requests: &Requests) -> io::Result<()> {
         self.end_pause();
         if self.paused.is_some() || self.exhausted {
@@ -76,7 +76,7 @@ impl Source {
             // that takes no such wish: epoll_ctl(2).
             Some(_) => add(Interest::IN | Interest::EXCLUSIVE).or_else(|_| add(Interest::IN)),
         }
-        .map_err(|error| self.unpollable(&error))?;
+        .map_err(|error| self.unpollable(error))?;
         self.watched = true;
         Ok(())
     }
@@ -96,9 +96,10 @@ impl Source {
         self.paused = self.paused.filter(|until| *until > Tick::now());
     }
 
-    fn unpollable(&self, error: &io::Error) -> io::Error {
+    fn unpollable(&self, error: io::Error) -> io::Error {
         let at = Endpoint::Address(self.listener.local_addr());
         let hint = match error.kind() {
+            io::ErrorKind::OutOfMemory => return error, // Of no listener in particular.
             io::ErrorKind::PermissionDenied => {
                 "; `as_fd` returns none for what epoll_ctl(2) does not take"
             }

@@ -168,12 +168,20 @@ impl<H: Declaration> Server<H> {
         let has_room = [false, true].map(|is_stream| model.has_room(is_stream));
         #[cfg(feature = "admin")]
         self.tend_admin()?;
-        self.sources.iter_mut().try_for_each(|source| {
-            match wanted && has_room[usize::from(source.is_stream())] {
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            let watched = match wanted && has_room[usize::from(source.is_stream())] {
                 true => source.watch(&self.requests),
                 false => source.ignore(&self.requests),
+            };
+            match watched {
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    self.leave_alone(index, &error, 0);
+                }
+                result => result?,
             }
-        })
+        }
+        Ok(())
     }
 
     /// After a `handle_request`: what is due later must make the descriptor readable, for who polls it from outside.

@@ -19,6 +19,10 @@ const EVENTS: usize = 64;
 /// How long one wait may take at most: what is longer in milliseconds than an `i32` needs Linux 5.11, epoll_wait(2).
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// The kernel's own text speaks of a device: epoll_ctl(2).
+const NO_ROOM: &str =
+    "this user polls as many descriptors as it may; raise `fs.epoll.max_user_watches`";
+
 /// An epoll instance whose entries are named by a `u64`.
 #[derive(Debug)]
 pub(crate) struct Poller {
@@ -38,13 +42,13 @@ impl Poller {
         super::fork::replace(&self.epoll, epoll)
     }
 
+    /// Without memory, or room, for one more the kind of the error is `OutOfMemory`.
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(
-            &self.epoll,
-            fd,
-            epoll::EventData::new_u64(token),
-            interest,
-        )?)
+        let data = epoll::EventData::new_u64(token);
+        epoll::add(&self.epoll, fd, data, interest).map_err(|errno| match errno {
+            Errno::NOSPC => io::Error::new(io::ErrorKind::OutOfMemory, NO_ROOM),
+            _ => errno.into(),
+        })
     }
 
     pub(crate) fn modify(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
