@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
+use crate::error::note;
 use crate::requests::children::{Kept, Running};
 use crate::requests::{Requests, Slot, Told, lock};
 use crate::sys::clock::Tick;
@@ -86,7 +87,8 @@ impl Requests {
         match fork::fork(threads, keep)? {
             Fork::Parent(child) => self.adopt(child).map(Some),
             Fork::Child => {
-                if self.become_worker(worker.index).is_err() {
+                if let Err(error) = self.become_worker(worker.index) {
+                    note(&format!("worker {} cannot begin: {error}", worker.index));
                     fork::exit(1); // Its parent sees that, and starts another one later.
                 }
                 Ok(None)
