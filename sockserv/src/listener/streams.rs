@@ -33,7 +33,8 @@ impl Streams {
 impl Listener for Streams {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
         let accepted = self.place.socket.accept();
-        if accepted.is_err() {
+        let is_nothing = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        if accepted.as_ref().is_err_and(is_nothing) {
             self.has_older.set(false); // The queue was empty.
         }
         let (socket, peer) = accepted?;
@@ -58,5 +59,40 @@ impl Listener for Streams {
 impl Intake for Streams {
     fn place(&self) -> Option<&Place> {
         Some(&self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpStream};
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+    use crate::listener::Arrived;
+    use crate::options::Options;
+
+    #[test]
+    fn an_older_connection_is_not_forgotten_for_a_failed_accept() {
+        let at = Address::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let options = Options::new();
+        let place = Place::bind(Kind::Tcp, &at, &options, &|_| Ok(())).expect("a free port");
+        let at = place.address.as_inet().expect("a port");
+        let streams = Streams {
+            local: None,
+            has_older: Cell::new(true), // As if another process had listened before.
+            place,
+        };
+        let error = streams.accept().expect_err("it does not listen");
+        assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
+        streams.place.activate(&options).expect("it is bound");
+        let _client = TcpStream::connect(at).expect("it listens");
+        let mut fds = [PollFd::new(&*streams.place.socket, PollFlags::IN)];
+        poll(&mut fds, None).expect("it waits");
+        let (incoming, _) = streams.accept().expect("it is readable");
+        let Arrived::Stream { inherits, .. } = incoming.arrived else {
+            panic!("a packet");
+        };
+        assert!(!inherits, "it has no timeout from the listener");
     }
 }
