@@ -31,6 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("d03_a_server_serves_again_after_a_shutdown", serves_again),
         ("d02_shutdown_twice_is_harmless", shutdown_twice),
         ("f02_bind_unactivated_does_not_listen_yet", unactivated),
+        ("f02_who_listens_too_late_is_told_where", listens_too_late),
         ("f71_two_servers_in_one_thread", two_in_one_thread),
         (
             "f71_handle_request_does_not_block_once_the_descriptor_was_ready",
@@ -173,6 +174,25 @@ fn shutdown_twice() {
             .expect("it does not panic")
             .expect("a good end");
     });
+}
+
+/// Two may have bound an address of which nobody listens yet: `SO_REUSEADDR` in socket(7).
+fn listens_too_late() {
+    let bind = |at: &str| {
+        let builder = tcp_threading::EchoServer::builder(tcp_threading::Echo::default());
+        builder.addr(at).bind_unactivated()
+    };
+    let mut first = bind("127.0.0.1:0").expect("a free port");
+    let at = first.local_addr().to_string();
+    let mut second = bind(&at).expect("nobody listens yet");
+    first.activate().expect("it is bound");
+    let error = second.activate().expect_err("somebody listens");
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("cannot listen at `tcp://{at}`: ")),
+        "{text}"
+    );
 }
 
 fn unactivated() {

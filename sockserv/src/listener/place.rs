@@ -51,13 +51,7 @@ impl Place {
     ) -> io::Result<Self> {
         Self::try_bind(kind, at, options, last_word).map_err(|error| {
             let at = Endpoint::Only(kind, Box::new(at.into()));
-            io::Error::new(
-                error.kind(),
-                BindError {
-                    at: at.to_string(),
-                    source: error,
-                },
-            )
+            PlaceError::wrap("bind", &at, error)
         })
     }
 
@@ -142,12 +136,12 @@ impl Place {
 
     /// Starts to listen, if this is a stream socket.
     pub(crate) fn activate(&self, options: &Options) -> io::Result<()> {
-        match self.kind.is_stream() {
-            true => self
-                .socket
-                .listen(i32::try_from(options.backlog).unwrap_or(i32::MAX)),
-            false => Ok(()),
+        if !self.kind.is_stream() {
+            return Ok(());
         }
+        let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+        let listens = self.socket.listen(backlog);
+        listens.map_err(|error| PlaceError::wrap("listen at", &self.announced(), error))
     }
 
     /// The form that `run` announces.
@@ -157,25 +151,34 @@ impl Place {
 }
 
 /// What kept a server from listening, with the place in its text.
-struct BindError {
+struct PlaceError {
+    step: &'static str,
     at: String,
     source: io::Error,
 }
 
-impl fmt::Display for BindError {
+impl PlaceError {
+    fn wrap(step: &'static str, at: &Endpoint, source: io::Error) -> io::Error {
+        let (at, kind) = (at.to_string(), source.kind());
+        io::Error::new(kind, Self { step, at, source })
+    }
+}
+
+impl fmt::Display for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot bind `{}`: {}", self.at, self.source)
+        let Self { step, at, source } = self;
+        write!(f, "cannot {step} `{at}`: {source}")
     }
 }
 
 /// As `Display`: a `main` that returns the error prints this.
-impl fmt::Debug for BindError {
+impl fmt::Debug for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for BindError {
+impl std::error::Error for PlaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
