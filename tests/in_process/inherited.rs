@@ -1,12 +1,15 @@
 //! Sockets that somebody else opened: `fd:N`, LISTEN_FDS, and systemd's own program. Promise 8, D29, F26.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
+use socket2::SockRef;
 use sockserv::prelude::*;
+use sockserv_tests::wait_until;
 
 use crate::Test;
 use crate::echo::{echo, tcp_threading, tcp_udp_threading, unix_threading};
@@ -26,6 +29,10 @@ pub(crate) fn alone() -> Vec<Test> {
     vec![
         ("a10_an_inherited_path_is_never_removed", inherited_path),
         ("d29_an_inherited_descriptor_is_served", descriptor),
+        (
+            "p06_one_connection_whose_peer_has_left_is_a_good_end",
+            peer_has_left,
+        ),
     ]
 }
 
@@ -66,10 +73,7 @@ fn descriptor() {
     std::thread::scope(|scope| {
         let handle = server.handle();
         let client = scope.spawn(move || {
-            echo(
-                &mut std::net::TcpStream::connect(at).expect("it listens"),
-                "here",
-            );
+            echo(&mut TcpStream::connect(at).expect("it listens"), "here");
             handle.shutdown();
         });
         server.serve_forever().expect("a good end");
@@ -88,6 +92,26 @@ fn descriptor() {
     )
     .err();
     assert!(error.is_some_and(|error| error.to_string().contains("no socket")));
+}
+
+/// Whoever connects and resets at once has left before inetd's server, or that of `Accept=yes`, has begun.
+fn peer_has_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = listener.local_addr().expect("it is bound");
+    let client = TcpStream::connect(at).expect("it listens");
+    let (accepted, _) = listener.accept().expect("it has connected");
+    SockRef::from(&client)
+        .set_linger(Some(Duration::ZERO))
+        .expect("an own socket");
+    drop(client);
+    wait_until(|| accepted.peer_addr().is_err());
+    let fd = accepted.into_raw_fd();
+    let mut server =
+        tcp_threading::EchoServer::bind_to(format!("fd:{fd}"), tcp_threading::Echo::default())
+            .expect("it is a connection");
+    server.serve_forever().expect("a good end");
+    let stats = server.handle().stats();
+    assert_eq!((stats.finished, stats.refused), (0, 1), "{stats:?}");
 }
 
 /// Runs a test as systemd starts a service: descriptor 3 is a socket, and the environment says so.

@@ -34,7 +34,9 @@ impl Listener for Connection {
     fn accept(&self) -> io::Result<(Incoming, Address)> {
         let socket = lock(&self.socket).take();
         let socket = socket.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let peer = Address::from_socket(&socket.peer_addr()?);
+        let peer = socket.peer_addr();
+        let peer = peer.map_err(|_| io::ErrorKind::ConnectionAborted)?; // It has left.
+        let peer = Address::from_socket(&peer);
         let incoming = Incoming::accepted(socket, Some(self.local.clone()), false);
         Ok((incoming, peer))
     }

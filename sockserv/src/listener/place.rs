@@ -4,10 +4,12 @@
 pub(crate) mod handover;
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fmt, io, process};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -16,6 +18,7 @@ use crate::listener::path::OwnPath;
 use crate::options::Options;
 use crate::sys::clock::at_least_a_micro;
 use crate::sys::fork::ClosedInChildren;
+use crate::sys::poller::timespec;
 use crate::sys::{datagrams, inherited};
 use crate::upgrade::label::Label;
 
@@ -262,8 +265,15 @@ pub(crate) fn is_connection(fd: RawFd) -> bool {
         let socket = socket2::SockRef::from(&borrowed);
         kind_of(&socket).is_ok_and(Kind::is_stream)
             && !is_listening(borrowed)
-            && socket.peer_addr().is_ok()
+            && (socket.peer_addr().is_ok() || has_ended(borrowed))
     })
+}
+
+/// Whether a stream socket has seen its peer's end. One that was never connected has not.
+fn has_ended(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    let looked = poll(&mut fds, Some(&timespec(Duration::ZERO)));
+    looked.is_ok() && fds[0].revents().contains(PollFlags::RDHUP)
 }
 
 /// Whether a stream socket listens already.
