@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
+use rustix::process::Signal;
 use sockserv::prelude::*;
 use sockserv_tests::wait_until;
 
@@ -20,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("p01_a_listener_waits_for_room_in_the_poll_set", no_room),
         Trial::test("p02_a_child_says_why_it_cannot_begin", no_child),
         Trial::test("p02_a_worker_says_why_it_cannot_begin", no_worker),
+        Trial::test("a19_who_cannot_hear_an_answer_does_not_take_over", deaf),
     ];
     let trials = trials.into_iter();
     trials
@@ -32,6 +34,7 @@ pub(crate) fn served() -> Vec<Test> {
         ("calls_threading", threading::run),
         ("calls_forking", forking::run),
         ("calls_prefork", prefork::run),
+        ("calls_upgrade", upgrade),
     ]
 }
 
@@ -138,6 +141,41 @@ fn no_worker() -> Result<(), Failed> {
         .iter()
         .filter(|line| line.starts_with(begin) && line.ends_with(&why));
     assert!(whys.count() >= 1, "{lines:?}");
+    server.stop()?;
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Renewed;
+
+#[server(threading, tcp, addr = "127.0.0.1:0", upgrade)]
+impl Renewed {
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+    }
+}
+
+fn upgrade() {
+    RenewedServer::bind(Renewed)
+        .and_then(RenewedServer::run)
+        .unwrap_or_else(|error| panic!("ended with: {error}"));
+}
+
+/// The new process must watch for the answer before it says that it is ready: the old one ends with its answer.
+fn deaf() -> Result<(), Failed> {
+    // The wake-up and the timer are added; then, in the old process, a listener that can wait, and in the new one the channel.
+    let mut server = start("calls_upgrade", "inject=epoll_ctl:error=ENOSPC:when=3")?;
+    let at = server.at()?;
+    ask(&mut connect(&at)?)?;
+    server.process().signal(Signal::USR2);
+    let said: Vec<_> = (0..3).map(|_| server.line()).collect();
+    let has = |words: &str| said.iter().any(|line| line.contains(words));
+    assert!(
+        has("cannot upgrade: it ended before it was ready"),
+        "{said:?}"
+    );
+    assert!(has("cannot take over: "), "{said:?}");
+    ask(&mut connect(&at)?)?;
     server.stop()?;
     Ok(())
 }

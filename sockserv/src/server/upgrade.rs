@@ -1,6 +1,7 @@
 //! An upgrade in the accept loop: the process that is to take over, and the one that this process takes over from.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::listener::place::{Place, handover};
@@ -215,14 +216,13 @@ impl<H: Declaration> Server<H> {
             return;
         }
         requests.note_prepared();
-        if process::is_ready(predecessor) && predecessor.tell_ready() {
-            let added = requests
-                .poller
-                .add(predecessor.channel(), UPGRADE, Interest::IN);
-            if let Err(error) = added {
-                self.upgrade_failed(&error.to_string()); // Nor can anything else be waited for.
-                requests.shutdown();
-            }
+        let watch = |channel: BorrowedFd<'_>| requests.poller.add(channel, UPGRADE, Interest::IN);
+        if process::is_ready(predecessor)
+            && let Err(error) = predecessor.tell_ready(watch)
+        {
+            // Nor can anything else be waited for. The other one goes on when this one ends.
+            crate::error::note(&format!("cannot take over: {error}"));
+            requests.shutdown();
         }
     }
 

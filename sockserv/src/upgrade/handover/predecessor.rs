@@ -68,18 +68,23 @@ impl Predecessor {
         asked.all(|(fd, _)| inherited::peek(*fd).is_none())
     }
 
-    /// Tells it that this process is ready to accept; returns whether it was the first time.
-    pub(crate) fn tell_ready(&self) -> bool {
-        let is_first = !self.is_told.swap(true, Ordering::SeqCst);
-        if is_first {
-            // It fails if the other one has died; then `may_go` finds that.
-            let _ = send(
-                &self.channel,
-                READY,
-                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
-            );
+    /// Tells it, once, that this process is ready to accept. Before that `watch` is given what becomes readable when it
+    /// answers: its answer is the last thing that it does for its clients, and must not be missed.
+    ///
+    /// # Errors
+    ///
+    /// That of `watch`, and it is not told.
+    pub(crate) fn tell_ready(
+        &self,
+        watch: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.is_told.swap(true, Ordering::SeqCst) {
+            watch(self.channel())?;
+            // It fails if the other one has died; then `look` finds that.
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let _ = send(&self.channel, READY, flags);
         }
-        is_first
+        Ok(())
     }
 
     /// What becomes readable when it answers.
