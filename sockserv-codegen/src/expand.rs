@@ -57,6 +57,12 @@ fn private(plan: &Plan<'_>, span: Span) -> TokenStream {
     }
 }
 
+/// A local of a generated function, in what is spanned at a user's word: that word may come out of another
+/// `macro_rules!` than the attribute does, and would not find it.
+fn local(name: &str, word: Span) -> Ident {
+    Ident::new(name, Span::call_site().located_at(word))
+}
+
 // impl ::sockserv::__private::Declaration for Echo {
 //     type Transport = ::sockserv::__private::Tcp;
 //     type Model = ::sockserv::__private::Threading;

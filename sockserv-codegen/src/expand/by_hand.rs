@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use super::private;
+use super::{local, private};
 use crate::handler::{last_word, ungroup};
 use crate::plan::{ByHand, Numbered, Plan};
 
@@ -56,9 +56,11 @@ fn arm(plan: &Plan<'_>, procedure: &Numbered<'_>) -> TokenStream {
     let names: Vec<_> = (0..procedure.arguments.len())
         .map(|at| Ident::new(&format!("argument_{at}"), span))
         .collect();
+    let [this, call, arguments, results, input] =
+        ["self", "call", "arguments", "results", "input"].map(|name| local(name, span));
     let decodes = procedure.arguments.iter().map(|ty| {
         let (owned, _) = owned(ty);
-        quote_spanned!(ty.span()=> <#owned as #private::Xdr>::decode(input)?)
+        quote_spanned!(ty.span()=> <#owned as #private::Xdr>::decode(#input)?)
     });
     let given = names.iter().zip(&procedure.arguments).map(|(name, ty)| {
         let span = ty.span().resolved_at(span);
@@ -69,18 +71,18 @@ fn arm(plan: &Plan<'_>, procedure: &Numbered<'_>) -> TokenStream {
             (_, false) => quote!(#name),
         }
     });
-    let call = procedure.takes_call.then(|| quote!(call));
+    let call = procedure.takes_call.then(|| quote!(#call));
     let given = given.chain(call);
     let output = method.output_span().resolved_at(span);
     let mut inner = method.sig.ident.clone();
     inner.set_span(output);
-    let value = quote_spanned!(output=> #private::IntoResults::<_>::into_results(Self::#inner(self #(, #given)*))?);
+    let value = quote_spanned!(output=> #private::IntoResults::<_>::into_results(Self::#inner(#this #(, #given)*))?);
     quote_spanned! {span=>
         #(#cfgs)*
         #(#numbers)|* => {
-            let (#(#names,)*) = #private::arguments(arguments, |input| ::core::result::Result::Ok((#(#decodes,)*)))?;
+            let (#(#names,)*) = #private::arguments(#arguments, |#input| ::core::result::Result::Ok((#(#decodes,)*)))?;
             let value = #value;
-            #private::Xdr::encode(&value, results)?;
+            #private::Xdr::encode(&value, #results)?;
             ::core::result::Result::Ok(())
         }
     }

@@ -1,10 +1,10 @@
 //! Commands: the table of verbs, and an arm for each method.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::private;
+use super::{local, private};
 use crate::handler::Method;
 use crate::plan::{Command, Commands, Messages, Parameter, Plan, Takes};
 
@@ -117,10 +117,11 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
     let (at, cfgs) = (Literal::usize_suffixed(at), command.method.cfgs());
     let sig = &command.method.sig;
     let span = sig.ident.span();
-    let when = command
-        .when
-        .iter()
-        .map(|when| quote_spanned!(when.span()=> words.allow((#when)(self))?;));
+    let when = command.when.iter().map(|when| {
+        let span = when.span();
+        let (this, words) = (local("self", span), local("words", span));
+        quote_spanned!(span=> #words.allow((#when)(#this))?;)
+    });
     let names: Vec<_> = (0..command.parameters.len())
         .map(|at| Ident::new(&format!("argument_{at}"), span))
         .collect();
@@ -138,8 +139,8 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
             let mut name = name.clone();
             name.set_span(span);
             match parameter.takes {
-                Takes::Stream => quote_spanned!(span=> stream),
-                Takes::Replies => quote_spanned!(span=> replies),
+                Takes::Stream => local("stream", span).into_token_stream(),
+                Takes::Replies => local("replies", span).into_token_stream(),
                 _ if parameter.borrows() => quote_spanned!(span=> &#name),
                 _ => quote!(#name),
             }
@@ -150,12 +151,13 @@ fn arm(plan: &Plan<'_>, at: usize, command: &Command<'_>) -> TokenStream {
         &given.collect::<Vec<_>>(),
         command.takes_stream(),
     );
+    let words = local("words", span);
     quote_spanned! {span=>
         #(#cfgs)*
         #at => {
             #(#when)*
             #(#lets)*
-            words.end()?;
+            #words.end()?;
             #answer
         }
     }
@@ -173,7 +175,8 @@ pub(super) fn answer(
     let output = method.output_span().resolved_at(span);
     let mut inner = method.sig.ident.clone();
     inner.set_span(output);
-    let call = quote_spanned!(output=> Self::#inner(self #(, #given)*));
+    let (this, replies) = (local("self", output), local("replies", output));
+    let call = quote_spanned!(output=> Self::#inner(#this #(, #given)*));
     let (call, failure) = match takes_stream {
         false => (call, TokenStream::new()),
         true => (
@@ -185,8 +188,8 @@ pub(super) fn answer(
         ),
     };
     // Each method is that of the first trait that fits: see the runtime.
-    let settle = quote_spanned!(output=> (&&&#private::Answer::new(reply, replies)).settle(replies) #failure?);
-    let send = quote_spanned!(output=> (&&&#private::Answer::new(reply, replies)).send(replies));
+    let settle = quote_spanned!(output=> (&&&#private::Answer::new(reply, #replies)).settle(#replies) #failure?);
+    let send = quote_spanned!(output=> (&&&#private::Answer::new(reply, #replies)).send(#replies));
     quote_spanned! {span=>
         let reply = #call;
         let reply = #settle;
@@ -202,20 +205,21 @@ fn argument(parameter: &Parameter<'_>) -> Option<TokenStream> {
 }
 
 fn take(takes: &Takes<'_>, name: &str, span: Span) -> Option<TokenStream> {
+    let words = local("words", span);
     Some(match takes {
         Takes::Stream | Takes::Replies => return None,
-        Takes::Text => quote_spanned!(span=> words.text(#name)),
-        Takes::Bytes => quote_spanned!(span=> words.bytes(#name)),
-        Takes::Shared => quote_spanned!(span=> words.shared(#name)),
-        Takes::Rest => quote_spanned!(span=> words.rest(#name)),
-        Takes::Parsed(ty) => quote_spanned!(span=> words.parse::<#ty>(#name)),
+        Takes::Text => quote_spanned!(span=> #words.text(#name)),
+        Takes::Bytes => quote_spanned!(span=> #words.bytes(#name)),
+        Takes::Shared => quote_spanned!(span=> #words.shared(#name)),
+        Takes::Rest => quote_spanned!(span=> #words.rest(#name)),
+        Takes::Parsed(ty) => quote_spanned!(span=> #words.parse::<#ty>(#name)),
         Takes::Optional(inner) => {
             let inner = take(inner, name, span)?;
-            quote_spanned!(span=> words.optional(|words| #inner))
+            quote_spanned!(span=> #words.optional(|#words| #inner))
         }
         Takes::All(inner) => {
             let inner = take(inner, name, span)?;
-            quote_spanned!(span=> words.all(|words| #inner))
+            quote_spanned!(span=> #words.all(|#words| #inner))
         }
     })
 }

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::commands::answer;
-use super::{private, value};
+use super::{local, private, value};
 use crate::plan::{Number, Opcode, Opcodes, Part, Plan};
 
 // impl OpcodeHandler for Thermometer { const WIDTH: Width = Width::U8; const AT: usize = 0; fn call(...) ... }
@@ -52,13 +52,16 @@ fn arm(plan: &Plan<'_>, opcode: &Opcode<'_>) -> TokenStream {
         .iter()
         .map(|(part, ty)| {
             let span = ty.span().resolved_at(span);
-            match part {
-                Part::Payload(true) => quote_spanned!(span=> payload),
-                Part::Payload(false) => quote_spanned!(span=> ::core::clone::Clone::clone(payload)),
-                Part::Head(true) => quote_spanned!(span=> head),
-                Part::Head(false) => quote_spanned!(span=> ::core::clone::Clone::clone(head)),
-                Part::Stream => quote_spanned!(span=> stream),
-                Part::Replies => quote_spanned!(span=> replies),
+            let (name, is_cloned) = match part {
+                Part::Payload(is_borrowed) => ("payload", !is_borrowed),
+                Part::Head(is_borrowed) => ("head", !is_borrowed),
+                Part::Stream => ("stream", false),
+                Part::Replies => ("replies", false),
+            };
+            let name = local(name, span);
+            match is_cloned {
+                true => quote_spanned!(span=> ::core::clone::Clone::clone(#name)),
+                false => quote!(#name),
             }
         })
         .collect();

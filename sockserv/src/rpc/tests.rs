@@ -11,6 +11,7 @@ use super::serve::answer_message;
 use super::xdr::{Input, Output, Xdr, XdrError};
 use super::{Call, Credentials, Fault};
 use crate::prelude::*;
+use crate::testing;
 
 #[derive(Clone)]
 struct Calculator;
@@ -212,6 +213,37 @@ fn an_error_is_told_and_reported_and_ends_the_connection() {
     let handle = server.handle().clone();
     server.shutdown().unwrap();
     assert_eq!(handle.stats().failed, 2);
+}
+
+/// A server whose attribute comes out of this macro, and whose procedures do not.
+macro_rules! served {
+    ($item:item) => {
+        #[server(tcp, rpc(program = PROGRAM, version = 1))]
+        $item
+    };
+}
+
+#[derive(Clone)]
+struct Sums;
+
+served!(
+    impl Sums {
+        #[procedure(1)]
+        fn sum(&mut self, numbers: &[i32], factor: i32, call: &Call) -> i32 {
+            factor * numbers.iter().sum::<i32>() + i32::from(call.peer_addr().port() == Some(0))
+        }
+    }
+);
+
+#[test]
+fn a_macro_may_write_the_attribute() {
+    let _server = SumsServer::run;
+    let sum = call([7, PROGRAM, 1, 1], |output| {
+        vec![1, 2, 4].encode(output).unwrap();
+        6.encode(output).unwrap();
+    });
+    let record = testing::stream(Sums).sends(record(&sum)).eof().run();
+    assert!(record.written().ends_with(&words(&[42])));
 }
 
 #[test]
