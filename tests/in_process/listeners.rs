@@ -46,6 +46,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ),
         ("f35_a_packet_may_come_from_anywhere", packet_from_anywhere),
         ("f35_a_listener_may_wait_in_accept", waiting_listener),
+        ("f35_a_listener_is_given_no_address", no_address),
         ("f37_an_own_model_runs_every_request", own_model),
         ("f37_what_a_model_refuses_is_reported", refusing_model),
     ]
@@ -425,6 +426,25 @@ fn packet_from_anywhere() {
     assert_eq!(
         *REPLIES.lock().expect("nobody panics"),
         [b"answer to question"]
+    );
+}
+
+fn no_address() {
+    let refused = |bound: io::Result<AnswerServer>| {
+        let error = bound.expect_err("nobody listens there");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(
+            error.to_string(),
+            "this server's listener knows where it listens; leave out `127.0.0.1:7007`"
+        );
+    };
+    refused(AnswerServer::bind_to("127.0.0.1:7007", Answer));
+    let builder = AnswerServer::builder(Answer);
+    refused(
+        builder
+            .listener(Once::default())
+            .addr("127.0.0.1:7007")
+            .bind(),
     );
 }
 

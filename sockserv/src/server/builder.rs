@@ -105,7 +105,8 @@ impl<H: Declaration, S> Builder<H, S> {
         self
     }
 
-    /// Takes requests from this own listener (`listener = ...` in the attribute).
+    /// Takes requests from this own listener (`listener = ...` in the attribute). It knows where it listens: an address of
+    /// [`addr`](Self::addr) or `bind_to` beside it is an error.
     #[must_use]
     pub fn listener(mut self, listener: impl Listener + Send) -> Self {
         self.listener = Some(Box::new(Foreign::new(listener)));
@@ -184,8 +185,23 @@ impl<H: Declaration, S> Builder<H, S> {
         if own.is_none() && <H::Transport as Transport<H>>::KINDS.is_empty() {
             return Err(missing("this server's listener has no default value"));
         }
+        if own.is_some() && self.options.explicit {
+            no_address(&self.options)?;
+        }
         Server::open(self.handler, model, self.options, own)
     }
+}
+
+/// An own listener listens wherever it listens.
+fn no_address(options: &Options) -> io::Result<()> {
+    let Some(at) = options.endpoints.first() else {
+        return Ok(());
+    };
+    let at = at.as_ref().map_err(Clone::clone)?;
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("this server's listener knows where it listens; leave out `{at}`"),
+    ))
 }
 
 macro_rules! delegates {
