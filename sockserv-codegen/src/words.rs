@@ -70,6 +70,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("host", "write `addr = \"127.0.0.1:7007\"`"),
     ("bind", "write `addr = \"127.0.0.1:7007\"`"),
     ("listen", "write `addr = \"127.0.0.1:7007\"`"),
+    ("address", "write `addr`"),
+    ("ip", "write `addr = \"127.0.0.1:7007\"`"),
     ("path", "write `addr = \"unix:/run/name.sock\"`"),
     (
         "threads",

@@ -225,7 +225,18 @@ fn takes_bytes(word: &Ident, method: &Method, errors: &mut Errors) -> bool {
         _ => "message".to_owned(),
     };
     let is_text = last_word(&typed.ty).is_some_and(|word| word == "String");
-    if is_text || matches!(typed.ty.as_ref(), Type::Reference(_)) {
+    let borrowed = match typed.ty.as_ref() {
+        Type::Reference(reference) => Some(&reference.elem),
+        _ => None,
+    };
+    if borrowed.is_some_and(|ty| last_word(ty).is_some_and(|word| word == "Replies")) {
+        errors.at(
+            &typed.ty,
+            format_args!("the replies come behind the message; write `{MESSAGE}`"),
+        );
+        return false;
+    }
+    if is_text || borrowed.is_some() {
         errors.at(
             &typed.ty,
             format_args!("`{word}` hands out its messages as `Bytes`; write `{name}: Bytes`, and `str::from_utf8(&{name})` where it has to be text"),

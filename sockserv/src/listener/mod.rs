@@ -89,6 +89,11 @@ use packets::Packet;
 /// assert_eq!(*total.0.lock().unwrap(), 6);
 /// # Ok::<(), io::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no listener",
+    label = "hands out no requests",
+    note = "write `impl Listener for {Self}`, or a transport such as `tcp` in place of `listener`"
+)]
 pub trait Listener: 'static {
     /// Takes one request, with its peer. Called on the accepting thread, until it says that none is there: with a descriptor
     /// it must not wait, so a socket is best set to non-blocking.

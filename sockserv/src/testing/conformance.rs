@@ -317,7 +317,7 @@ macro_rules! conformance {
         $(
             trial.under(
                 ::core::stringify!($model),
-                ::core::marker::PhantomData::<$crate::conformance!(@ $model)>,
+                $crate::conformance!(@ $model),
                 || $handler,
                 |$peer: &mut $crate::testing::Client| {
                     $script;
@@ -326,11 +326,19 @@ macro_rules! conformance {
         )+
         trial.said()
     }};
-    (@ sync) => { $crate::Synchronous };
-    (@ threading) => { $crate::Threading };
-    (@ pool) => { $crate::Pool<()> };
-    (@ forking) => { $crate::UncheckedForking };
-    (@ prefork) => { $crate::UncheckedPrefork };
+    (@ sync) => { ::core::marker::PhantomData::<$crate::Synchronous> };
+    (@ threading) => { ::core::marker::PhantomData::<$crate::Threading> };
+    (@ pool) => { ::core::marker::PhantomData::<$crate::Pool<()>> };
+    (@ forking) => { ::core::marker::PhantomData::<$crate::UncheckedForking> };
+    (@ prefork) => { ::core::marker::PhantomData::<$crate::UncheckedPrefork> };
+    (@ $other:ident) => {{
+        ::core::compile_error!(::core::concat!(
+            "unknown model `",
+            ::core::stringify!($other),
+            "`; write `sync`, `threading`, `pool`, `forking` or `prefork`"
+        ));
+        $crate::conformance!(@ sync) // So that no second error follows.
+    }};
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ struct Echo;
     host = 1,
     bind = 1,
     listen = 1,
+    address = 1,
+    ip = 1,
     path = 1,
     threads = 1,
     threaded,

@@ -28,4 +28,12 @@ impl Third {
     async fn message(self, _line: Bytes) {}
 }
 
+#[derive(Clone)]
+struct Fourth;
+
+#[server(tcp, lines)]
+impl Fourth {
+    fn message(&mut self, _replies: &mut Replies, _line: Bytes) {}
+}
+
 fn main() {}
