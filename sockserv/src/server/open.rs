@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::RawFd;
+use std::slice;
 use std::sync::Arc;
 
 use socket2::Socket;
@@ -307,15 +308,29 @@ fn check_all_fit(kinds: &[Kind], endpoints: &[Endpoint]) -> io::Result<()> {
     }
     for endpoint in endpoints {
         if !kinds.iter().any(|kind| endpoint.fits(*kind)) {
-            return invalid(format!("`{endpoint}` is no address for {}", words()));
+            let example = example(kinds);
+            return invalid(format!(
+                "`{endpoint}` is no address for {}; write one as in `{example}`",
+                words()
+            ));
         }
     }
     for kind in kinds {
         if !endpoints.iter().any(|endpoint| endpoint.fits(*kind)) {
-            return invalid(format!("none of the addresses is one for `{kind}`"));
+            let example = example(slice::from_ref(kind));
+            return invalid(format!(
+                "none of the addresses is one for `{kind}`; add one as in `{example}`"
+            ));
         }
     }
     Ok(())
+}
+
+fn example(kinds: &[Kind]) -> &'static str {
+    match kinds.iter().all(|kind| kind.is_unix()) {
+        true => "unix:/run/name.sock",
+        false => "127.0.0.1:7007",
+    }
 }
 
 fn want_free_port(endpoints: &[Endpoint]) -> bool {
