@@ -1,4 +1,4 @@
-//! Own listeners and models: what each error of accept(2) leads to, and requests that come from no socket. Promise 1, F35, F37, A2, D13, T29.
+//! Own listeners: what each error of accept(2) leads to, and requests that come from no socket. Promise 1, F35, A2, D13, T29.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use sockserv::prelude::*;
-use sockserv::{Incoming, Listener, Model, Stats, Unit};
+use sockserv::{Incoming, Listener, Stats};
 
 use crate::Test;
 
@@ -47,8 +47,6 @@ pub(crate) fn tests() -> Vec<Test> {
         ("f35_a_packet_may_come_from_anywhere", packet_from_anywhere),
         ("f35_a_listener_may_wait_in_accept", waiting_listener),
         ("f35_a_listener_is_given_no_address", no_address),
-        ("f37_an_own_model_runs_every_request", own_model),
-        ("f37_what_a_model_refuses_is_reported", refusing_model),
     ]
 }
 
@@ -505,92 +503,4 @@ fn waiting_listener() {
     let mut server = server.expect("nothing is opened");
     server.serve_forever().expect("a good end");
     assert_eq!(server.handle().stats().finished, PACKET.len() as u64);
-}
-
-/// A model that keeps its requests until the next one comes, and refuses what says so.
-#[derive(Debug, Default)]
-struct Odd {
-    count: usize,
-    refuses: bool,
-}
-
-impl<H> Model<H> for Odd {
-    fn dispatch(&mut self, unit: Unit<H>) -> Result<(), Unit<H>> {
-        self.count += 1;
-        if self.refuses && self.count.is_multiple_of(2) {
-            return Err(unit.refuse(format!("{} is even", self.count)));
-        }
-        unit.run();
-        Ok(())
-    }
-
-    fn drain(&mut self, _until: Instant) {}
-}
-
-/// What was reported: the phase and the text.
-type Errors = Arc<Mutex<Vec<(sockserv::Phase, String)>>>;
-
-#[derive(Clone, Default)]
-struct Told {
-    errors: Errors,
-}
-
-#[server(tcp, model = Odd)]
-impl Told {
-    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
-        stream.wfile.write_all(b"ran\n")
-    }
-
-    fn handle_error(&mut self, error: &RequestError, _peer: &Address) {
-        self.errors
-            .lock()
-            .expect("nobody panics")
-            .push((error.phase(), error.to_string()));
-    }
-}
-
-fn own_model() {
-    let running = ToldServer::bind_to("127.0.0.1:0", Told::default())
-        .expect("a free port")
-        .spawn()
-        .expect("a thread");
-    for _ in 0..4 {
-        assert_eq!(
-            io::read_to_string(running.connect().expect("it listens")).expect("an end"),
-            "ran\n"
-        );
-    }
-    assert_eq!(running.shutdown().expect("a good end").cut(), 0);
-}
-
-fn refusing_model() {
-    let told = Told::default();
-    let model = Odd {
-        count: 0,
-        refuses: true,
-    };
-    let running = ToldServer::builder(told.clone())
-        .addr("127.0.0.1:0")
-        .model(model)
-        .bind()
-        .expect("a free port")
-        .spawn()
-        .expect("a thread");
-    for expected in ["ran\n", "", "ran\n", ""] {
-        assert_eq!(
-            io::read_to_string(running.connect().expect("it listens")).expect("an end"),
-            expected
-        );
-    }
-    let stats = running.handle().stats();
-    running.shutdown().expect("a good end");
-    let errors = told.errors.lock().expect("nobody panics");
-    assert_eq!(
-        *errors,
-        [2, 4].map(|count| (
-            sockserv::Phase::Dispatch,
-            format!("dispatch: {count} is even")
-        ))
-    );
-    assert_eq!((stats.finished, stats.active), (2, 0));
 }

@@ -4,6 +4,7 @@ mod held;
 mod listeners;
 mod more_methods;
 mod panics;
+mod refuses;
 mod two_methods;
 
 use crate::Test;
@@ -15,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         more_methods::tests(),
         listeners::tests(),
         panics::tests(),
+        refuses::tests(),
     ]
     .concat()
 }
