@@ -4,12 +4,16 @@ use std::any::Any;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 use std::{fmt, io};
 
 use crate::address::Address;
 use crate::named::{Named, named};
+use crate::sys::shared::Memory;
+
+mod throttle;
+
+pub(crate) use throttle::{Throttle, note};
 
 /// What a method of a handler returns in the traits: nothing, or whatever went wrong.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -60,7 +64,7 @@ impl<T> Returns for fn() -> T {
 }
 
 /// How many errors a second the default [`handle_error`](crate::Hooks::handle_error) writes; the rest is counted.
-const LINES_A_SECOND: u32 = 10;
+const LINES_A_SECOND: u8 = 10;
 
 /// How many errors behind a request's own are looked at.
 const LONGEST_CHAIN: usize = 64;
@@ -358,9 +362,16 @@ impl Error for RequestError {
     }
 }
 
+/// How many lines the default of `handle_error` writes.
+static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
+
+/// Lets the children of this process, and theirs, count on the same limit from now on.
+pub(crate) fn share_limit(memory: &mut Memory) -> io::Result<()> {
+    LIMIT.share(memory)
+}
+
 /// The default of [`handle_error`](crate::Hooks::handle_error): one line, unless the peer merely left.
 pub(crate) fn report(error: &RequestError, peer: &Address) {
-    static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
     // The text is the handler's own, and a panic in there must not end the server.
     let text = unless_it_panics(|| {
         let is_worth_a_line = error.is_panic() || !error.is_disconnect();
@@ -374,62 +385,4 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),
     });
-}
-
-/// Lets a bounded number of lines a second through, and counts those that it holds back.
-#[derive(Debug)]
-pub(crate) struct Throttle {
-    a_second: u32,
-    state: Mutex<(Option<Instant>, u32, u64)>,
-}
-
-impl Throttle {
-    pub(crate) const fn new(a_second: u32) -> Self {
-        Self {
-            a_second,
-            state: Mutex::new((None, 0, 0)),
-        }
-    }
-
-    /// Writes what `line` makes of the number of lines held back since the last one, or holds this one back too.
-    pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
-        if let Some(missed) = self.pass() {
-            write(&line(missed));
-        }
-    }
-
-    fn pass(&self) -> Option<u64> {
-        // No user's code runs under this lock, so nothing can have poisoned it half-way.
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (since, said, missed) = &mut *state;
-        if since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
-            (*since, *said) = (Some(Instant::now()), 0);
-        }
-        if *said >= self.a_second {
-            *missed += 1;
-            return None;
-        }
-        *said += 1;
-        Some(std::mem::take(missed))
-    }
-}
-
-#[cfg(feature = "log")]
-fn write(line: &str) {
-    log::error!(target: "sockserv", "{line}");
-}
-
-#[cfg(not(feature = "log"))]
-fn write(line: &str) {
-    use io::Write;
-    // One write, so that lines of several threads and processes do not mix; a closed stderr has nowhere to complain.
-    let _ = io::stderr().write_all(format!("sockserv: {line}\n").as_bytes());
-}
-
-/// Writes one line where the default `handle_error` writes.
-pub(crate) fn note(line: &str) {
-    write(line);
 }

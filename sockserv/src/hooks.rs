@@ -46,8 +46,8 @@ pub trait Hooks {
     /// Is told what went wrong in a request, once, on the request's own handler value and in its own unit; on a clone of
     /// the prototype where there is none. After a panic the handler's state may be half-changed.
     ///
-    /// The default writes one line to stderr (through `log` with that feature), at most ten a second, and nothing if the
-    /// peer merely left.
+    /// The default writes one line to stderr (through `log` with that feature), at most ten a second of all processes
+    /// together, and nothing if the peer merely left.
     fn handle_error(&mut self, error: &RequestError, peer: &Address) {
         report(error, peer);
     }

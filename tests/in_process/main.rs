@@ -33,6 +33,7 @@ mod packets;
 mod paths;
 mod pool;
 mod refused;
+mod reports;
 mod runs;
 mod scripted;
 mod senders;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
             .chain(several::trials())
             .chain(packets::trials())
             .chain(alone::trials())
+            .chain(reports::trials())
             .collect(),
     );
     conclusion.exit_code()
@@ -107,6 +109,7 @@ fn served() -> Vec<Test> {
         senders::served(),
         several::served(),
         packets::served(),
+        reports::served(),
         alone::served(),
         unix::accounts::handed(),
     ]

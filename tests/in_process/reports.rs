@@ -1,0 +1,66 @@
+//! What the default `handle_error` writes, however many requests fail in however many processes: a log must not fill the disk.
+
+use std::io::Read as _;
+use std::time::Instant;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::Test;
+use crate::served::{Served, connect};
+
+/// How many requests fail: more than one server may say in the time that they take.
+const FAILURES: u64 = 60;
+
+/// How many lines a second may have.
+const LINES: u64 = 10;
+
+macro_rules! models {
+    ($($model:ident)*) => {
+        pub(crate) fn trials() -> Vec<Trial> {
+            vec![$(Trial::test(
+                concat!("p02_a_second_has_so_many_lines_of_", stringify!($model)),
+                || counts(concat!("reports_", stringify!($model))),
+            )),*]
+        }
+
+        pub(crate) fn served() -> Vec<Test> {
+            vec![$((concat!("reports_", stringify!($model)), $model::run)),*]
+        }
+
+        $(mod $model {
+            use sockserv::prelude::*;
+
+            #[derive(Clone)]
+            struct Fails;
+
+            #[server($model, tcp, addr = "127.0.0.1:0")]
+            impl Fails {
+                fn handle(&mut self, _stream: &mut Stream) -> io::Result<()> {
+                    Err(io::Error::other("as it was asked to"))
+                }
+            }
+
+            pub(super) fn run() {
+                FailsServer::bind(Fails)
+                    .and_then(FailsServer::run)
+                    .unwrap_or_else(|error| panic!("ended with: {error}"));
+            }
+        })*
+    };
+}
+models!(threading pool forking prefork);
+
+fn counts(name: &str) -> Result<(), Failed> {
+    let mut server = Served::start(name)?;
+    let at = server.at()?;
+    let began = Instant::now();
+    for _ in 0..FAILURES {
+        connect(&at)?.read_to_end(&mut Vec::new())?;
+    }
+    let said = server.stop()?;
+    // The first second and the last one may both have begun in the middle.
+    let most = LINES * (began.elapsed().as_secs() + 2);
+    let (lines, most) = (said.len() as u64, most.min(FAILURES));
+    assert!((LINES..=most).contains(&lines), "{lines} lines: {said:#?}");
+    Ok(())
+}
