@@ -28,6 +28,11 @@ pub trait Serve {
 }
 
 /// Several servers: a tuple of up to eight.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tuple of servers",
+    label = "not several servers",
+    note = "write `sockserv::run((a, b))` with up to eight of them; one alone has `run`"
+)]
 pub trait Several {
     #[doc(hidden)]
     fn into_each<'a>(self) -> Vec<Box<dyn Each + 'a>>
