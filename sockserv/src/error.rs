@@ -64,7 +64,7 @@ impl<T> Returns for fn() -> T {
 }
 
 /// How many errors a second the default [`handle_error`](crate::Hooks::handle_error) writes; the rest is counted.
-const LINES_A_SECOND: u8 = 10;
+const FAILURES_A_SECOND: u8 = 10;
 
 /// How many errors behind a request's own are looked at.
 const LONGEST_CHAIN: usize = 64;
@@ -362,12 +362,17 @@ impl Error for RequestError {
     }
 }
 
-/// How many lines the default of `handle_error` writes.
-static LIMIT: Throttle = Throttle::new(LINES_A_SECOND);
+/// How many lines a second a server writes of one kind, whatever happens how often: a log must not fill the disk.
+static FAILURES: Throttle = Throttle::new(FAILURES_A_SECOND);
+/// Of listeners that pause.
+pub(crate) static PAUSES: Throttle = Throttle::new(1);
+/// Of requests that are refused for want of a place.
+pub(crate) static FULL: Throttle = Throttle::new(1);
 
-/// Lets the children of this process, and theirs, count on the same limit from now on.
-pub(crate) fn share_limit(memory: &mut Memory) -> io::Result<()> {
-    LIMIT.share(memory)
+/// Lets the children of this process, and theirs, count on the same limits from now on.
+pub(crate) fn share_limits(memory: &mut Memory) -> io::Result<()> {
+    let limits = [&FAILURES, &PAUSES, &FULL];
+    limits.iter().try_for_each(|limit| limit.share(memory))
 }
 
 /// The default of [`handle_error`](crate::Hooks::handle_error): one line, unless the peer merely left.
@@ -381,7 +386,7 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
     let Some(error) = text.unwrap_or_else(unknown) else {
         return;
     };
-    LIMIT.say(|missed| match missed {
+    FAILURES.say(|missed| match missed {
         0 => format!("request from {peer} failed: {error}"),
         _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),
     });

@@ -1,6 +1,6 @@
 //! What the default `handle_error` writes, however many requests fail in however many processes: a log must not fill the disk.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
@@ -14,17 +14,25 @@ const FAILURES: u64 = 60;
 /// How many lines a second may have.
 const LINES: u64 = 10;
 
+const REFUSE: &str = "reports_refuse";
+
 macro_rules! models {
     ($($model:ident)*) => {
         pub(crate) fn trials() -> Vec<Trial> {
-            vec![$(Trial::test(
-                concat!("p02_a_second_has_so_many_lines_of_", stringify!($model)),
-                || counts(concat!("reports_", stringify!($model))),
-            )),*]
+            vec![
+                $(Trial::test(
+                    concat!("p02_a_second_has_so_many_lines_of_", stringify!($model)),
+                    || counts(concat!("reports_", stringify!($model))),
+                ),)*
+                Trial::test("p02_a_second_has_one_line_of_full_workers", refuse),
+            ]
         }
 
         pub(crate) fn served() -> Vec<Test> {
-            vec![$((concat!("reports_", stringify!($model)), $model::run)),*]
+            vec![
+                $((concat!("reports_", stringify!($model)), $model::run),)*
+                (REFUSE, refusing::run),
+            ]
         }
 
         $(mod $model {
@@ -49,6 +57,51 @@ macro_rules! models {
     };
 }
 models!(threading pool forking prefork);
+
+mod refusing {
+    use sockserv::prelude::*;
+
+    #[derive(Clone)]
+    struct Echo;
+
+    #[server(
+        prefork(workers = 8),
+        tcp,
+        addr = "127.0.0.1:0",
+        max_connections = 1,
+        on_full = "refuse"
+    )]
+    impl Echo {
+        fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+            io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+        }
+    }
+
+    pub(super) fn run() {
+        EchoServer::bind(Echo)
+            .and_then(EchoServer::run)
+            .unwrap_or_else(|error| panic!("ended with: {error}"));
+    }
+}
+
+/// Workers that have no place for anybody say so together, once a second.
+fn refuse() -> Result<(), Failed> {
+    let mut server = Served::start(REFUSE)?;
+    let at = server.at()?;
+    let mut first = connect(&at)?;
+    first.write_all(b"!")?;
+    first.read_exact(&mut [0])?;
+    let began = Instant::now();
+    for _ in 0..FAILURES {
+        assert_eq!(connect(&at)?.read_to_end(&mut Vec::new())?, 0);
+    }
+    drop(first);
+    let said = server.stop()?;
+    let most = began.elapsed().as_secs() + 2;
+    let (lines, most) = (said.len() as u64, most.min(FAILURES));
+    assert!((1..=most).contains(&lines), "{lines} lines: {said:#?}");
+    Ok(())
+}
 
 fn counts(name: &str) -> Result<(), Failed> {
     let mut server = Served::start(name)?;

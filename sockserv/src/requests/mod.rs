@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::address::Address;
 use crate::drain::{DrainReport, Unfinished};
-use crate::error::{RequestError, share_limit};
+use crate::error::{RequestError, share_limits};
 use crate::limits::Limits;
 use crate::options::Options;
 use crate::sys::clock::Tick;
@@ -125,7 +125,7 @@ impl Requests {
         let (most, capacity) = options.limit(most_by_model);
         let capacity = capacity.min(places::MOST as usize);
         let memory = &mut Memory::default();
-        share_limit(memory)?;
+        share_limits(memory)?;
         Ok(Self {
             control: memory.table(1)?,
             slots: memory.table(capacity)?,

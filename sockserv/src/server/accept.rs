@@ -6,7 +6,7 @@ use std::io;
 use crate::address::{Address, Endpoint};
 use crate::concurrency::life::verify;
 use crate::concurrency::{Model as _, Unit};
-use crate::error::{Phase, RequestError, Throttle};
+use crate::error::{FULL, PAUSES, Phase, RequestError};
 use crate::listener::packets::BATCH;
 use crate::listener::{Arrived, Failure, Incoming};
 use crate::observer::Event;
@@ -26,10 +26,6 @@ const SHED: usize = 64;
 
 /// What an own listener is told whose requests nobody handles.
 const UNSERVED: &str = "the listener made a request of a kind that the handler does not serve";
-
-/// One line a second, whatever happens how often: a log must not fill the disk.
-static LINES: Throttle = Throttle::new(1);
-static FULL: Throttle = Throttle::new(1);
 
 impl<H: Declaration> Server<H> {
     /// Takes what a listener has; returns whether there was anything.
@@ -135,7 +131,7 @@ impl<H: Declaration> Server<H> {
         let at = self.announced_at(index);
         let observers = &self.requests.options.observers;
         observers.tell(|| Event::Paused { at, error, pause });
-        LINES.say(|missed| {
+        PAUSES.say(|missed| {
             format!("cannot accept on {at}: {error}; pausing {pause:?}, {shed} clients turned away ({missed} more not shown)")
         });
     }
