@@ -238,13 +238,8 @@ impl<H: Declaration> Server<H> {
             admin.keep(&requests.poller, |connection| connection.until() > now);
         }
         for source in &mut admin.sources {
-            let watched = match wanted {
-                true => source.watch(requests),
-                false => source.ignore(requests),
-            };
-            match watched {
-                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => pause(source, &error),
-                result => result?,
+            if let Some(error) = source.tend(wanted, requests)? {
+                pause(source, &error);
             }
         }
         Ok(())

@@ -60,25 +60,33 @@ impl Source {
         self.listener.as_fd().is_none() && !self.exhausted && self.paused.is_none()
     }
 
-    /// Puts it into the poll set, unless it is to be left alone. After an `OutOfMemory` it is best to pause.
-    pub(crate) fn watch(&mut self, requests: &Requests) -> io::Result<()> {
+    /// Puts it into the poll set if requests are welcome, or takes it out. Returns why it should pause, if the poll set has
+    /// no room for it.
+    pub(crate) fn tend(
+        &mut self,
+        is_wanted: bool,
+        requests: &Requests,
+    ) -> io::Result<Option<io::Error>> {
         self.end_pause();
-        if self.paused.is_some() || self.exhausted {
-            return self.ignore(requests);
+        if !is_wanted || self.paused.is_some() || self.exhausted {
+            return self.ignore(requests).map(|()| None);
         }
         let Some(fd) = self.listener.as_fd().filter(|_| !self.watched) else {
-            return Ok(());
+            return Ok(None);
         };
         let add = |interest| requests.poller.add(fd, self.token, interest);
-        match requests.worker() {
+        let added = match requests.worker() {
             None => add(Interest::IN),
             // Of the workers that wait for the same socket one is woken, not all. An own listener's descriptor may be one
             // that takes no such wish: epoll_ctl(2).
             Some(_) => add(Interest::IN | Interest::EXCLUSIVE).or_else(|_| add(Interest::IN)),
+        };
+        match added {
+            Ok(()) => self.watched = true,
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return Ok(Some(error)),
+            Err(error) => return Err(self.unpollable(&error)),
         }
-        .map_err(|error| self.unpollable(error))?;
-        self.watched = true;
-        Ok(())
+        Ok(None)
     }
 
     /// Takes it out of the poll set.
@@ -96,10 +104,9 @@ impl Source {
         self.paused = self.paused.filter(|until| *until > Tick::now());
     }
 
-    fn unpollable(&self, error: io::Error) -> io::Error {
+    fn unpollable(&self, error: &io::Error) -> io::Error {
         let at = Endpoint::Address(self.listener.local_addr());
         let hint = match error.kind() {
-            io::ErrorKind::OutOfMemory => return error, // Of no listener in particular.
             io::ErrorKind::PermissionDenied => {
                 "; `as_fd` returns none for what epoll_ctl(2) does not take"
             }

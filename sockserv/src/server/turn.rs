@@ -170,15 +170,9 @@ impl<H: Declaration> Server<H> {
         self.tend_admin()?;
         for index in 0..self.sources.len() {
             let source = &mut self.sources[index];
-            let watched = match wanted && has_room[usize::from(source.is_stream())] {
-                true => source.watch(&self.requests),
-                false => source.ignore(&self.requests),
-            };
-            match watched {
-                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                    self.leave_alone(index, &error, 0);
-                }
-                result => result?,
+            let wanted = wanted && has_room[usize::from(source.is_stream())];
+            if let Some(error) = source.tend(wanted, &self.requests)? {
+                self.leave_alone(index, &error, 0);
             }
         }
         Ok(())
