@@ -386,8 +386,13 @@ pub(crate) fn report(error: &RequestError, peer: &Address) {
     let Some(error) = text.unwrap_or_else(unknown) else {
         return;
     };
+    complain(|| format!("request from {peer} failed: {error}"));
+}
+
+/// Writes a line of what failed, if there have not been too many.
+pub(crate) fn complain(line: impl FnOnce() -> String) {
     FAILURES.say(|missed| match missed {
-        0 => format!("request from {peer} failed: {error}"),
-        _ => format!("request from {peer} failed: {error} ({missed} more not shown)"),
+        0 => line(),
+        _ => format!("{} ({missed} more not shown)", line()),
     });
 }

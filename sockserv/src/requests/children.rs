@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::address::Address;
 use crate::drain::{CUT_NOTICE, LAST_WORDS, Stage};
-use crate::error::note;
+use crate::error::complain;
 use crate::requests::workers::{RunningWorker, Worker};
 use crate::requests::{Ended, Requests, Ticket, Told, lock};
 use crate::sys::clock::Tick;
@@ -104,7 +104,7 @@ impl Requests {
                 // First of all: whatever is dropped from here on is the parent's to give back. A child that cannot become one
                 // must not go on as its parent, who sees it end before its time and reports that.
                 if let Err(error) = self.become_child() {
-                    note(&format!("a child cannot begin: {error}"));
+                    complain(|| format!("a child cannot begin: {error}"));
                     fork::exit(1);
                 }
                 Ok(None)

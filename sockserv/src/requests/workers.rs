@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::address::Address;
-use crate::error::note;
+use crate::error::complain;
 use crate::requests::children::{Kept, Running};
 use crate::requests::{Requests, Slot, Told, lock};
 use crate::sys::clock::Tick;
@@ -88,7 +88,7 @@ impl Requests {
             Fork::Parent(child) => self.adopt(child).map(Some),
             Fork::Child => {
                 if let Err(error) = self.become_worker(worker.index) {
-                    note(&format!("worker {} cannot begin: {error}", worker.index));
+                    complain(|| format!("worker {} cannot begin: {error}", worker.index));
                     fork::exit(1); // Its parent sees that, and starts another one later.
                 }
                 Ok(None)
