@@ -79,7 +79,10 @@ pub(crate) fn fork(threads: Threads, keep: &[RawFd]) -> io::Result<Fork> {
 static IS_SHARED: AtomicBool = AtomicBool::new(false);
 
 fn share() {
-    IS_SHARED.store(true, Ordering::SeqCst);
+    // A store would be a page for the parent to copy after each fork.
+    if !is_shared() {
+        IS_SHARED.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Whether closing a descriptor need not be the end of what it names.
