@@ -42,7 +42,7 @@ impl Stream {
         self.check_carries_fds()?;
         self.wfile.flush()?;
         check_open(self.is_open())?;
-        self.link().slot().taken.store(false, Ordering::Relaxed);
+        self.link().owe_nothing();
         self.link().send_fd(fd.as_fd())
     }
 
@@ -206,5 +206,38 @@ impl Link {
             self.send_some(pace, |wait| self.transport.send_with_fd(&[0], fd, wait))
                 .map(drop)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::{Arc, OnceLock};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::options::Options;
+    use crate::requests::Requests;
+
+    #[test]
+    fn a_descriptor_is_an_answer() {
+        let requests = Requests::new(Options::new().min_rate(1024), None, None).expect("memory");
+        let peer = Address::Unnamed;
+        let ticket = Arc::new(requests).take(&peer, None).expect("a place");
+        let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("descriptors");
+        let link = Link::new(Arc::new(near), peer, OnceLock::new(), false, ticket);
+        let mut stream = Stream::new(Arc::new(link), &[], &[]);
+        (&far).write_all(b"?").expect("room");
+        stream.read_exact(&mut [0]).expect("it is there");
+        let link = Arc::clone(stream.link());
+        let waits = || {
+            link.exchange
+                .begin(link.slot().taken.load(Ordering::Relaxed))
+        };
+        assert!(waits().is_some(), "an answer is owed");
+        stream.send_fd(&far).expect("room");
+        assert!(waits().is_none(), "nothing is owed");
     }
 }
