@@ -281,7 +281,7 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
         }
         match self.received.bytes.is_empty() {
             true => stream.idle(), // Everything that has come is handled.
-            false => stream.owe(),
+            false => stream.link().owe(),
         }
         Ok(closes || !stream.is_open())
     }
@@ -290,7 +290,7 @@ impl<C: Decoder<Error: Into<Failure>> + 'static> Talk<C> {
     fn receive(&mut self, stream: &mut Stream, thread: Thread) -> Result<Option<usize>, Failure> {
         let (received, span) = (&mut self.received, &mut self.span);
         if !received.bytes.is_empty() {
-            stream.owe(); // Half a message.
+            stream.link().owe(); // Half a message.
         }
         if thread == Thread::Own {
             return Ok(Some(received.receive(&mut stream.rfile, span)?));

@@ -131,7 +131,7 @@ impl Stream {
         let mut span = Span::default();
         loop {
             if let Some(arrived) = self.link().arrived_fd() {
-                self.link().slot().taken.store(true, Ordering::Relaxed);
+                self.link().owe();
                 return arrived;
             }
             if self.rfile.receive_more(&mut span)? == 0 {

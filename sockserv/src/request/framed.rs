@@ -1,7 +1,6 @@
 //! [`Framed`]: a stream of messages in place of bytes.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
@@ -341,7 +340,7 @@ impl Received {
         loop {
             if !self.bytes.is_empty() {
                 // A message, or half of one: it is owed an answer, and what is left of it may be late.
-                source.link().slot().taken.store(true, Ordering::Relaxed);
+                source.link().owe();
             }
             let item = decoder.decode(&mut self.bytes)?;
             if item.is_some() || decoder.has_ended() {

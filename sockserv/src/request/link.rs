@@ -144,6 +144,12 @@ impl Link {
         }
     }
 
+    /// The handler has taken something that it has not answered yet.
+    #[inline]
+    pub(crate) fn owe(&self) {
+        self.slot().taken.store(true, Ordering::Relaxed);
+    }
+
     /// The handler has answered what it took, or says that it owes no answer.
     pub(crate) fn owe_nothing(&self) {
         self.slot().taken.store(false, Ordering::Relaxed);

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -161,7 +160,7 @@ pub(crate) trait Source: Sized {
         if count > 0 {
             let input = self.input();
             input.start = (input.start + count).min(input.end);
-            self.link().slot().taken.store(true, Ordering::Relaxed);
+            self.link().owe();
         }
     }
 
@@ -342,7 +341,7 @@ impl Source for Rfile {
         }
         let count = self.tie.link().read(into, span)?;
         if count > 0 {
-            self.link().slot().taken.store(true, Ordering::Relaxed);
+            self.link().owe();
         }
         Ok(count)
     }
@@ -385,7 +384,7 @@ impl Source for Reader<'_> {
         span.half = true;
         let count = self.link.read(into, span)?;
         if count > 0 {
-            self.link.slot().taken.store(true, Ordering::Relaxed);
+            self.link.owe();
         }
         Ok(count)
     }

@@ -341,11 +341,6 @@ impl Stream {
     pub fn idle(&mut self) {
         self.link().owe_nothing();
     }
-
-    /// Says that something was received that is not answered yet.
-    pub(crate) fn owe(&mut self) {
-        self.link().slot().taken.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Keeps a request busy. Made by [`Stream::busy`].
