@@ -147,11 +147,10 @@ impl Drop for Input {
     }
 }
 
-/// What the two readers have in common: an input, a link, and what happens before a wait.
+/// What the two readers have in common: an input, a link, and how they receive.
 pub(crate) trait Source: Sized {
     fn input(&mut self) -> &mut Input;
     fn link(&self) -> &Link;
-    fn before_wait(&mut self);
 
     /// Makes sure that something is in the buffer; zero bytes there is the end.
     fn fill(&mut self, span: &mut Span) -> io::Result<()>;
@@ -320,10 +319,6 @@ impl Source for Rfile {
         self.tie.link()
     }
 
-    fn before_wait(&mut self) {
-        self.tie.flush_before_read();
-    }
-
     fn fill(&mut self, span: &mut Span) -> io::Result<()> {
         if self.input.is_empty() {
             self.tie.flush_before_read();
@@ -335,7 +330,7 @@ impl Source for Rfile {
     }
 
     fn read_past(&mut self, into: &mut [u8], span: &mut Span) -> io::Result<usize> {
-        self.before_wait();
+        self.tie.flush_before_read();
         if !self.tie.is_open() {
             return Ok(0);
         }
@@ -366,8 +361,6 @@ impl Source for Reader<'_> {
     fn link(&self) -> &Link {
         self.link
     }
-
-    fn before_wait(&mut self) {}
 
     fn fill(&mut self, span: &mut Span) -> io::Result<()> {
         if self.input.is_empty() && self.is_open {
