@@ -125,11 +125,10 @@ impl<H: Declaration> Server<H> {
     }
 
     fn bind_places(&mut self) -> io::Result<()> {
-        let last_word = |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
         let places = places(
             <H::Transport as Transport<H>>::KINDS,
             &self.requests.options,
-            &last_word,
+            &|socket| self.last_word(socket),
         )?;
         let most = self.requests.options.max_packet_size;
         let listeners = places
@@ -148,9 +147,12 @@ impl<H: Declaration> Server<H> {
         at: &Address,
     ) -> io::Result<Box<dyn Intake + Send>> {
         let options = &self.requests.options;
-        let last_word = |socket: &Socket| ask(|| (self.hooks.server_bind)(&self.prototype, socket));
-        let place = Place::bind(kind, at, options, &last_word)?;
+        let place = Place::bind(kind, at, options, &|socket| self.last_word(socket))?;
         Ok(listener(place, options.max_packet_size))
+    }
+
+    fn last_word(&self, socket: &Socket) -> io::Result<()> {
+        ask(|| (self.hooks.server_bind)(&self.prototype, socket))
     }
 
     pub(super) fn listen_to(&mut self, listeners: Vec<Box<dyn Intake + Send>>) {
@@ -205,7 +207,7 @@ pub(crate) fn places(
         .collect::<Result<Vec<_>, _>>()?;
     let mut places = Vec::new();
     if !options.explicit && !endpoints.iter().any(names_inherited) {
-        places = adopt_all(kinds, |_| true)?;
+        places = adopt_all(kinds)?;
     }
     // What systemd did not hand over is bound here, if the attribute says where.
     let had = |kind: &Kind| places.iter().any(|place: &Place| place.kind == *kind);
@@ -245,16 +247,20 @@ fn inherited_by_name(endpoint: &Endpoint) -> Vec<RawFd> {
         Endpoint::Inetd => vec![STDIN],
         Endpoint::Fd(fd) => vec![*fd],
         Endpoint::Systemd(name, index) => {
-            let named = place::handed_over().into_iter();
-            let mut named = named
-                .filter(|(_, label)| label.name() == Some(name))
-                .map(|(fd, _)| fd);
-            match index {
-                None => named.collect(),
-                Some(index) => named.nth(*index).into_iter().collect(),
-            }
+            let named = by_systemd(name, *index).into_iter();
+            named.map(|(fd, _)| fd).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// What systemd handed over under this name: all of it, or the one with this index.
+fn by_systemd(name: &str, index: Option<usize>) -> Vec<(RawFd, Label)> {
+    let all = place::handed_over().into_iter();
+    let mut named = all.filter(|(_, label)| label.name() == Some(name));
+    match index {
+        None => named.collect(),
+        Some(index) => named.nth(index).into_iter().collect(),
     }
 }
 
@@ -463,12 +469,9 @@ fn adopt_stdin(kinds: &[Kind]) -> io::Result<Place> {
     }
 }
 
-fn adopt_all(kinds: &[Kind], wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Place>> {
-    let fds = place::handed_over()
-        .into_iter()
-        .filter(|(_, label)| label.name().is_some_and(&wanted));
-    let fds =
-        fds.filter(|(fd, _)| place::inherited_kind(*fd).is_some_and(|kind| kinds.contains(&kind)));
+fn adopt_all(kinds: &[Kind]) -> io::Result<Vec<Place>> {
+    let fits = |fd| place::inherited_kind(fd).is_some_and(|kind| kinds.contains(&kind));
+    let fds = place::handed_over().into_iter().filter(|(fd, _)| fits(*fd));
     let places: io::Result<Vec<_>> = fds.map(|(fd, label)| adopt(fd, &label, kinds)).collect();
     Ok(by_kind(kinds, places?)) // Of one kind they stay in systemd's order.
 }
@@ -485,26 +488,18 @@ fn not_ready(error: io::Error) -> io::Error {
 }
 
 fn adopt_named(kind: Kind, name: &str, index: Option<usize>) -> io::Result<Vec<Place>> {
-    let missing = || {
-        io::Error::new(
+    let mut named = by_systemd(name, index);
+    if index.is_none() {
+        named.retain(|(fd, _)| place::inherited_kind(*fd) == Some(kind));
+    }
+    if named.is_empty() {
+        return Err(io::Error::new(
             io::ErrorKind::NotFound,
             format!("systemd handed over no `{kind}` socket named `{name}`"),
-        )
-    };
-    let places = match index {
-        None => adopt_all(&[kind], |other| other == name)?,
-        Some(index) => {
-            let fd = place::handed_over()
-                .into_iter()
-                .filter(|(_, label)| label.name() == Some(name))
-                .nth(index);
-            let (fd, label) = fd.ok_or_else(missing)?;
-            vec![adopt(fd, &label, &[kind])?]
-        }
-    };
-    if places.is_empty() {
-        Err(missing())
-    } else {
-        Ok(places)
+        ));
     }
+    let named = named.into_iter();
+    named
+        .map(|(fd, label)| adopt(fd, &label, &[kind]))
+        .collect()
 }
