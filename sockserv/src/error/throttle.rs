@@ -72,7 +72,7 @@ impl Throttle {
     /// Writes what `line` makes of the number of lines held back since the last one, or holds this one back too.
     pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
         if let Some(missed) = self.pass() {
-            write(&line(missed));
+            note(&line(missed));
         }
     }
 
@@ -97,20 +97,17 @@ impl Throttle {
     }
 }
 
+/// Writes one line where the default `handle_error` writes.
 #[cfg(feature = "log")]
-fn write(line: &str) {
+pub(crate) fn note(line: &str) {
     log::error!(target: "sockserv", "{line}");
 }
 
+/// Writes one line where the default `handle_error` writes.
 #[cfg(not(feature = "log"))]
-fn write(line: &str) {
+pub(crate) fn note(line: &str) {
     // One write, so that lines of several threads and processes do not mix; a closed stderr has nowhere to complain.
     let _ = io::stderr().write_all(format!("sockserv: {line}\n").as_bytes());
-}
-
-/// Writes one line where the default `handle_error` writes.
-pub(crate) fn note(line: &str) {
-    write(line);
 }
 
 #[cfg(test)]
