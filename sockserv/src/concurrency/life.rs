@@ -9,7 +9,7 @@ use crate::handler::Calls;
 use crate::hooks::HookTable;
 use crate::listener::Incoming;
 use crate::request::Live;
-use crate::request::stream::Elsewhere;
+use crate::request::elsewhere::Elsewhere;
 use crate::requests::Requests;
 use crate::sys::fork;
 

@@ -7,10 +7,19 @@ use std::thread;
 use crate::error::{IntoOutcome, Phase, RequestError};
 use crate::guard::{guard, leave_handler};
 use crate::request::link::Link;
-use crate::request::stream::{Elsewhere, Stream};
+use crate::request::stream::Stream;
 use crate::requests::children::Kept;
 use crate::requests::lock;
 use crate::sys::fork::{self, Threads};
+
+/// Who has the rest of a request.
+#[derive(Debug)]
+pub(crate) enum Elsewhere {
+    /// A thread, or a child of which this is the parent.
+    Other,
+    /// This is the child; what the rest of the request came to.
+    Here(Option<RequestError>),
+}
 
 impl Stream {
     /// Hands the rest of this request to a child process and returns in the parent, so that the server can go on.

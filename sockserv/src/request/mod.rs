@@ -29,7 +29,7 @@ pub use wfile::{Wfile, Writer};
 
 use crate::address::Address;
 use crate::error::Seen;
-use crate::request::stream::Elsewhere;
+use crate::request::elsewhere::Elsewhere;
 use crate::requests::{ServerHandle, Ticket};
 
 /// Keeps buffers ready on this thread.

@@ -12,6 +12,7 @@ use socket2::{SockRef, Socket};
 
 use crate::address::Address;
 use crate::credentials::Credentials;
+use crate::request::elsewhere::Elsewhere;
 use crate::request::link::Link;
 use crate::request::rate::Pace;
 use crate::request::rfile::{Input, Reader, Rfile};
@@ -59,15 +60,6 @@ pub struct Stream {
     pub wfile: Wfile,
     /// What became of the request after it was handed to somebody else.
     pub(crate) elsewhere: Option<Elsewhere>,
-}
-
-/// Who has the rest of a request.
-#[derive(Debug)]
-pub(crate) enum Elsewhere {
-    /// A thread, or a child of which this is the parent.
-    Other,
-    /// This is the child; what the rest of the request came to.
-    Here(Option<crate::error::RequestError>),
 }
 
 impl Stream {
