@@ -5,7 +5,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, Lit, Token, Type};
 
 use super::values::literal;
-use super::verbs::{self, attr, check_is_a_method, check_one};
+use super::verbs::{self, attr, check_is_a_method, check_one, is_taken};
 use crate::args::{Args, Given};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_word, ungroup};
@@ -146,19 +146,15 @@ fn number(expr: &Expr, errors: &mut Errors) -> Option<u32> {
 }
 
 fn check_numbers_once(procedures: &[Numbered<'_>], errors: &mut Errors) {
-    let mut seen = Vec::new();
+    let mut called = Vec::new();
     for procedure in procedures {
-        let may_be_missing = !procedure.method.is_there();
         for number in &procedure.numbers {
-            let is_taken =
-                |(other, missing): &(&u32, bool)| *other == number && !(*missing && may_be_missing);
-            if seen.iter().any(is_taken) {
+            if is_taken(&mut called, number, procedure.method) {
                 errors.at(
                     attr(procedure.method, "procedure"),
                     format_args!("procedure {number} is another method already; keep one"),
                 );
             }
-            seen.push((number, may_be_missing));
         }
     }
 }

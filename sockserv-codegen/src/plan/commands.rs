@@ -7,10 +7,10 @@ use syn::{
     Attribute, Expr, GenericArgument, GenericParam, Lit, LitStr, Pat, PathArguments, Token, Type,
 };
 
-use super::messages::{check_near, find};
+use super::messages::command_error;
 use super::methods::Kind;
 use super::values;
-use super::verbs::{self, attr, check_is_a_method, check_one};
+use super::verbs::{self, attr, check_is_a_method, check_one, is_bytes, is_taken};
 use crate::args::{Args, FramingWord, Given};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_segment, last_word, ungroup};
@@ -122,10 +122,6 @@ fn documentation(attr: &Attribute) -> Option<String> {
     }
 }
 
-/// What `command_error` looks like.
-const COMMAND_ERROR: &str =
-    "fn command_error(&mut self, error: &CommandError, replies: &mut Replies) -> io::Result<()>";
-
 /// Finds them; nothing if there are none.
 pub(super) fn commands<'a>(
     args: &'a Args,
@@ -163,8 +159,7 @@ pub(super) fn commands<'a>(
     };
     let ignores_case = manner("ignore_case");
     check_verbs_once(&commands, ignores_case, errors);
-    check_near("command_error", COMMAND_ERROR, handler, errors);
-    let error = find("command_error", COMMAND_ERROR, handler, 2..=2, errors);
+    let error = command_error(handler, errors);
     check_own_codec(framing, handler, errors);
     Some(Commands {
         commands,
@@ -356,13 +351,6 @@ fn element(ty: &Type) -> Option<&Type> {
     }
 }
 
-fn is_bytes(ty: &Type) -> bool {
-    match ungroup(ty) {
-        Type::Slice(slice) => last_word(&slice.elem).is_some_and(|word| word == "u8"),
-        _ => false,
-    }
-}
-
 /// Returns the `T` of `Option<T>`.
 fn argument(ty: &Type) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &last_segment(ty)?.arguments else {
@@ -414,9 +402,8 @@ fn check_order(parameters: &[Parameter<'_>], errors: &mut Errors) {
 }
 
 fn check_verbs_once(commands: &[Command<'_>], ignores_case: bool, errors: &mut Errors) {
-    let mut seen: Vec<(String, bool)> = Vec::new();
+    let mut called = Vec::new();
     for command in commands {
-        let may_be_missing = !command.method.is_there();
         for verb in &command.verbs {
             let text = verb.value();
             let key = if ignores_case {
@@ -424,15 +411,12 @@ fn check_verbs_once(commands: &[Command<'_>], ignores_case: bool, errors: &mut E
             } else {
                 text.clone()
             };
-            let is_taken =
-                |(other, missing): &(String, bool)| *other == key && !(*missing && may_be_missing);
-            if seen.iter().any(is_taken) {
+            if is_taken(&mut called, key, command.method) {
                 errors.at(
                     verb,
                     format_args!("`{text}` is a command already; keep one, or write another verb"),
                 );
             }
-            seen.push((key, may_be_missing));
         }
     }
 }

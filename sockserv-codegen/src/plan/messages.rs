@@ -67,11 +67,13 @@ pub(super) const WIDTHS: [(&str, &str, u64, u64); 6] = [
     ("varint", "Varint", 10, u64::MAX),
 ];
 
-/// What `message` looks like.
-pub(super) const MESSAGE: &str =
+/// What these methods look like.
+const MESSAGE: &str =
     "fn message(&mut self, message: Bytes, replies: &mut Replies) -> io::Result<()>";
 const FRAME_ERROR: &str =
     "fn frame_error(&mut self, error: FrameError, replies: &mut Replies) -> io::Result<()>";
+const COMMAND_ERROR: &str =
+    "fn command_error(&mut self, error: &CommandError, replies: &mut Replies) -> io::Result<()>";
 
 /// Finds them; nothing if the handler is no message handler.
 pub(super) fn messages<'a>(
@@ -160,8 +162,14 @@ fn check_one_framing(framings: &[Given<FramingWord>], errors: &mut Errors) {
     }
 }
 
+/// What answers a command, or an opcode, that failed.
+pub(super) fn command_error<'a>(handler: &'a Handler, errors: &mut Errors) -> Vec<&'a Method> {
+    check_near("command_error", COMMAND_ERROR, handler, errors);
+    find("command_error", COMMAND_ERROR, handler, 2..=2, errors)
+}
+
 /// The methods of that name which can be called.
-pub(super) fn find<'a>(
+fn find<'a>(
     name: &str,
     wanted: &str,
     handler: &'a Handler,
@@ -183,7 +191,7 @@ pub(super) fn find<'a>(
 }
 
 /// One letter away from a name that the server calls.
-pub(super) fn check_near(name: &str, wanted: &str, handler: &Handler, errors: &mut Errors) {
+fn check_near(name: &str, wanted: &str, handler: &Handler, errors: &mut Errors) {
     if handler.named(name).next().is_some() {
         return;
     }

@@ -5,10 +5,10 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, Token, Type};
 
-use super::messages::{WIDTHS, check_near, find, width};
+use super::messages::{WIDTHS, command_error, width};
 use super::methods::Kind;
 use super::values::{self, Value, literal};
-use super::verbs::{self, attr, check_is_a_method, check_one};
+use super::verbs::{self, attr, check_is_a_method, check_one, is_bytes, is_taken};
 use crate::args::{Args, Given, OpcodeWord};
 use crate::errors::Errors;
 use crate::handler::{Handler, Method, last_word, ungroup};
@@ -52,10 +52,6 @@ pub(crate) enum Part {
     Replies,
 }
 
-/// What `command_error` looks like.
-const COMMAND_ERROR: &str =
-    "fn command_error(&mut self, error: &CommandError, replies: &mut Replies) -> io::Result<()>";
-
 /// Finds them; nothing if there are none.
 pub(super) fn opcodes<'a>(
     args: &'a Args,
@@ -95,12 +91,11 @@ pub(super) fn opcodes<'a>(
         .map(|method| opcode(method, kind, limit, errors))
         .collect();
     check_numbers_once(&opcodes, errors);
-    check_near("command_error", COMMAND_ERROR, handler, errors);
     Some(Opcodes {
         opcodes,
         width,
         at,
-        error: find("command_error", COMMAND_ERROR, handler, 2..=2, errors),
+        error: command_error(handler, errors),
     })
 }
 
@@ -200,17 +195,13 @@ fn part(ty: &Type, kind: Kind, before: usize, errors: &mut Errors) -> Part {
         0 => Part::Payload(borrowed),
         _ => Part::Head(borrowed),
     };
-    let is_slice = |ty: &Type| match ungroup(ty) {
-        Type::Slice(slice) => last_word(&slice.elem).is_some_and(|word| word == "u8"),
-        _ => false,
-    };
     let part = match ungroup(ty) {
         Type::Reference(reference) => {
             let word = last_word(&reference.elem).map(ToString::to_string);
             match (word.as_deref(), reference.mutability.is_some()) {
                 (Some("Stream"), true) if kind == Kind::Stream => return Part::Stream,
                 (Some("Replies"), true) => return Part::Replies,
-                (None, false) if is_slice(&reference.elem) => Some(bytes(true)),
+                (None, false) if is_bytes(&reference.elem) => Some(bytes(true)),
                 _ => None,
             }
         }
@@ -224,22 +215,18 @@ fn part(ty: &Type, kind: Kind, before: usize, errors: &mut Errors) -> Part {
 }
 
 fn check_numbers_once(opcodes: &[Opcode<'_>], errors: &mut Errors) {
-    let mut seen = Vec::new();
+    let mut called = Vec::new();
     for opcode in opcodes {
-        let may_be_missing = !opcode.method.is_there();
         for number in &opcode.numbers {
             let Number::Literal(number, span) = number else {
                 continue;
             };
-            let is_taken =
-                |(other, missing): &(u64, bool)| other == number && !(*missing && may_be_missing);
-            if seen.iter().any(is_taken) {
+            if is_taken(&mut called, *number, opcode.method) {
                 errors.at_span(
                     *span,
                     format_args!("the opcode {number:#04x} calls another method already; keep one"),
                 );
             }
-            seen.push((*number, may_be_missing));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What `#[command]`, `#[opcode]` and `#[procedure]` have in common: attributes that say what a method is called by.
 
-use syn::{Attribute, FnArg, PatType};
+use syn::{Attribute, FnArg, PatType, Type};
 
 use super::methods::{check_can_be_called, check_error_can_be_sent};
 use crate::errors::Errors;
-use crate::handler::{Handler, Method};
+use crate::handler::{Handler, Method, last_word, ungroup};
 
 /// Finds the methods that have the attribute.
 pub(super) fn methods<'a>(handler: &'a Handler, name: &str) -> Vec<&'a Method> {
@@ -40,10 +40,31 @@ pub(super) fn check_is_a_method(method: &Method, sort: &str, wanted: &str, error
     check_error_can_be_sent(&method.sig, "", errors);
 }
 
+/// Notes what a method is called by; returns whether another one is, unless `#[cfg]` chooses between the two.
+pub(super) fn is_taken<'a, K: PartialEq>(
+    called: &mut Vec<(K, &'a Method)>,
+    key: K,
+    method: &'a Method,
+) -> bool {
+    let is_it =
+        |(other, one): &(K, &Method)| *other == key && (one.is_there() || method.is_there());
+    let is_taken = called.iter().any(is_it);
+    called.push((key, method));
+    is_taken
+}
+
 /// Returns the parameters behind `self`.
 pub(super) fn parameters(method: &Method) -> impl Iterator<Item = &PatType> {
     method.sig.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
     })
+}
+
+/// Tells whether a type is `[u8]`.
+pub(super) fn is_bytes(ty: &Type) -> bool {
+    match ungroup(ty) {
+        Type::Slice(slice) => last_word(&slice.elem).is_some_and(|word| word == "u8"),
+        _ => false,
+    }
 }
