@@ -220,8 +220,11 @@ fn check_order(folder: &str, order: &[&str]) {
         .collect();
     let mut climbs = Vec::new();
     for file in sources(folder).into_iter().filter(|file| !is_test(file)) {
-        let Some(own) = module(folder, &file).and_then(|name| rank.get(&*name).copied()) else {
+        let Some(own) = module(folder, &file) else {
             continue;
+        };
+        let Some(&own) = rank.get(&*own) else {
+            panic!("`{own}` of {folder} has no place in the house");
         };
         for name in named(&code(&file)) {
             if rank.get(&*name).is_some_and(|other| *other > own) {
