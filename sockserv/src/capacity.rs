@@ -33,7 +33,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::drain::{CUT_NOTICE, LAST_WORDS};
 
 /// How many descriptors are everything else: standard streams, poller, timer, listeners, what the application opens.
-const OTHER_DESCRIPTORS: u64 = 32;
+pub(crate) const OTHER_DESCRIPTORS: u64 = 32;
 
 /// What a thread or a child touches at least: its first stack pages, its control block, the kernel's side of both.
 const TOUCHED: u64 = 64 << 10;

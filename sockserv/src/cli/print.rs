@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::{env, io};
 
 use crate::address::{Address, Endpoint, Kind};
-use crate::capacity::{Need, stop_seconds};
+use crate::capacity::{Need, OTHER_DESCRIPTORS, stop_seconds};
 use crate::cli::Parsed;
 use crate::options::{Accept, Options};
 use crate::server::declare::{Attribute, Declaration, Transport};
@@ -192,7 +192,7 @@ impl<'a> Deployment<'a> {
     }
 
     fn files(&self) -> u64 {
-        self.need.connections.saturating_add(32)
+        self.need.connections.saturating_add(OTHER_DESCRIPTORS)
     }
 
     /// A configuration of HAProxy for two of them.
