@@ -1,4 +1,4 @@
-//! The only file that knows both the arguments and the handler. One rule, one function, one message; `Plan::new` is their index.
+//! What the arguments and the handler are together. One rule, one function, one message; `Plan::new` is their index.
 
 mod by_hand;
 mod commands;

@@ -18,7 +18,8 @@ use socket2::{Domain, Socket};
 
 use crate::sys::clock::at_least_a_micro;
 
-/// How long, and how much, a peer may go on talking after the end before its socket is closed: promise 5.
+/// How many bytes a peer may go on sending after the end before its socket is closed: promise 5. For how long,
+/// [`Linger::time`] says.
 pub(crate) const LINGER_BYTES: usize = 64 << 10;
 
 /// How many descriptors one message may carry: unix(7), `SCM_MAX_FD`.

@@ -99,7 +99,7 @@ impl Transport {
         matches!(self, Self::Unix | Self::UnixDatagram)
     }
 
-    /// Its words in the attribute, which are also those in announced endpoints.
+    /// Its words in the attribute.
     pub(super) fn words(self) -> &'static [&'static str] {
         match self {
             Self::Tcp => &["tcp"],

@@ -235,6 +235,9 @@ pub trait Model<H> {
 
     /// Learns the options, when the server is bound and before anything is opened.
     ///
+    /// Only the models of this crate read them: one that wraps another passes them on. The settings of a model of your own
+    /// are fields of the value that [`Builder::model`](crate::Builder::model) is given.
+    ///
     /// # Errors
     ///
     /// What keeps the model from working here: it ends the bind.

@@ -3,7 +3,7 @@
 //! Everything else in this crate is safe Rust. Each file here wraps one facility of the kernel that neither `std` nor
 //! `rustix` offers as a safe call: [`shared`] memory, [`fork`], [`signal`] handlers, batches of [`datagrams`], the names of
 //! [`accounts`], a peer's [`credentials`], how much of a socket is [`unsent`], descriptors that were [`inherited`] and those
-//! for a successor.
+//! for a successor. Three have no unsafe code: [`clock`], [`poller`] and [`atomic`].
 #![allow(
     unsafe_code,
     reason = "the only folder that may; see STYLE and the lints of the workspace"
