@@ -219,7 +219,9 @@ fn escaped(text: &str) -> Option<(u8, &str)> {
         "\\" | "'" | "\"" => first.as_bytes()[0],
         "x" => {
             let (digits, behind) = behind.split_at_checked(2)?;
-            return Some((u8::from_str_radix(digits, 16).ok()?, behind));
+            let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let byte = u8::from_str_radix(digits, 16).ok();
+            return Some((byte.filter(|_| are_digits)?, behind)); // Not the sign that a number may have.
         }
         _ => return None,
     };
@@ -297,6 +299,8 @@ mod tests {
         assert!(Time::<0>::read("30").is_err());
         assert!(Mode::read("888").is_err());
         assert!(Mode::read("7777").is_err());
-        assert!(<Plain as Written<Bytes>>::read("\\x").is_err());
+        for text in ["\\x", "\\x+1"] {
+            assert!(<Plain as Written<Bytes>>::read(text).is_err(), "{text}");
+        }
     }
 }
