@@ -14,11 +14,11 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 /// All bytes zero must be a valid value, every field must be an atomic, and there is nothing to drop.
 pub(crate) unsafe trait Shareable: Sync {}
 
-/// Declares a struct of atomics fit for shared memory; the compiler checks that it is `Sync`, needs no drop, and has a zero.
+/// Declares a type of nothing but atomics fit for shared memory; the compiler checks that it is `Sync` and needs no drop.
 macro_rules! shareable {
     ($ty:ty) => {
         const _: () = assert!(!std::mem::needs_drop::<$ty>());
-        // SAFETY: what is declared so, in `requests` and `limits`, holds atomics only, for which any bytes are valid.
+        // SAFETY: all that is declared so holds atomics only, for which any bytes are valid; none is dropped, as was checked.
         #[allow(unsafe_code, reason = "the macro belongs to `sys`")]
         unsafe impl $crate::sys::shared::Shareable for $ty {}
     };
