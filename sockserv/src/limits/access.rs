@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::limits::network::{Network, NetworkError, bits};
+use crate::limits::network::{MAPPED, Network, NetworkError, bits};
 use crate::sys::shared::{Memory, Shared};
 
 /// How many networks both lists may name together: they are compared one by one for each peer, which takes a microsecond
@@ -74,7 +74,7 @@ impl Rule {
     fn new(network: Network, list: List) -> Self {
         Self {
             bits: network.bits(),
-            prefix: network.prefix_len() + if network.is_ipv4() { 96 } else { 0 },
+            prefix: network.prefix_len() + if network.is_ipv4() { MAPPED } else { 0 },
             is_ipv4: network.is_ipv4(),
             list,
         }

@@ -8,7 +8,7 @@ use std::{fmt, io};
 use ipnet::{IpNet, Ipv4Net};
 
 /// How many bits of a v4-mapped IPv6 address come before the IPv4 address: RFC 4291, section 2.5.5.2.
-const MAPPED: u8 = 96;
+pub(super) const MAPPED: u8 = 96;
 
 /// An IP network: what the options `allow` and `deny` name.
 ///
