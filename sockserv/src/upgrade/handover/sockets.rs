@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -11,6 +11,7 @@ use rustix::net::{
 };
 use socket2::Socket;
 
+use crate::requests::lock;
 use crate::upgrade::label::Label;
 
 /// How long a label may be: a name that systemd gives has at most 255 characters.
@@ -21,14 +22,14 @@ static OPEN: Mutex<Vec<(Weak<Socket>, Label)>> = Mutex::new(Vec::new());
 
 /// Remembers a listening socket for a successor.
 pub(crate) fn remember(socket: &Arc<Socket>, label: Label) {
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = lock(&OPEN);
     open.retain(|(socket, _)| socket.strong_count() > 0);
     open.push((Arc::downgrade(socket), label));
 }
 
 /// The listening sockets of this process.
 pub(crate) fn open() -> Vec<(Arc<Socket>, Label)> {
-    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = lock(&OPEN);
     let open = open
         .iter()
         .filter_map(|(socket, label)| Some((socket.upgrade()?, label.clone())));
