@@ -304,20 +304,14 @@ impl Link {
     #[inline]
     fn received(&self, result: io::Result<usize>, late: Timeout) -> io::Result<usize> {
         match result {
-            Ok(0) => match self.slot().told() {
-                Told::FirstByte => Err(Timeout::FirstByte.into()),
-                Told::Request => Err(Timeout::Request.into()),
-                Told::Idle => Err(Timeout::Read.into()),
-                Told::Rate | Told::ChokedRate => Err(Timeout::Rate.into()),
-                Told::Choked => Err(Timeout::Write.into()),
-                Told::Cut | Told::CutAlone => Err(Cut.into()),
-                Told::Shutdown => Ok(0),
-                Told::No => {
+            Ok(0) => {
+                let told = self.slot().told();
+                if told == Told::No {
                     self.peer_ended
                         .store(!self.requests().is_draining(), Ordering::Relaxed);
-                    Ok(0)
                 }
-            },
+                told.error().map_or(Ok(0), Err)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(late.into()),
             Err(error) if is_disconnect(&error) => Err(self.why_ended().unwrap_or(error)),
             result => result,
@@ -487,13 +481,8 @@ impl Link {
 
     /// Our own end of the connection, if that is what a disconnect was: a peer that goes on talking is reset by it.
     fn why_ended(&self) -> Option<io::Error> {
-        match self.slot().told() {
-            Told::Request => Some(Timeout::Request.into()),
-            Told::Choked => Some(Timeout::Write.into()),
-            Told::ChokedRate => Some(Timeout::Rate.into()),
-            Told::Cut | Told::CutAlone => Some(Cut.into()),
-            _ => None,
-        }
+        let told = self.slot().told();
+        told.error().filter(|_| told.ends_writing())
     }
 
     /// Remembers what the stream saw, whatever the handler makes of it.

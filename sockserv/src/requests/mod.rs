@@ -309,10 +309,9 @@ impl Requests {
         let Some(transport) = lock(self.sides.of(index)).clone() else {
             return;
         };
-        let how = match why {
-            Told::Request | Told::Choked | Told::ChokedRate => std::net::Shutdown::Both,
-            why if why.is_cut() => std::net::Shutdown::Both,
-            _ => std::net::Shutdown::Read,
+        let how = match why.ends_writing() {
+            true => std::net::Shutdown::Both,
+            false => std::net::Shutdown::Read,
         };
         // A peer that has left already needs no shutdown.
         let _ = transport.shutdown(how);

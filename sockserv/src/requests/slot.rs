@@ -1,11 +1,12 @@
 //! [`Slot`]: one live request in the table, as atomics that its own unit writes and the accept loop reads.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::address::{Address, Kind};
 use crate::drain::Stage;
-use crate::error::Phase;
+use crate::error::{Cut, Phase, Timeout};
 use crate::named::Named;
 use crate::observer::Reason;
 use crate::requests::counters::Count;
@@ -132,6 +133,24 @@ impl Told {
 
     pub(crate) fn is_cut(self) -> bool {
         matches!(self, Self::Cut | Self::CutAlone)
+    }
+
+    /// Whether the socket is shut down both ways: then writes fail, too.
+    pub(crate) fn ends_writing(self) -> bool {
+        self.is_cut() || matches!(self, Self::Request | Self::Choked | Self::ChokedRate)
+    }
+
+    /// What a call on the socket that was shut down fails with; nothing if that is no failure.
+    pub(crate) fn error(self) -> Option<io::Error> {
+        Some(match self {
+            Self::No | Self::Shutdown => return None,
+            Self::FirstByte => Timeout::FirstByte.into(),
+            Self::Request => Timeout::Request.into(),
+            Self::Idle => Timeout::Read.into(),
+            Self::Choked => Timeout::Write.into(),
+            Self::Rate | Self::ChokedRate => Timeout::Rate.into(),
+            Self::Cut | Self::CutAlone => Cut.into(),
+        })
     }
 }
 
