@@ -140,6 +140,20 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+/// Reads and forgets what has come, until `left` bytes are used up; returns whether more may come.
+pub(crate) fn drain(transport: &dyn Transport, left: &mut usize) -> bool {
+    let mut sink = [0; 4096];
+    while *left > 0 {
+        match transport.recv(&mut sink, Wait::Not) {
+            Ok(0) => return false,
+            Ok(count) => *left = left.saturating_sub(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+    false
+}
+
 /// What the users of a transport that carries no descriptors are told.
 pub(crate) fn no_fds() -> io::Error {
     io::Error::new(

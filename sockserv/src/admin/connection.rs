@@ -10,7 +10,7 @@ use crate::admin::http::{self, Ask, Reply};
 use crate::sys::clock::Tick;
 use crate::sys::fork::ClosedInChildren;
 use crate::sys::poller::{Interest, Poller};
-use crate::transport::{Transport, Wait};
+use crate::transport::{Transport, Wait, drain};
 
 /// How long a question may take to arrive, and how long its answer to be taken.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ impl Connection {
             }
         }
         match &mut self.state {
-            State::Closing(left) => forget(&*self.transport, left),
+            State::Closing(left) => drain(&*self.transport, left),
             _ => true,
         }
     }
@@ -149,20 +149,6 @@ fn send(transport: &dyn Transport, bytes: &[u8], sent: &mut usize) -> io::Result
         }
     }
     Ok(true)
-}
-
-/// Reads and forgets what has come; returns whether more may come.
-fn forget(transport: &dyn Transport, left: &mut usize) -> bool {
-    let mut sink = [0; 1 << 10];
-    while *left > 0 {
-        match transport.recv(&mut sink, Wait::Not) {
-            Ok(0) => return false,
-            Ok(count) => *left = left.saturating_sub(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::sys::clock::Tick;
 use crate::sys::fork;
 use crate::sys::poller::timespec;
 use crate::sys::unsent::unacknowledged;
-use crate::transport::{LINGER_BYTES, Linger, Wait};
+use crate::transport::{LINGER_BYTES, Linger, Wait, drain};
 
 /// A reply up to this has reached the peer's kernel by the time it is closed, or nearly so.
 const MUCH: u64 = 16 << 10;
@@ -93,34 +93,25 @@ impl Link {
     }
 
     /// Drains what the peer still says, for a bounded time. A shutdown waits for none who has said nothing.
-    #[cold] // Its buffer is a page of the stack, which those who need not drain would touch, too.
+    #[cold] // What it drains into is a page of the stack, which those who need not drain would touch, too.
     fn linger(&self, linger: Linger) {
         let until = Tick::now().after(linger.time());
         let mut left = LINGER_BYTES;
-        let mut sink = [0; 4096];
         let requests = self.requests();
         let heeds_life = linger == Linger::Quiet && requests.options.lame_duck.is_zero();
-        while left > 0 {
-            match self.transport.recv(&mut sink, Wait::Not) {
-                Ok(0) => return,
-                Ok(count) => left = left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let Some(socket) = self.transport.descriptor() else {
-                        return;
-                    };
-                    let mut fds = [socket, requests.life_line()]
-                        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-                    let heeded = &mut fds[..1 + usize::from(heeds_life)];
-                    let ready = poll(heeded, Some(&timespec(until.left())));
-                    let is_told = !fds[1].revents().is_empty();
-                    match ready {
-                        Ok(1..) if !is_told => {}
-                        Err(Errno::INTR) => {} // By what tells the request, which has ended already.
-                        _ => return,
-                    }
-                }
-                Err(_) => return,
+        while drain(&*self.transport, &mut left) {
+            let Some(socket) = self.transport.descriptor() else {
+                return;
+            };
+            let mut fds = [socket, requests.life_line()]
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            let heeded = &mut fds[..1 + usize::from(heeds_life)];
+            let ready = poll(heeded, Some(&timespec(until.left())));
+            let is_told = !fds[1].revents().is_empty();
+            match ready {
+                Ok(1..) if !is_told => {}
+                Err(Errno::INTR) => {} // By what tells the request, which has ended already.
+                _ => return,
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::options::descriptors;
 use crate::requests::Requests;
 use crate::sys::clock::Tick;
 use crate::sys::poller::{Interest, Poller};
-use crate::transport::{LINGER_BYTES, Linger, Transport, Wait};
+use crate::transport::{LINGER_BYTES, Linger, Transport, drain};
 
 /// Tokens of lingering sockets in the poller begin here.
 pub(crate) const TOKENS: u64 = 2 << 32;
@@ -170,17 +169,7 @@ impl Socket {
         let _ = poller.remove(&*self.transport); // It is there until now, but in a new worker.
     }
 
-    /// Reads what has arrived; returns whether there may be more.
     fn drain(&mut self) -> bool {
-        let mut sink = [0; 4096];
-        while self.left > 0 {
-            match self.transport.recv(&mut sink, Wait::Not) {
-                Ok(0) => return false,
-                Ok(count) => self.left = self.left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-            }
-        }
-        false
+        drain(&*self.transport, &mut self.left)
     }
 }
