@@ -1,12 +1,15 @@
-//! `pool`: who is always busy, be it one connection or a flood of packets, lets the others have their turn.
+//! Who is always busy, be it one connection, one listener or a flood of packets, lets the others have their turn.
 
-use std::hint;
 use std::io::BufReader;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::{hint, thread};
 
 use sockserv::prelude::*;
+use sockserv_tests::DEADLINE;
 
 use crate::Test;
 
@@ -18,6 +21,11 @@ pub(crate) fn tests() -> Vec<Test> {
         ("turns_beside_packets_without_end", || {
             served_beside(packets_without_end);
         }),
+        (
+            "turns_of_listeners_whose_requests_come_one_by_one",
+            one_by_one,
+        ),
+        ("turns_of_listeners_that_wait_for_a_place", one_place),
     ]
 }
 
@@ -64,9 +72,7 @@ fn connection_without_rest(flood: &Flood) {
         while flood.goes_on() {
             socket.write_all(&b"x\n".repeat(1 << 15)).expect("it reads");
         }
-        socket
-            .shutdown(std::net::Shutdown::Write)
-            .expect("it is open");
+        socket.shutdown(Shutdown::Write).expect("it is open");
     });
 }
 
@@ -91,7 +97,7 @@ fn served_beside(floods: fn(&Flood)) {
         scope.spawn(|| floods(&flood));
         let before = server.handle().stats().bytes_in;
         sockserv_tests::wait_until(|| server.handle().stats().bytes_in > before + 1000);
-        let timeout = Some(sockserv_tests::DEADLINE);
+        let timeout = Some(DEADLINE);
         first.set_read_timeout(timeout).expect("an own socket");
         let mut first = BufReader::new(first);
         for _ in 0..20 {
@@ -101,4 +107,100 @@ fn served_beside(floods: fn(&Flood)) {
             assert_eq!(line, "turn\n");
         }
     });
+}
+
+/// Says who came, in their order.
+#[derive(Clone)]
+struct Order {
+    came: Sender<Address>,
+}
+
+impl Order {
+    fn new() -> (Self, Receiver<Address>) {
+        let (came, order) = channel();
+        (Self { came }, order)
+    }
+
+    fn note<R: Request>(&self, request: &mut R) -> Outcome {
+        self.came.send(request.peer_addr().clone())?;
+        io::copy(request.rfile(), &mut io::sink())?;
+        Ok(())
+    }
+}
+
+macro_rules! orders {
+    ($($module:ident: $datagram:ident $model:ident;)*) => {$(
+        mod $module {
+            use super::*;
+
+            #[derive(Clone)]
+            pub(super) struct Note(pub(super) Order);
+
+            #[server(tcp, $datagram, $model, vis = pub(super))]
+            impl Note {
+                fn handle<R: Request>(&mut self, request: &mut R) -> Outcome {
+                    self.0.note(request)
+                }
+            }
+        }
+    )*};
+}
+orders! {
+    unix_sync: unix_datagram sync;
+    unix_threading: unix_datagram threading;
+}
+
+/// A place for streams, and one for packets, which are there as soon as they are sent.
+fn places(name: &str) -> [String; 2] {
+    let name = format!("unix-datagram:@sockserv-{name}-{}", std::process::id());
+    ["127.0.0.1:0".to_owned(), name]
+}
+
+fn connect(server: &Address) -> TcpStream {
+    TcpStream::connect(server.as_inet().expect("a port")).expect("it listens")
+}
+
+/// Sends a packet without a sender's name.
+fn send(server: &Address) {
+    let Address::Abstract(name) = server else {
+        panic!("{server}");
+    };
+    let at = UnixAddr::from_abstract_name(name).expect("a short name");
+    let socket = UnixDatagram::unbound().expect("a socket");
+    socket.send_to_addr(b"x", &at).expect("it has room");
+}
+
+fn one_by_one() {
+    let (handler, order) = Order::new();
+    let server = unix_sync::NoteServer::builder(unix_sync::Note(handler));
+    let server = server.addrs(places("one-by-one")).bind();
+    let mut server = server.expect("free places");
+    let [streams, packets] = server.local_addrs() else {
+        panic!("{server:?}");
+    };
+    let clients: Vec<_> = (0..20).map(|_| connect(streams)).collect();
+    send(packets);
+    let shut = |client: &TcpStream| client.shutdown(Shutdown::Write);
+    clients.iter().try_for_each(shut).expect("they are open");
+    for _ in &clients {
+        server.handle_request().expect("somebody is there");
+    }
+    let came: Vec<_> = order.try_iter().collect();
+    assert!(came.contains(&Address::Unnamed), "{came:?}");
+}
+
+fn one_place() {
+    let (handler, order) = Order::new();
+    let server = unix_threading::NoteServer::builder(unix_threading::Note(handler));
+    let server = server.addrs(places("one-place")).max_connections(1).bind();
+    let server = server.expect("free places");
+    let at = server.local_addrs().to_vec();
+    let _running = server.spawn().expect("a thread");
+    let first = connect(&at[0]);
+    order.recv_timeout(DEADLINE).expect("it has the place");
+    let _silent = connect(&at[0]);
+    send(&at[1]);
+    drop(first);
+    let next = order.recv_timeout(DEADLINE).expect("the place is free");
+    assert_eq!(next, Address::Unnamed);
 }

@@ -40,6 +40,7 @@ impl<H: Declaration> Server<H> {
             let (came, result) = self.take(index, count);
             if came > 0 {
                 self.sources[index].took_one();
+                self.latest = self.sources[index].token;
                 served = true;
             }
             if let Err(error) = result {

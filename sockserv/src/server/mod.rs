@@ -76,6 +76,8 @@ pub struct Server<H: Declaration> {
     hooks: HookTable<H>,
     requests: Arc<Requests>,
     sources: Vec<Source>,
+    /// The token of the listener that had a request last.
+    latest: u64,
     addrs: Vec<Address>,
     announced: Vec<Endpoint>,
     state: State,

@@ -68,6 +68,7 @@ impl<H: Declaration> Server<H> {
             methods: <H::Transport as Transport<H>>::methods(),
             hooks: H::hooks(),
             sources: Vec::new(),
+            latest: 0,
             addrs: Vec::new(),
             announced: Vec::new(),
             state: State::Bound,

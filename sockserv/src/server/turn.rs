@@ -101,7 +101,17 @@ impl<H: Declaration> Server<H> {
         ready.clear();
         let timeout = self.timeout(until);
         self.requests.poller.wait(&mut ready, timeout)?;
+        // A worker keeps the kernel's order: it may be the only one that was woken for the first.
+        if self.requests.worker().is_none() {
+            self.take_turns(&mut ready);
+        }
         Ok(ready)
+    }
+
+    /// Lets the listeners begin that come after the latest one: there may be room for one request only.
+    fn take_turns(&self, ready: &mut [u64]) {
+        let had_theirs = FIRST_LISTENER..=self.latest;
+        ready.sort_unstable_by_key(|&token| (had_theirs.contains(&token), token));
     }
 
     /// How long it may wait, at most `until`.
