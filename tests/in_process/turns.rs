@@ -6,7 +6,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::{hint, thread};
+use std::sync::{Arc, Barrier};
+use std::{hint, iter, thread};
 
 use sockserv::prelude::*;
 use sockserv_tests::DEADLINE;
@@ -26,6 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
             one_by_one,
         ),
         ("turns_of_listeners_that_wait_for_a_place", one_place),
+        ("turns_of_a_client_beside_slow_packets", slow_packets),
     ]
 }
 
@@ -109,21 +111,28 @@ fn served_beside(floods: fn(&Flood)) {
     });
 }
 
-/// Says who came, in their order.
+/// Says who came, in their order. The packet `gate` comes to a gate, and goes on when that opens.
 #[derive(Clone)]
 struct Order {
     came: Sender<Address>,
+    gate: Arc<Barrier>,
 }
 
 impl Order {
     fn new() -> (Self, Receiver<Address>) {
         let (came, order) = channel();
-        (Self { came }, order)
+        let gate = Arc::new(Barrier::new(2));
+        (Self { came, gate }, order)
     }
 
     fn note<R: Request>(&self, request: &mut R) -> Outcome {
+        let mut said = Vec::new();
         self.came.send(request.peer_addr().clone())?;
-        io::copy(request.rfile(), &mut io::sink())?;
+        request.rfile().read_to_end(&mut said)?;
+        if said == b"gate" {
+            self.gate.wait();
+            self.gate.wait();
+        }
         Ok(())
     }
 }
@@ -146,6 +155,7 @@ macro_rules! orders {
     )*};
 }
 orders! {
+    udp_sync: udp sync;
     unix_sync: unix_datagram sync;
     unix_threading: unix_datagram threading;
 }
@@ -203,4 +213,26 @@ fn one_place() {
     drop(first);
     let next = order.recv_timeout(DEADLINE).expect("the place is free");
     assert_eq!(next, Address::Unnamed);
+}
+
+fn slow_packets() {
+    let (handler, order) = Order::new();
+    let gate = Arc::clone(&handler.gate);
+    let server = udp_sync::NoteServer::bind_to("127.0.0.1:0", udp_sync::Note(handler));
+    let server = server.expect("a free port");
+    let at = server.local_addr().as_inet().expect("a port");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.send_to(b"gate", at).expect("the kernel takes it");
+    for _ in 0..200 {
+        socket.send_to(b"x", at).expect("the kernel takes it");
+    }
+    let running = server.spawn().expect("a thread");
+    gate.wait();
+    let client = connect(running.local_addr());
+    client.shutdown(Shutdown::Write).expect("it is open");
+    let own = Address::from(client.local_addr().expect("an own socket"));
+    gate.wait();
+    let order = iter::from_fn(|| order.recv_timeout(DEADLINE).ok());
+    let others = order.take_while(|peer| *peer != own).count();
+    assert!(others <= 100, "{others} packets came before it");
 }

@@ -18,8 +18,8 @@ use crate::server::declare::Declaration;
 use crate::server::turn::Most;
 use crate::transport::{Linger, Wait};
 
-/// How many connections a turn takes from one listener before the others have theirs.
-const CONNECTIONS_PER_TURN: usize = 64;
+/// How many requests a turn takes from one listener before the others have theirs.
+const REQUESTS_PER_TURN: u64 = 64;
 
 /// How many clients are shed at once when no descriptor can be had and nothing of ours can end.
 const SHED: usize = 64;
@@ -30,8 +30,8 @@ const UNSERVED: &str = "the listener made a request of a kind that the handler d
 impl<H: Declaration> Server<H> {
     /// Takes what a listener has; returns whether there was anything.
     pub(super) fn accept(&mut self, index: usize, most: Most) -> io::Result<bool> {
-        let mut served = false;
-        for _ in 0..CONNECTIONS_PER_TURN {
+        let mut taken = 0;
+        while taken < REQUESTS_PER_TURN {
             let count = if most == Most::One {
                 1
             } else {
@@ -41,10 +41,10 @@ impl<H: Declaration> Server<H> {
             if came > 0 {
                 self.sources[index].took_one();
                 self.latest = self.sources[index].token;
-                served = true;
+                taken += came;
             }
             if let Err(error) = result {
-                return self.failed(index, error).map(|()| served);
+                return self.failed(index, error).map(|()| taken > 0);
             }
             if self.sources[index].listener.place().is_none() {
                 self.model.end_of_turn(); // An own listener may wait for its next one.
@@ -54,7 +54,7 @@ impl<H: Declaration> Server<H> {
                 break;
             }
         }
-        Ok(served)
+        Ok(taken > 0)
     }
 
     /// Takes at most `count` requests from a listener. Returns how many came, however that ended.
