@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("p01_a_listener_waits_for_room_in_the_poll_set", no_room),
         Trial::test("p02_a_child_says_why_it_cannot_begin", no_child),
         Trial::test("p02_a_worker_says_why_it_cannot_begin", no_worker),
+        Trial::test("a01_workers_turn_nobody_away_at_once", later),
         Trial::test("a19_who_cannot_hear_an_answer_does_not_take_over", deaf),
     ];
     let trials = trials.into_iter();
@@ -142,6 +143,17 @@ fn no_worker() -> Result<(), Failed> {
         .filter(|line| line.starts_with(begin) && line.ends_with(&why));
     assert!(whys.count() >= 1, "{lines:?}");
     server.stop()?;
+    Ok(())
+}
+
+/// Workers without descriptors leave a client to their siblings, or take it later.
+fn later() -> Result<(), Failed> {
+    let mut server = start("calls_prefork", "inject=accept4:error=EMFILE:when=1")?;
+    let at = server.at()?;
+    ask(&mut connect(&at)?)?;
+    let said = server.stop()?;
+    let is_known = |line: &String| line.contains("; pausing ") && line.contains(", 0 clients");
+    assert!(!said.is_empty() && said.iter().all(is_known), "{said:?}");
     Ok(())
 }
 

@@ -10,16 +10,17 @@ use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sockserv::prelude::*;
 use sockserv::{Incoming, Listener};
-use sockserv_tests::DEADLINE;
+use sockserv_tests::{DEADLINE, wait_until};
 
 use crate::Test;
 use crate::faults::{
     Fault, Faulty, OF_ONE_CONNECTION, OF_THE_MACHINE, answer, converse, lame_faults,
     try_to_converse,
 };
-use crate::served::Served;
+use crate::served::{self, Served};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -35,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("a06_prefork_stands_a_break_at_any_call", || {
             breaks("breaking_prefork")
         }),
+        Trial::test("a01_a_worker_without_descriptors_turns_nobody_away", poor),
     ]
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn served() -> Vec<Test> {
         ("failing_prefork", || prefork::run(4, Script::fails())),
         ("breaking_forking", || forking::run(1, Script::breaks())),
         ("breaking_prefork", || prefork::run(1, Script::breaks())),
+        ("poor_prefork", poor_worker),
     ]
 }
 
@@ -198,5 +201,49 @@ fn breaks(served: &str) -> Result<(), Failed> {
     let [refused, finished, failed] = counts(&server.stop()?)?;
     assert_eq!((refused, finished + failed), (0, 2 * broken + 2));
     assert!(failed > 40, "{failed}");
+    Ok(())
+}
+
+/// All but its last worker may open nothing.
+#[derive(Clone)]
+struct Poor;
+
+#[server(tcp, prefork(workers = 4), addr = "127.0.0.1:0")]
+impl Poor {
+    fn worker_start(&mut self, worker: usize) -> io::Result<()> {
+        if worker < 3 {
+            let maximum = getrlimit(Resource::Nofile).maximum;
+            let current = Some(0);
+            setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        io::copy(&mut stream.rfile, &mut stream.wfile).map(drop)
+    }
+}
+
+fn poor_worker() {
+    PoorServer::bind(Poor)
+        .and_then(PoorServer::run)
+        .unwrap_or_else(|error| panic!("ended with: {error}"));
+}
+
+/// Those that cannot take a client, and were woken for it, leave it to the one that can.
+fn poor() -> Result<(), Failed> {
+    let mut server = Served::start("poor_prefork")?;
+    let at = server.at()?;
+    let workers = || server.process().children().into_iter();
+    wait_until(|| workers().filter(|(worker, _)| worker.sleeps()).count() == 4);
+    for _ in 0..10 {
+        let mut client = served::connect(&at)?;
+        let mut echo = [0; 4];
+        client.write_all(b"here")?;
+        client.read_exact(&mut echo)?;
+    }
+    let said = server.stop()?;
+    let is_known = |line: &String| line.contains("Too many open files");
+    assert!(said.iter().all(is_known), "{said:?}");
     Ok(())
 }

@@ -31,7 +31,8 @@ crate::sys::shared::shareable!(Post);
 pub(super) struct Workforce {
     /// How often the operator has asked for new ones.
     generation: AtomicU32,
-    /// How often a worker left although the kernel had woken it, and no sibling, for a client that waits.
+    /// How often a worker left, or had no descriptors, although the kernel had woken it, and no sibling, for a client that
+    /// waits.
     passed_on: AtomicU32,
     /// Whether the parent looks after the deadlines of their requests: not while there are none.
     watched: AtomicBool,
@@ -192,7 +193,7 @@ impl Requests {
         watched.load(Ordering::SeqCst)
     }
 
-    /// A worker that leaves was woken for a client that waits: the others, who were not, are to look.
+    /// A worker that leaves, or has no descriptors, was woken for a client that waits: the others, who were not, are to look.
     pub(crate) fn pass_on(&self) {
         self.workforce().passed_on.fetch_add(1, Ordering::SeqCst);
         self.ring();

@@ -118,10 +118,15 @@ impl<H: Declaration> Server<H> {
 
     /// Descriptors or memory ran out.
     fn pause(&mut self, index: usize, error: &io::Error) {
-        let shed = if !self.requests.is_in_use() && self.lingering.is_empty() {
-            self.shed(index)
-        } else {
-            0
+        let is_worker = self.requests.worker().is_some();
+        if is_worker {
+            self.requests.pass_on();
+        }
+        let may_come_elsewhere = is_worker && !self.sources[index].pauses_longest();
+        let can_end = self.requests.is_in_use() || !self.lingering.is_empty();
+        let shed = match can_end || may_come_elsewhere {
+            true => 0,
+            false => self.shed(index),
         };
         self.leave_alone(index, error, shed);
     }

@@ -133,6 +133,11 @@ impl Source {
         pause
     }
 
+    /// Whether it has paused so often that no pause is longer than the next.
+    pub(crate) fn pauses_longest(&self) -> bool {
+        self.pause == LAST_PAUSE
+    }
+
     /// It had nothing, and no descriptor says when it has.
     pub(crate) fn nap(&mut self) {
         if self.listener.as_fd().is_none() {
