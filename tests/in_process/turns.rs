@@ -7,6 +7,7 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 use std::{hint, iter, thread};
 
 use sockserv::prelude::*;
@@ -28,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ),
         ("turns_of_listeners_that_wait_for_a_place", one_place),
         ("turns_of_a_client_beside_slow_packets", slow_packets),
+        ("turns_are_as_short_as_slow_requests", slow_requests),
     ]
 }
 
@@ -235,4 +237,45 @@ fn slow_packets() {
     let order = iter::from_fn(|| order.recv_timeout(DEADLINE).ok());
     let others = order.take_while(|peer| *peer != own).count();
     assert!(others <= 100, "{others} packets came before it");
+}
+
+/// What a server did: a request, or a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Did {
+    Serve,
+    Turn,
+}
+
+/// Takes longer than a turn should.
+#[derive(Clone)]
+struct Slow(Sender<Did>);
+
+#[server(tcp, sync, addr = "127.0.0.1:0")]
+impl Slow {
+    fn handle(&mut self, _stream: &mut Stream) -> Outcome {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(50) {
+            hint::spin_loop();
+        }
+        Ok(self.0.send(Did::Serve)?)
+    }
+
+    fn service_actions(&self) {
+        let _ = self.0.send(Did::Turn); // At the end nobody listens.
+    }
+}
+
+fn slow_requests() {
+    let (did, order) = channel();
+    let server = SlowServer::bind(Slow(did)).expect("a free port");
+    let _clients = [(); 4].map(|()| connect(server.local_addr()));
+    let _running = server.spawn().expect("a thread");
+    let order = iter::from_fn(|| order.recv_timeout(DEADLINE).ok());
+    let until_the_last = order.scan(0, |served, did| {
+        *served += usize::from(did == Did::Serve);
+        (*served < 4).then_some(did)
+    });
+    let order: Vec<_> = until_the_last.collect();
+    let two = |pair: &[Did]| *pair == [Did::Serve; 2];
+    assert!(!order.windows(2).any(two), "{order:?}");
 }

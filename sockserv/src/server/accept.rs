@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::time::Duration;
 
 use crate::address::{Address, Endpoint};
 use crate::concurrency::life::verify;
@@ -16,10 +17,14 @@ use crate::requests::Ticket;
 use crate::server::Server;
 use crate::server::declare::Declaration;
 use crate::server::turn::Most;
+use crate::sys::clock::Tick;
 use crate::transport::{Linger, Wait};
 
 /// How many requests a turn takes from one listener before the others have theirs.
 const REQUESTS_PER_TURN: u64 = 64;
+
+/// For how long it does, should they run here, and be slow: deadlines, signals and a watchdog wait meanwhile, too.
+const TIME_PER_TURN: Duration = Duration::from_millis(10);
 
 /// How many clients are shed at once when no descriptor can be had and nothing of ours can end.
 const SHED: usize = 64;
@@ -30,6 +35,7 @@ const UNSERVED: &str = "the listener made a request of a kind that the handler d
 impl<H: Declaration> Server<H> {
     /// Takes what a listener has; returns whether there was anything.
     pub(super) fn accept(&mut self, index: usize, most: Most) -> io::Result<bool> {
+        let until = Tick::coarse().after(TIME_PER_TURN);
         let mut taken = 0;
         while taken < REQUESTS_PER_TURN {
             let count = if most == Most::One {
@@ -50,7 +56,8 @@ impl<H: Declaration> Server<H> {
                 self.model.end_of_turn(); // An own listener may wait for its next one.
             }
             let has_room = self.model.has_room(self.sources[index].is_stream());
-            if most == Most::One || !has_room || !self.may_accept() {
+            let is_over = most == Most::One || Tick::coarse() >= until;
+            if is_over || !has_room || !self.may_accept() {
                 break;
             }
         }
