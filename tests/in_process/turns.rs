@@ -4,14 +4,14 @@ use std::io::BufReader;
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use std::{hint, iter, thread};
 
 use sockserv::prelude::*;
-use sockserv_tests::DEADLINE;
+use sockserv_tests::{DEADLINE, wait_until};
 
 use crate::Test;
 
@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("turns_of_listeners_that_wait_for_a_place", one_place),
         ("turns_of_a_client_beside_slow_packets", slow_packets),
         ("turns_are_as_short_as_slow_requests", slow_requests),
+        ("turns_are_few_while_a_pool_is_full", full_pool),
     ]
 }
 
@@ -100,7 +101,7 @@ fn served_beside(floods: fn(&Flood)) {
         let _ends = Ends(&flood);
         scope.spawn(|| floods(&flood));
         let before = server.handle().stats().bytes_in;
-        sockserv_tests::wait_until(|| server.handle().stats().bytes_in > before + 1000);
+        wait_until(|| server.handle().stats().bytes_in > before + 1000);
         let timeout = Some(DEADLINE);
         first.set_read_timeout(timeout).expect("an own socket");
         let mut first = BufReader::new(first);
@@ -278,4 +279,60 @@ fn slow_requests() {
     let order: Vec<_> = until_the_last.collect();
     let two = |pair: &[Did]| *pair == [Did::Serve; 2];
     assert!(!order.windows(2).any(two), "{order:?}");
+}
+
+/// Counts the turns of its server; a packet comes to a gate, and goes on when that opens.
+#[derive(Clone)]
+struct Full {
+    turns: Arc<AtomicUsize>,
+    gate: Arc<Barrier>,
+}
+
+#[server(tcp, udp, pool(workers = 1, queue = 1))]
+impl Full {
+    fn handle<R: Request>(&mut self, request: &mut R) -> io::Result<()> {
+        let mut said = Vec::new();
+        request.rfile().read_to_end(&mut said)?;
+        if said == b"gate" {
+            self.gate.wait();
+            self.gate.wait();
+        }
+        Ok(())
+    }
+
+    fn service_actions(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A silent client waits for those that wait for a thread, and costs nothing.
+fn full_pool() {
+    let (turns, gate) = (Arc::default(), Arc::new(Barrier::new(2)));
+    let full = Full {
+        turns: Arc::clone(&turns),
+        gate: Arc::clone(&gate),
+    };
+    let server = FullServer::bind_to("127.0.0.1:0", full).expect("a free port");
+    let running = server.spawn().expect("a thread");
+    let at = running.local_addr().as_inet().expect("a port");
+    let accepted = |count| wait_until(|| running.handle().stats().accepted == count);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let send = |packet: &[u8]| socket.send_to(packet, at).expect("the kernel takes it");
+    send(b"gate");
+    gate.wait();
+    let silent = connect(running.local_addr());
+    accepted(2);
+    send(b"in the queue");
+    send(b"behind it");
+    accepted(4);
+    let before = turns.load(Ordering::SeqCst);
+    // There is no event that says that nothing happens.
+    let timeout = Some(Duration::from_millis(300));
+    silent.set_read_timeout(timeout).expect("an own socket");
+    let kind = silent.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(kind, Err(io::ErrorKind::WouldBlock));
+    let turns = turns.load(Ordering::SeqCst) - before;
+    gate.wait();
+    drop(silent);
+    assert!(turns < 100, "{turns} turns");
 }

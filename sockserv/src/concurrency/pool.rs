@@ -95,6 +95,7 @@ impl<H: Send + 'static> Model<H> for Pool<H> {
         while let Some(unit) = self.waiting.pop_front() {
             if let Some(unit) = self.put(unit) {
                 self.waiting.push_front(unit);
+                self.look = None; // Whoever takes from the queue says so, and the silent ones come after these.
                 return;
             }
         }
