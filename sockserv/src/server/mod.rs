@@ -372,7 +372,8 @@ impl<H: Declaration> Server<H> {
     /// A service manager that wants to be told (`NOTIFY_SOCKET`, sd_notify(3)) is: `READY=1` when the server listens and
     /// the workers of `prefork` have started, `STATUS=` with numbers, `RELOADING=1` and `READY=1` around a reload
     /// (`Type=notify-reload`), `STOPPING=1`, and `WATCHDOG=1` in time if the unit has `WatchdogSec=`. The accept loop does
-    /// that itself, so under `sync` a request must be shorter than the watchdog's patience.
+    /// that itself, so under `sync` a request must be shorter than the watchdog's patience, and so must 32 packets together,
+    /// which it may take at once.
     ///
     /// # Errors
     ///
