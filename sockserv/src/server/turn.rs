@@ -102,7 +102,7 @@ impl<H: Declaration> Server<H> {
         let timeout = self.timeout(until);
         self.requests.poller.wait(&mut ready, timeout)?;
         // A worker keeps the kernel's order: it may be the only one that was woken for the first.
-        if self.requests.worker().is_none() {
+        if self.requests.worker().is_none() && self.sources.len() > 1 {
             self.take_turns(&mut ready);
         }
         Ok(ready)
