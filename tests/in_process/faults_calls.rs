@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use sockserv::prelude::*;
 use sockserv_tests::wait_until;
 
-use crate::served::{Served, connect};
+use crate::served::{Served, connect, ended};
 use crate::{Test, this};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -55,9 +55,7 @@ macro_rules! models {
             }
 
             pub(super) fn run() {
-                EchoServer::bind(Echo)
-                    .and_then(EchoServer::run)
-                    .unwrap_or_else(|error| panic!("ended with: {error}"));
+                crate::served::ended(EchoServer::bind(Echo).and_then(EchoServer::run));
             }
         }
     )*};
@@ -168,9 +166,7 @@ impl Renewed {
 }
 
 fn upgrade() {
-    RenewedServer::bind(Renewed)
-        .and_then(RenewedServer::run)
-        .unwrap_or_else(|error| panic!("ended with: {error}"));
+    ended(RenewedServer::bind(Renewed).and_then(RenewedServer::run));
 }
 
 /// The new process must watch for the answer before it says that it is ready: the old one ends with its answer.

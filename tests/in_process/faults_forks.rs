@@ -20,7 +20,7 @@ use crate::faults::{
     Fault, Faulty, OF_ONE_CONNECTION, OF_THE_MACHINE, answer, converse, lame_faults,
     try_to_converse,
 };
-use crate::served::{self, Served};
+use crate::served::{self, Served, ended};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -143,7 +143,7 @@ macro_rules! models {
                 let server = TalkServer::builder(Talk).listener(script).workers(workers);
                 let server = server.bind().expect("nothing to bind");
                 let handle = server.handle();
-                server.run().unwrap_or_else(|error| panic!("ended with: {error}"));
+                ended(server.run());
                 let stats = handle.stats();
                 let (finished, failed) = (stats.finished, stats.failed);
                 eprintln!("{} {finished} {failed}", stats.refused);
@@ -225,9 +225,7 @@ impl Poor {
 }
 
 fn poor_worker() {
-    PoorServer::bind(Poor)
-        .and_then(PoorServer::run)
-        .unwrap_or_else(|error| panic!("ended with: {error}"));
+    ended(PoorServer::bind(Poor).and_then(PoorServer::run));
 }
 
 /// Those that cannot take a client, and were woken for it, leave it to the one that can.

@@ -14,7 +14,7 @@ use sockserv_tests::DEADLINE;
 
 use crate::Test;
 use crate::faults::{OF_ONE_CONNECTION, OF_THE_MACHINE};
-use crate::served::Served;
+use crate::served::{Served, ended};
 
 const NAMES: [(&str, &str); 5] = [
     ("a02_sync_receives_after_each_errno", "packets_sync"),
@@ -116,7 +116,7 @@ macro_rules! models {
                 let server = EchoServer::builder(Echo).listener(script).bind();
                 let server = server.expect("nothing to bind");
                 let handle = server.handle();
-                server.run().unwrap_or_else(|error| panic!("ended with: {error}"));
+                ended(server.run());
                 eprintln!("refused: {}", handle.stats().refused);
             }
         }

@@ -77,9 +77,7 @@ macro_rules! models {
 
             pub(super) fn run(nth: u32) {
                 super::starve(nth);
-                EchoServer::bind(Echo)
-                    .and_then(EchoServer::run)
-                    .unwrap_or_else(|error| panic!("ended with: {error}"));
+                crate::served::ended(EchoServer::bind(Echo).and_then(EchoServer::run));
             }
         }
     )*};

@@ -11,7 +11,7 @@ use sockserv::socket2::{Domain, Socket, Type};
 use sockserv_tests::{DEADLINE, Process, wait_until};
 
 use crate::Test;
-use crate::served::Served;
+use crate::served::{Served, ended};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![(
@@ -29,9 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 pub(crate) fn served() -> Vec<Test> {
     vec![("replies", || {
-        RepliesServer::bind(Replies)
-            .and_then(RepliesServer::run)
-            .unwrap_or_else(|error| panic!("ended with: {error}"));
+        ended(RepliesServer::bind(Replies).and_then(RepliesServer::run));
     })]
 }
 

@@ -49,9 +49,7 @@ macro_rules! models {
             }
 
             pub(super) fn run() {
-                FailsServer::bind(Fails)
-                    .and_then(FailsServer::run)
-                    .unwrap_or_else(|error| panic!("ended with: {error}"));
+                crate::served::ended(FailsServer::bind(Fails).and_then(FailsServer::run));
             }
         })*
     };
@@ -78,9 +76,7 @@ mod refusing {
     }
 
     pub(super) fn run() {
-        EchoServer::bind(Echo)
-            .and_then(EchoServer::run)
-            .unwrap_or_else(|error| panic!("ended with: {error}"));
+        crate::served::ended(EchoServer::bind(Echo).and_then(EchoServer::run));
     }
 }
 

@@ -14,7 +14,7 @@ use sockserv::{SendError, Sender};
 use sockserv_tests::wait_until;
 
 use crate::Test;
-use crate::served::{Served, connect};
+use crate::served::{Served, connect, ended};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![Trial::test(
@@ -25,9 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 pub(crate) fn served() -> Vec<Test> {
     vec![("hands_over", || {
-        HandsOverServer::bind(HandsOver)
-            .and_then(HandsOverServer::run)
-            .unwrap_or_else(|error| panic!("ended with: {error}"));
+        ended(HandsOverServer::bind(HandsOver).and_then(HandsOverServer::run));
     })]
 }
 

@@ -79,6 +79,11 @@ impl Drop for Served {
     }
 }
 
+/// In such a process: what a server came to, which the test reads if it is an error.
+pub(crate) fn ended(result: io::Result<()>) {
+    result.unwrap_or_else(|error| panic!("ended with: {error}"));
+}
+
 /// A client that does not wait for ever.
 pub(crate) fn connect(at: &str) -> io::Result<TcpStream> {
     let client = TcpStream::connect(at)?;

@@ -16,7 +16,7 @@ use sockserv_tests::{DEADLINE, Process, wait_until};
 
 use crate::Test;
 use crate::echo::ask;
-use crate::served::{Served, connect};
+use crate::served::{Served, connect, ended};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -153,7 +153,7 @@ impl Once {
 }
 
 fn run_good(servers: impl sockserv::Several) {
-    sockserv::run(servers).unwrap_or_else(|error| panic!("ended with: {error}"));
+    ended(sockserv::run(servers));
 }
 
 /// How many workers a server has that says nothing about it.
@@ -301,10 +301,7 @@ fn inner(listener: Nested) -> io::Result<InnerServer> {
 }
 
 fn run_nested() {
-    Nested::new()
-        .and_then(inner)
-        .and_then(InnerServer::run)
-        .unwrap_or_else(|error| panic!("ended with: {error}"));
+    ended(Nested::new().and_then(inner).and_then(InnerServer::run));
 }
 
 fn nested() -> Result<(), Failed> {
