@@ -219,9 +219,10 @@ fn escaped(text: &str) -> Option<(u8, &str)> {
         "\\" | "'" | "\"" => first.as_bytes()[0],
         "x" => {
             let (digits, behind) = behind.split_at_checked(2)?;
-            let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let byte = u8::from_str_radix(digits, 16).ok();
-            return Some((byte.filter(|_| are_digits)?, behind)); // Not the sign that a number may have.
+            if digits.starts_with('+') {
+                return None; // A number may have it.
+            }
+            return Some((u8::from_str_radix(digits, 16).ok()?, behind));
         }
         _ => return None,
     };

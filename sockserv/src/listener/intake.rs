@@ -3,9 +3,8 @@
 use std::cell::OnceCell;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::address::Address;
@@ -13,7 +12,7 @@ use crate::error::{Phase, RequestError};
 use crate::guard::guard_value;
 use crate::listener::place::Place;
 use crate::listener::{Incoming, Listener};
-use crate::sys::poller::timespec;
+use crate::sys::poller::ready_now;
 
 /// What the accept loop wants of a listener besides.
 pub(crate) trait Intake: Listener {
@@ -90,6 +89,5 @@ impl<L: Listener> Intake for Foreign<L> {}
 
 /// Whether a descriptor is not readable now.
 fn has_nothing(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    poll(&mut fds, Some(&timespec(Duration::ZERO))) == Ok(0)
+    ready_now(fd, PollFlags::IN).is_ok_and(|ready| ready.is_empty())
 }

@@ -6,10 +6,9 @@ pub(crate) mod handover;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{env, fmt, io, process};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use rustix::net::sockopt;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -18,7 +17,7 @@ use crate::listener::path::OwnPath;
 use crate::options::Options;
 use crate::sys::clock::at_least_a_micro;
 use crate::sys::fork::ClosedInChildren;
-use crate::sys::poller::timespec;
+use crate::sys::poller::ready_now;
 use crate::sys::{datagrams, inherited};
 use crate::upgrade::label::Label;
 
@@ -271,9 +270,7 @@ pub(crate) fn is_connection(fd: RawFd) -> bool {
 
 /// Whether a stream socket has seen its peer's end. One that was never connected has not.
 fn has_ended(socket: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
-    let looked = poll(&mut fds, Some(&timespec(Duration::ZERO)));
-    looked.is_ok() && fds[0].revents().contains(PollFlags::RDHUP)
+    ready_now(socket, PollFlags::RDHUP).is_ok_and(|ready| ready.contains(PollFlags::RDHUP))
 }
 
 /// Whether a stream socket listens already.

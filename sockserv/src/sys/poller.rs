@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::{Errno, read, write};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
@@ -155,6 +155,13 @@ impl AsFd for Timer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Returns what a descriptor is ready for now, of what is asked, and what poll(2) tells unasked.
+pub(crate) fn ready_now(fd: BorrowedFd<'_>, interest: PollFlags) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::from_borrowed_fd(fd, interest)];
+    poll(&mut fds, Some(&timespec(Duration::ZERO)))?;
+    Ok(fds[0].revents())
 }
 
 /// The kernel's form of a duration; what does not fit is as good as for ever.
